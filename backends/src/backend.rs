@@ -1,0 +1,173 @@
+//! The seam: what a backend is asked for and what it gives back.
+//!
+//! A backend owns its whole loop. Nothing here knows about readiness or completion, so neither is bent to fit the
+//! other; all that every backend must do alike is written once, beside this file, and called by each of them.
+
+use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::ProtocolKind;
+use crate::stats::{ServeReport, Stats};
+use crate::stop::Stop;
+
+/// One way of doing I/O.
+///
+/// Crossed once per run and therefore an object; the protocol is dispatched once inside `serve`, so that the loop
+/// itself makes no dynamic call.
+pub trait Backend: Sync {
+    /// The name and what a person should know before choosing it.
+    fn info(&self) -> &'static BackendInfo;
+
+    /// Asks the running kernel for everything the backend needs, and gives it back again.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`], with the reason, where this machine refuses something that cannot be done without.
+    fn probe(&self) -> Result<Receipt, Unavailable>;
+
+    /// Serves until `stop` is requested, then drains for at most [`Limits::drain_timeout`].
+    ///
+    /// Blocks the calling thread. The connections that were open at the end are closed on return.
+    ///
+    /// # Errors
+    ///
+    /// Only what ends the whole server. The failure of one connection closes that connection and is counted.
+    fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport>;
+}
+
+/// What can be said of a backend without running it.
+#[derive(Debug)]
+pub struct BackendInfo {
+    /// The name on the command line and in every record; never reused for another behaviour.
+    pub name: &'static str,
+    /// One line: the kernel interface and how it is used.
+    pub summary: &'static str,
+    /// How the backend learns that it can go on.
+    pub model: IoModel,
+    /// What `--threads` means to it.
+    pub threading: Threading,
+}
+
+/// How a backend learns that it can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoModel {
+    /// The calls themselves wait.
+    Blocking,
+    /// The kernel says when a call would not wait.
+    Readiness,
+    /// The kernel makes the call and says when it is done.
+    Completion,
+}
+
+impl fmt::Display for IoModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IoModel::Blocking => "blocking",
+            IoModel::Readiness => "readiness",
+            IoModel::Completion => "completion",
+        })
+    }
+}
+
+/// What the server's threads are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threading {
+    /// As many event loops as asked for, each with a listener of its own.
+    LoopPerThread,
+    /// A thread for every connection; the threads asked for accept.
+    ThreadPerConnection,
+}
+
+/// What the server is asked to do.
+pub struct ServeJob<'a> {
+    /// One listener per server thread, all of the same address; see [`bind`](crate::bind).
+    pub listeners: Vec<TcpListener>,
+    /// What to answer.
+    pub protocol: ProtocolKind,
+    /// What no peer may exceed.
+    pub limits: Limits,
+    /// Where the loops count; may be read from any thread while they run.
+    pub stats: Arc<Stats>,
+    /// Called once, when every loop has what it needs from the kernel and is about to accept.
+    pub ready: &'a (dyn Fn(&Receipt) + Sync),
+}
+
+/// What no peer may exceed.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once; one more is accepted and closed at once. None: as many as there are descriptors.
+    pub max_connections: Option<usize>,
+    /// A connection on which no byte moved for this long is closed, at the latest a quarter later.
+    pub idle_timeout: Option<Duration>,
+    /// How long connections may take to end by themselves after a stop was requested.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_connections: None, idle_timeout: None, drain_timeout: Duration::from_secs(1) }
+    }
+}
+
+/// What the kernel granted a backend: proof that a measurement was of what its name says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    entries: Vec<(&'static str, ReceiptValue)>,
+}
+
+/// One fact in a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiptValue {
+    /// A name or a sentence.
+    Text(String),
+    /// A size or a count, its unit in the name of the entry.
+    Number(u64),
+    /// Flags or features, each by its kernel name.
+    List(Vec<&'static str>),
+}
+
+impl Receipt {
+    /// A receipt that so far names the running kernel.
+    #[must_use]
+    pub fn new() -> Self {
+        let uname = rustix::system::uname();
+        Self::default().text("kernel", uname.release().to_string_lossy())
+    }
+
+    /// Adds a text.
+    #[must_use]
+    pub fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.entries.push((name, ReceiptValue::Text(value.into())));
+        self
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn number(mut self, name: &'static str, value: u64) -> Self {
+        self.entries.push((name, ReceiptValue::Number(value)));
+        self
+    }
+
+    /// Adds a list.
+    #[must_use]
+    pub fn list(mut self, name: &'static str, value: Vec<&'static str>) -> Self {
+        self.entries.push((name, ReceiptValue::List(value)));
+        self
+    }
+
+    /// The facts, in the order in which they were learnt.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &ReceiptValue)> {
+        self.entries.iter().map(|(name, value)| (*name, value))
+    }
+}
+
+/// Why a backend cannot run on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unavailable {
+    /// What was asked for, what the kernel said, and, where it is known, what to change.
+    pub reason: String,
+}

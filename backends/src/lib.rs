@@ -1,0 +1,24 @@
+//! Echo servers, one for each way of doing I/O, behind one trait.
+//!
+//! What all servers must do alike (framing, limits, counting, draining) is written once and called by each of them,
+//! so that a difference between two backends is a difference between two kernel interfaces and nothing else.
+
+mod backend;
+mod listen;
+pub mod protocol;
+mod stats;
+mod stop;
+
+pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};
+pub use listen::bind;
+pub use stats::{Counters, Event, ServeReport, Stats, Syscall};
+pub use stop::Stop;
+
+/// Every backend, in the order in which they are listed and compared.
+pub static BACKENDS: &[&dyn Backend] = &[];
+
+/// The backend of that name.
+#[must_use]
+pub fn backend(name: &str) -> Option<&'static dyn Backend> {
+    BACKENDS.iter().copied().find(|backend| backend.info().name == name)
+}

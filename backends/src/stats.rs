@@ -1,0 +1,260 @@
+//! What a server counts while it runs.
+//!
+//! Invariant: every [`Counters`] has one writing thread. It therefore adds with a plain load and store, which cost
+//! what a local variable costs, and any other thread may read at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+macro_rules! counted {
+    ($(#[$enum_doc:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $text:literal,)+ }) => {
+        $(#[$enum_doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// Every one of them, in the order in which they are reported.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+
+            /// The name in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+counted! {
+    /// Something that happened in a server.
+    Event {
+        /// A connection was accepted and served.
+        Accepted => "accepted",
+        /// A served connection was closed, for whatever reason.
+        Closed => "closed",
+        /// A reply was given: a frame answered, or under `raw` a piece of the stream.
+        Replies => "requests",
+        /// Bytes taken from the kernel.
+        BytesReceived => "bytes_received",
+        /// Bytes given to the kernel.
+        BytesSent => "bytes_sent",
+        /// Times that a loop or a thread came back from waiting.
+        Wakeups => "wakeups",
+        /// A connection closed because its peer broke the protocol.
+        Violations => "violations",
+        /// A connection that ended in an error such as a reset.
+        ConnectionErrors => "connection_errors",
+        /// A connection closed because nothing moved on it for too long.
+        IdleClosed => "idle_closed",
+        /// A connection accepted and closed at once: the limit was reached.
+        OverLimit => "refused_over_limit",
+        /// A connection accepted and closed at once: no thread or no place to wait for it could be had.
+        Unservable => "refused_unservable",
+        /// Accepting paused: no descriptor or no memory was left.
+        AcceptPaused => "accept_paused",
+        /// A connection still open when the time for draining had passed.
+        Forced => "forced_at_stop",
+        /// Receives that found no provided buffer left (`io_uring`).
+        BuffersExhausted => "buffers_exhausted",
+    }
+}
+
+counted! {
+    /// A system call, by the kernel's name for it: the one that strace shows.
+    Syscall {
+        /// `accept4`
+        Accept4 => "accept4",
+        /// `recvfrom`
+        Recvfrom => "recvfrom",
+        /// `sendto`
+        Sendto => "sendto",
+        /// `shutdown`
+        Shutdown => "shutdown",
+        /// `close`, of sockets
+        Close => "close",
+        /// `pselect6`
+        Pselect6 => "pselect6",
+        /// `ppoll`
+        Ppoll => "ppoll",
+        /// `epoll_pwait`
+        EpollPwait => "epoll_pwait",
+        /// `epoll_ctl`
+        EpollCtl => "epoll_ctl",
+        /// `read`, of a wake-up descriptor
+        Read => "read",
+        /// `timerfd_settime`
+        TimerfdSettime => "timerfd_settime",
+        /// `setsockopt`
+        Setsockopt => "setsockopt",
+        /// `io_uring_enter`
+        IoUringEnter => "io_uring_enter",
+    }
+}
+
+const EVENTS: usize = Event::ALL.len();
+const SYSCALLS: usize = Syscall::ALL.len();
+
+/// What one thread counts.
+#[derive(Debug)]
+pub struct Counters {
+    events: [AtomicU64; EVENTS],
+    syscalls: [AtomicU64; SYSCALLS],
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self { events: [const { AtomicU64::new(0) }; EVENTS], syscalls: [const { AtomicU64::new(0) }; SYSCALLS] }
+    }
+
+    /// Counts one of `event`.
+    #[inline]
+    pub(crate) fn event(&self, event: Event) {
+        self.events(event, 1);
+    }
+
+    /// Counts `n` of `event`.
+    #[inline]
+    pub(crate) fn events(&self, event: Event, n: u64) {
+        add(&self.events[event as usize], n);
+    }
+
+    /// Counts one call of `syscall`; said beside the call, whether it then fails or not.
+    #[inline]
+    pub(crate) fn syscall(&self, syscall: Syscall) {
+        add(&self.syscalls[syscall as usize], 1);
+    }
+}
+
+/// One writer, so no locked instruction is needed; see the invariant of this module.
+#[inline]
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+}
+
+/// What all threads of a server count.
+#[derive(Debug, Default)]
+pub struct Stats {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    running: Vec<Arc<Counters>>,
+    /// Threads that have ended, added up.
+    ended: ServeReport,
+}
+
+impl Stats {
+    /// A set of counters for the calling thread, to be counted in until it is dropped.
+    pub(crate) fn register(self: &Arc<Self>) -> ThreadCounters {
+        let counters = Arc::new(Counters::new());
+        self.lock().running.push(Arc::clone(&counters));
+        ThreadCounters { counters, stats: Arc::clone(self) }
+    }
+
+    /// The sums over all threads, running and ended, as of now.
+    #[must_use]
+    pub fn report(&self) -> ServeReport {
+        let inner = self.lock();
+        let mut report = inner.ended.clone();
+        for counters in &inner.running {
+            report.add(counters);
+        }
+        report
+    }
+
+    pub(crate) fn set_accepted_per_thread(&self, accepted: Vec<u64>) {
+        self.lock().ended.accepted_per_thread = accepted;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // Counters are valid at every step; a thread that panicked elsewhere has not spoilt them.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The counters of one thread. Dropping them keeps their sums in the [`Stats`] they came from.
+#[derive(Debug)]
+pub(crate) struct ThreadCounters {
+    counters: Arc<Counters>,
+    stats: Arc<Stats>,
+}
+
+impl std::ops::Deref for ThreadCounters {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Drop for ThreadCounters {
+    fn drop(&mut self) {
+        let mut inner = self.stats.lock();
+        if let Some(position) = inner.running.iter().position(|other| Arc::ptr_eq(other, &self.counters)) {
+            inner.running.swap_remove(position);
+        }
+        inner.ended.add(&self.counters);
+    }
+}
+
+/// What a server did, from its start to the moment of the report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServeReport {
+    events: [u64; EVENTS],
+    syscalls: [u64; SYSCALLS],
+    /// Connections that each server thread accepted; uneven spread decides results. Known when the server has ended.
+    pub accepted_per_thread: Vec<u64>,
+}
+
+impl ServeReport {
+    /// How often `event` happened.
+    #[must_use]
+    pub fn count(&self, event: Event) -> u64 {
+        self.events[event as usize]
+    }
+
+    /// How often `syscall` was made.
+    #[must_use]
+    pub fn syscall(&self, syscall: Syscall) -> u64 {
+        self.syscalls[syscall as usize]
+    }
+
+    /// Every event with its count.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Event::ALL.iter().map(|&event| (event.name(), self.count(event)))
+    }
+
+    /// Every system call that was made, with its count.
+    pub fn syscalls(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Syscall::ALL.iter().map(|&syscall| (syscall.name(), self.syscall(syscall))).filter(|&(_, count)| count > 0)
+    }
+
+    fn add(&mut self, counters: &Counters) {
+        for (sum, counter) in self.events.iter_mut().zip(&counters.events) {
+            *sum += counter.load(Ordering::Relaxed);
+        }
+        for (sum, counter) in self.syscalls.iter_mut().zip(&counters.syscalls) {
+            *sum += counter.load(Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_adds_up_running_and_ended_threads() {
+        let stats = Arc::new(Stats::default());
+        let first = stats.register();
+        first.event(Event::Accepted);
+        first.syscall(Syscall::Accept4);
+        drop(first);
+        let second = stats.register();
+        second.events(Event::Accepted, 2);
+        let report = stats.report();
+        assert_eq!(report.count(Event::Accepted), 3);
+        assert_eq!(report.syscalls().collect::<Vec<_>>(), [("accept4", 1)]);
+    }
+}

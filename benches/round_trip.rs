@@ -1,0 +1,2 @@
+//! One connection, one request in flight.
+fn main() {}
