@@ -3,11 +3,19 @@
 //! What all servers must do alike (framing, limits, counting, draining) is written once and called by each of them,
 //! so that a difference between two backends is a difference between two kernel interfaces and nothing else.
 
+mod admission;
 mod backend;
+mod buffers;
+mod connection;
+mod kernel;
 mod listen;
 pub mod protocol;
+mod readiness;
+mod replies;
 mod stats;
 mod stop;
+mod threads;
+mod workers;
 
 pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};
 pub use listen::bind;
@@ -15,7 +23,13 @@ pub use stats::{Counters, Event, ServeReport, Stats, Syscall};
 pub use stop::Stop;
 
 /// Every backend, in the order in which they are listed and compared.
-pub static BACKENDS: &[&dyn Backend] = &[];
+pub static BACKENDS: &[&dyn Backend] = &[
+    &threads::ThreadsBackend,
+    &readiness::select::SelectBackend,
+    &readiness::poll::PollBackend,
+    &readiness::epoll::EpollBackend,
+    &readiness::polling::PollingBackend,
+];
 
 /// The backend of that name.
 #[must_use]

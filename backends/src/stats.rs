@@ -180,6 +180,13 @@ pub(crate) struct ThreadCounters {
     stats: Arc<Stats>,
 }
 
+impl ThreadCounters {
+    /// How often `event` happened on this thread.
+    pub(crate) fn own(&self, event: Event) -> u64 {
+        self.counters.events[event as usize].load(Ordering::Relaxed)
+    }
+}
+
 impl std::ops::Deref for ThreadCounters {
     type Target = Counters;
 

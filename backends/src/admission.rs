@@ -1,0 +1,69 @@
+//! Who is let in: the limit on open connections, and what to do when the kernel cannot hand one over.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::stats::{Counters, Event};
+
+/// How long accepting rests when descriptors or memory have run out, unless a connection closes before.
+///
+/// The connection that could not be accepted stays in the listener's queue, which therefore stays readable: without
+/// a rest the loop would spin.
+pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// The number of connections open in all threads of a server, and its limit.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    open: AtomicUsize,
+    max_connections: usize,
+}
+
+impl Admission {
+    pub(crate) fn new(max_connections: Option<usize>) -> Self {
+        Self { open: AtomicUsize::new(0), max_connections: max_connections.unwrap_or(usize::MAX) }
+    }
+
+    /// Counts a connection in, unless the limit is reached; then the caller closes it.
+    pub(crate) fn admit(&self, counters: &Counters) -> bool {
+        let admitted = self.open.fetch_add(1, Ordering::Relaxed) < self.max_connections;
+        if admitted {
+            counters.event(Event::Accepted);
+        } else {
+            self.leave();
+            counters.event(Event::OverLimit);
+        }
+        admitted
+    }
+
+    /// Counts a connection out that was admitted.
+    pub(crate) fn leave(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What to do after `accept` failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AcceptFailure {
+    /// Nobody is waiting.
+    NobodyWaits,
+    /// That one connection was lost; the next may be fine.
+    TryNext,
+    /// Descriptors or memory ran out: rest for [`ACCEPT_REST`].
+    Rest,
+    /// The listener itself is unusable.
+    Fatal,
+}
+
+impl AcceptFailure {
+    /// Sorts the errors of accept(2), which passes on errors that are pending on the new connection.
+    pub(crate) fn of(error: Errno) -> Self {
+        match error {
+            Errno::AGAIN => Self::NobodyWaits,
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Self::Rest,
+            Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::OPNOTSUPP => Self::Fatal,
+            _ => Self::TryNext,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The buffers of one loop, shared by all its connections.
+//!
+//! A loop handles one connection at a time, so one receive buffer, always hot in the cache, serves them all; a
+//! connection owns memory only while it has something unfinished.
+
+/// Bytes that one receive asks for.
+pub(crate) const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// Buffers kept for re-use: growing one for each long frame would cost a page fault for every 4 KiB of it.
+const SPARE_BUFFERS: usize = 8;
+/// Longer buffers are given back to the allocator at once.
+const SPARE_BYTES_EACH: usize = 4 * 1024 * 1024;
+
+pub(crate) struct Buffers {
+    /// What was received last. Its capacity is [`RECEIVE_BYTES`]; its pages are touched only as far as data came.
+    pub(crate) receive: Vec<u8>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Buffers {
+    pub(crate) fn new() -> Self {
+        Self { receive: Vec::with_capacity(RECEIVE_BYTES), spare: Vec::new() }
+    }
+
+    /// An empty buffer, with capacity where one is to spare.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back a buffer that is not needed any more.
+    pub(crate) fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES_EACH {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One connection of a server that calls `recv` and `send` itself: shared by every blocking and readiness backend.
+//!
+//! Invariant: while replies are waiting to be sent nothing more is received from that peer. So the memory of a
+//! connection is bounded by one incomplete unit of the protocol and the replies to one receive, whatever the peer
+//! does, and TCP pushes back on the peer.
+
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+
+use crate::buffers::{Buffers, RECEIVE_BYTES};
+use crate::protocol::Protocol;
+use crate::replies::Gather;
+use crate::stats::{Counters, Event, Syscall};
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The peer has sent all it wanted to send.
+    Eof,
+    /// The peer broke the protocol.
+    Violation,
+    /// The socket failed: a reset, mostly.
+    Error,
+}
+
+impl Ended {
+    /// Counts why.
+    pub(crate) fn count(&self, counters: &Counters) {
+        match self {
+            Ended::Eof => {}
+            Ended::Violation => counters.event(Event::Violations),
+            Ended::Error => counters.event(Event::ConnectionErrors),
+        }
+    }
+}
+
+/// What a call that may wait has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// Bytes moved.
+    Some,
+    /// The kernel had no bytes or no room, or the socket's time-out passed.
+    None,
+}
+
+/// A connected socket and what is unfinished on it.
+pub(crate) struct Connection<P: Protocol, S = OwnedFd> {
+    socket: S,
+    session: P::Session,
+    /// The start of a unit that is not complete.
+    input: Vec<u8>,
+    /// Replies that the kernel had no room for, of which `output_sent` bytes are gone by now.
+    output: Vec<u8>,
+    output_sent: usize,
+    /// When bytes moved last; kept up only where there is an idle time-out.
+    pub(crate) last_moved: Instant,
+}
+
+impl<P: Protocol, S: AsFd> Connection<P, S> {
+    pub(crate) fn new(socket: S, now: Instant) -> Self {
+        Self {
+            socket,
+            session: P::Session::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            output_sent: 0,
+            last_moved: now,
+        }
+    }
+
+    /// Whether replies are waiting for room in the kernel.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Receives once, lets the protocol answer, and sends the answer once. Not to be called while there is output.
+    ///
+    /// One receive a call keeps loops fair; a level-triggered one comes back if there is more.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. After a violation there may still be output: the replies to what came before it.
+    pub(crate) fn receive(&mut self, protocol: &P, buffers: &mut Buffers, counters: &Counters) -> Result<Moved, Ended> {
+        debug_assert!(!self.has_output());
+        let resumed = !self.input.is_empty();
+        let received = if resumed {
+            // A unit longer than one receive is gathered where it will be answered from.
+            self.input.reserve(RECEIVE_BYTES);
+            &mut self.input
+        } else {
+            buffers.receive.clear();
+            &mut buffers.receive
+        };
+        counters.syscall(Syscall::Recvfrom);
+        match retry_on_intr(|| recv(&self.socket, spare_capacity(received), RecvFlags::empty())) {
+            Ok((0, _)) => return Err(Ended::Eof),
+            Ok((received_bytes, _)) => counters.events(Event::BytesReceived, received_bytes as u64),
+            Err(Errno::AGAIN) => return Ok(Moved::None),
+            Err(_) => return Err(Ended::Error),
+        }
+
+        let mut replies = Gather::new(received, &mut self.output);
+        let parsed = protocol.receive(&mut self.session, received, &mut replies);
+        let direct = replies.finish(counters);
+        let reply = &received[direct.clone()];
+        let sent_bytes = if reply.is_empty() { 0 } else { send_once(self.socket.as_fd(), reply, counters)? };
+
+        let all_taken = parsed.as_ref().is_ok_and(|&taken| taken == received.len());
+        if sent_bytes < reply.len() {
+            if resumed && all_taken {
+                // The rest of a long answer goes out from where it is.
+                mem::swap(&mut self.input, &mut self.output);
+                self.output_sent = direct.start + sent_bytes;
+            } else {
+                self.output.extend_from_slice(&reply[sent_bytes..]);
+            }
+        }
+        let taken = parsed.map_err(|_| Ended::Violation)?;
+        if resumed {
+            if all_taken {
+                buffers.give_back(mem::take(&mut self.input));
+            } else {
+                self.input.drain(..taken);
+            }
+        } else if !all_taken {
+            self.input = buffers.take();
+            self.input.extend_from_slice(&buffers.receive[taken..]);
+        }
+        Ok(Moved::Some)
+    }
+
+    /// Sends once from the output.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    pub(crate) fn flush(&mut self, buffers: &mut Buffers, counters: &Counters) -> Result<Moved, Ended> {
+        let sent_bytes = send_once(self.socket.as_fd(), &self.output[self.output_sent..], counters)?;
+        self.output_sent += sent_bytes;
+        if self.output_sent == self.output.len() {
+            self.output_sent = 0;
+            buffers.give_back(mem::take(&mut self.output));
+        }
+        Ok(if sent_bytes > 0 { Moved::Some } else { Moved::None })
+    }
+
+    /// Makes the connection end by itself: what the peer has sent is still answered, then it reads as closed.
+    pub(crate) fn stop_receiving(&self, counters: &Counters) {
+        counters.syscall(Syscall::Shutdown);
+        // Fails only where the peer has already gone; the next receive says so.
+        let _ = shutdown(&self.socket, Shutdown::Read);
+    }
+
+    /// Closes the socket.
+    pub(crate) fn close(self, counters: &Counters) {
+        counters.syscall(Syscall::Close);
+        counters.event(Event::Closed);
+        drop(self);
+    }
+}
+
+impl<P: Protocol, S: AsFd> AsFd for Connection<P, S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// How many bytes the kernel took, 0 where it has no room. A short send means that it has none left for now.
+fn send_once(socket: BorrowedFd<'_>, bytes: &[u8], counters: &Counters) -> Result<usize, Ended> {
+    counters.syscall(Syscall::Sendto);
+    match retry_on_intr(|| send(socket, bytes, SendFlags::NOSIGNAL)) {
+        Ok(sent_bytes) => {
+            counters.events(Event::BytesSent, sent_bytes as u64);
+            Ok(sent_bytes)
+        }
+        Err(Errno::AGAIN) => Ok(0),
+        Err(_) => Err(Ended::Error),
+    }
+}

@@ -1,0 +1,323 @@
+//! The event loop of every readiness backend: `select`, `poll`, `epoll` and `polling` differ in one [`Readiness`] each.
+
+pub(crate) mod epoll;
+pub(crate) mod poll;
+pub(crate) mod polling;
+pub(crate) mod select;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::net::{SocketFlags, accept_with};
+use slab::Slab;
+
+use crate::admission::{ACCEPT_REST, AcceptFailure};
+use crate::backend::{Receipt, Unavailable};
+use crate::buffers::Buffers;
+use crate::connection::{Connection, Ended, Moved};
+use crate::kernel::failed;
+use crate::protocol::Protocol;
+use crate::stats::{Counters, Event, Syscall, ThreadCounters};
+use crate::workers::{Context, Worker};
+
+/// A way to learn which descriptors can be read from or written to, level-triggered.
+pub(crate) trait Readiness: Sized {
+    fn new() -> io::Result<Self>;
+
+    /// What was granted.
+    fn receipt(&self) -> Receipt;
+
+    /// Starts to watch `fd`, which is not watched yet and stays open until [`remove`](Readiness::remove).
+    fn add(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()>;
+
+    /// Changes what is waited for on `fd`, which is watched.
+    fn modify(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()>;
+
+    /// Stops watching `fd`. The caller closes it next.
+    fn remove(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()>;
+
+    /// Waits until something is ready or `timeout` has passed, and puts what is ready into `ready`, which is empty.
+    ///
+    /// A signal ends the wait early, with nothing ready.
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Token>, counters: &Counters) -> io::Result<()>;
+}
+
+/// What a descriptor is watched as: a small number, so that a table can be indexed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(usize);
+
+impl Token {
+    const LISTENER: Token = Token(0);
+    const STOP: Token = Token(1);
+
+    fn connection(key: usize) -> Self {
+        Token(key + 2)
+    }
+
+    fn key(self) -> usize {
+        self.0 - 2
+    }
+}
+
+/// What is waited for. Never both: a connection with output is not received from.
+///
+/// Errors and hang-ups end the wait in either case; the call that follows names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+    /// Nothing, for as long as accepting rests.
+    None,
+}
+
+/// Asks the kernel for the interface and returns it.
+fn probe<R: Readiness>() -> Result<Receipt, Unavailable> {
+    match R::new() {
+        Ok(readiness) => Ok(readiness.receipt()),
+        Err(error) => Err(Unavailable { reason: error.to_string() }),
+    }
+}
+
+/// One thread of a readiness backend.
+pub(crate) struct EventLoop<'a, R: Readiness> {
+    readiness: R,
+    context: Context<'a>,
+    counters: ThreadCounters,
+}
+
+impl<'a, R: Readiness> Worker<'a> for EventLoop<'a, R> {
+    fn start(context: Context<'a>) -> io::Result<Self> {
+        let counters = context.stats.register();
+        let mut readiness = R::new()?;
+        readiness.add(context.listener.as_fd(), Token::LISTENER, Interest::Read, &counters)?;
+        readiness.add(context.stop.as_fd(), Token::STOP, Interest::Read, &counters)?;
+        Ok(Self { readiness, context, counters })
+    }
+
+    fn receipt(&self) -> Receipt {
+        self.readiness.receipt()
+    }
+
+    fn run<P: Protocol>(&mut self, protocol: &P) -> io::Result<()> {
+        let mut turns = Turns {
+            readiness: &mut self.readiness,
+            context: &self.context,
+            counters: &self.counters,
+            protocol,
+            connections: Slab::new(),
+            buffers: Buffers::new(),
+            now: Instant::now(),
+            accepting: Accepting::Yes,
+            next_idle_scan: None,
+        };
+        turns.run()
+    }
+
+    fn counters(&self) -> &ThreadCounters {
+        &self.counters
+    }
+}
+
+/// Whether new connections are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Yes,
+    /// Descriptors or memory ran out; tried again then, or when a connection closes.
+    RestingUntil(Instant),
+    /// The server is stopping; what is still open then is closed by force.
+    DrainingUntil(Instant),
+}
+
+/// The loop while it runs.
+struct Turns<'l, 'a, R: Readiness, P: Protocol> {
+    readiness: &'l mut R,
+    context: &'l Context<'a>,
+    counters: &'l Counters,
+    protocol: &'l P,
+    connections: Slab<Open<P>>,
+    buffers: Buffers,
+    /// When this turn began; kept up only while something depends on it.
+    now: Instant,
+    accepting: Accepting,
+    next_idle_scan: Option<Instant>,
+}
+
+struct Open<P: Protocol> {
+    connection: Connection<P>,
+    interest: Interest,
+    /// To be closed as soon as its output is gone.
+    ending: bool,
+}
+
+impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
+    fn run(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
+        loop {
+            let timeout = self.timeout();
+            self.readiness.wait(timeout, &mut ready, self.counters).map_err(|error| failed("cannot wait", error))?;
+            self.counters.event(Event::Wakeups);
+            if timeout.is_some() || self.context.limits.idle_timeout.is_some() {
+                self.now = Instant::now();
+            }
+            for token in ready.drain(..) {
+                match token {
+                    Token::LISTENER => self.accept()?,
+                    Token::STOP => self.drain()?,
+                    token => self.serve(token.key())?,
+                }
+            }
+            self.on_time()?;
+            if matches!(self.accepting, Accepting::DrainingUntil(_)) && self.connections.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long the next wait may last; forever, unless something is due by the clock.
+    fn timeout(&self) -> Option<Duration> {
+        let due = match self.accepting {
+            Accepting::Yes => None,
+            Accepting::RestingUntil(due) | Accepting::DrainingUntil(due) => Some(due),
+        };
+        let scan = self.next_idle_scan.filter(|_| !self.connections.is_empty());
+        let next = [due, scan].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Takes in everybody who waits.
+    fn accept(&mut self) -> io::Result<()> {
+        while self.accepting == Accepting::Yes {
+            self.counters.syscall(Syscall::Accept4);
+            match accept_with(&self.context.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(socket) => self.open(socket),
+                Err(error) => match AcceptFailure::of(error) {
+                    AcceptFailure::NobodyWaits => return Ok(()),
+                    AcceptFailure::TryNext => {}
+                    AcceptFailure::Rest => self.rest()?,
+                    AcceptFailure::Fatal => return Err(failed("cannot accept", error)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, socket: OwnedFd) {
+        if !self.context.admission.admit(self.counters) {
+            self.counters.syscall(Syscall::Close);
+            return;
+        }
+        let entry = self.connections.vacant_entry();
+        let token = Token::connection(entry.key());
+        let connection = Connection::new(socket, self.now);
+        if self.readiness.add(connection.as_fd(), token, Interest::Read, self.counters).is_ok() {
+            entry.insert(Open { connection, interest: Interest::Read, ending: false });
+            if let (None, Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout) {
+                self.next_idle_scan = Some(self.now + idle_timeout / 4);
+            }
+        } else {
+            self.counters.event(Event::Unservable);
+            connection.close(self.counters);
+            self.context.admission.leave();
+        }
+    }
+
+    fn rest(&mut self) -> io::Result<()> {
+        self.counters.event(Event::AcceptPaused);
+        self.accepting = Accepting::RestingUntil(Instant::now() + ACCEPT_REST);
+        self.watch_listener(Interest::None)
+    }
+
+    fn accept_again(&mut self) -> io::Result<()> {
+        self.accepting = Accepting::Yes;
+        self.watch_listener(Interest::Read)
+    }
+
+    fn watch_listener(&mut self, interest: Interest) -> io::Result<()> {
+        self.readiness.modify(self.context.listener.as_fd(), Token::LISTENER, interest, self.counters)
+    }
+
+    /// Does what a connection is ready for.
+    fn serve(&mut self, key: usize) -> io::Result<()> {
+        let open = &mut self.connections[key];
+        let moved = if open.connection.has_output() {
+            open.connection.flush(&mut self.buffers, self.counters)
+        } else {
+            open.connection.receive(self.protocol, &mut self.buffers, self.counters)
+        };
+        match moved {
+            Ok(Moved::Some) if self.context.limits.idle_timeout.is_some() => open.connection.last_moved = self.now,
+            Ok(_) => {}
+            Err(ended) => {
+                ended.count(self.counters);
+                if matches!(ended, Ended::Violation) && open.connection.has_output() {
+                    open.ending = true;
+                } else {
+                    return self.close(key);
+                }
+            }
+        }
+        if open.ending && !open.connection.has_output() {
+            return self.close(key);
+        }
+        let wanted = if open.connection.has_output() { Interest::Write } else { Interest::Read };
+        if open.interest != wanted {
+            open.interest = wanted;
+            let token = Token::connection(key);
+            self.readiness.modify(open.connection.as_fd(), token, wanted, self.counters)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, key: usize) -> io::Result<()> {
+        let Open { connection, .. } = self.connections.remove(key);
+        self.readiness.remove(connection.as_fd(), Token::connection(key), self.counters)?;
+        connection.close(self.counters);
+        self.context.admission.leave();
+        if matches!(self.accepting, Accepting::RestingUntil(_)) {
+            self.accept_again()?;
+        }
+        Ok(())
+    }
+
+    /// Stops accepting; every connection is read to its end, answered and closed.
+    fn drain(&mut self) -> io::Result<()> {
+        // The stop stays readable for the other threads; watching on would make this loop spin.
+        self.readiness.remove(self.context.stop.as_fd(), Token::STOP, self.counters)?;
+        if !matches!(self.accepting, Accepting::RestingUntil(_)) {
+            self.watch_listener(Interest::None)?;
+        }
+        self.accepting = Accepting::DrainingUntil(Instant::now() + self.context.limits.drain_timeout);
+        for (_, open) in &self.connections {
+            open.connection.stop_receiving(self.counters);
+        }
+        Ok(())
+    }
+
+    /// Does what is due by the clock.
+    fn on_time(&mut self) -> io::Result<()> {
+        match self.accepting {
+            Accepting::RestingUntil(due) if self.now >= due => self.accept_again()?,
+            Accepting::DrainingUntil(due) if self.now >= due => self.close_all_where(Event::Forced, |_| true)?,
+            _ => {}
+        }
+        if let (Some(due), Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout)
+            && self.now >= due
+        {
+            let now = self.now;
+            self.close_all_where(Event::IdleClosed, |connection| now - connection.last_moved >= idle_timeout)?;
+            self.next_idle_scan = (!self.connections.is_empty()).then(|| now + idle_timeout / 4);
+        }
+        Ok(())
+    }
+
+    fn close_all_where(&mut self, why: Event, closes: impl Fn(&Connection<P>) -> bool) -> io::Result<()> {
+        let keys: Vec<usize> =
+            self.connections.iter().filter(|(_, open)| closes(&open.connection)).map(|(key, _)| key).collect();
+        for key in keys {
+            self.counters.event(why);
+            self.close(key)?;
+        }
+        Ok(())
+    }
+}
