@@ -28,7 +28,14 @@ pub(super) struct Ring {
     uring: ManuallyDrop<IoUring>,
     buffers: ManuallyDrop<BufferRing>,
     /// What is being sent, by connection; the kernel reads it until the send completes.
-    sending: ManuallyDrop<Vec<Option<Payload>>>,
+    sending: ManuallyDrop<Vec<Option<Sending>>>,
+    /// Sends that say something only if they fail, and were not known to have succeeded yet.
+    silent: Vec<Id>,
+    /// Silent sends that have succeeded and were not reported yet.
+    succeeded: Vec<Id>,
+    /// Completions that were not reported yet, from `next_entry` on.
+    entries: Vec<cqueue::Entry>,
+    next_entry: usize,
     /// Operations whose last completion was not seen yet.
     outstanding: u64,
     flags: Vec<&'static str>,
@@ -59,18 +66,21 @@ pub(super) enum Payload {
 }
 
 impl Payload {
-    fn range(&self) -> &Range<usize> {
-        match self {
-            Payload::Received(_, range) | Payload::Copied(_, range) => range,
-        }
-    }
-
     /// Moves past what was sent; false when there is no more.
     pub(super) fn advance(&mut self, sent_bytes: usize) -> bool {
         let (Payload::Received(_, range) | Payload::Copied(_, range)) = self;
         range.start += sent_bytes;
         range.start < range.end
     }
+}
+
+/// A send in flight.
+struct Sending {
+    payload: Payload,
+    /// The bytes that the kernel was asked to send.
+    asked_bytes: usize,
+    /// A completion for it was seen; so it is not a silent success.
+    spoke: bool,
 }
 
 /// Something that became of an operation.
@@ -94,7 +104,10 @@ pub(super) enum Completion {
 enum Kind {
     Accept = 1,
     Receive,
-    Send,
+    /// A send that does not wait and is silent if all went out.
+    SendSilent,
+    /// A send that waits for room.
+    SendWaiting,
     Stop,
     Cancel,
 }
@@ -111,9 +124,10 @@ impl Kind {
         let kind = match (user_data >> 56) as u8 {
             1 => Kind::Accept,
             2 => Kind::Receive,
-            3 => Kind::Send,
-            4 => Kind::Stop,
-            5 => Kind::Cancel,
+            3 => Kind::SendSilent,
+            4 => Kind::SendWaiting,
+            5 => Kind::Stop,
+            6 => Kind::Cancel,
             other => unreachable!("the kernel invented operation kind {other}"),
         };
         (kind, Id::new(user_data as u32, (user_data >> 32) as u32))
@@ -132,6 +146,10 @@ impl Ring {
             uring: ManuallyDrop::new(ring),
             buffers: ManuallyDrop::new(buffers),
             sending: ManuallyDrop::new(Vec::new()),
+            silent: Vec::new(),
+            succeeded: Vec::new(),
+            entries: Vec::new(),
+            next_entry: 0,
             outstanding: 0,
             flags,
             refused,
@@ -145,7 +163,10 @@ impl Ring {
             .text("interface", "io_uring_enter")
             .list("ring_flags", self.flags.clone())
             .list("ring_flags_refused", self.refused.clone())
-            .list("operations", vec!["ACCEPT multishot", "RECV multishot, provided buffers", "SEND"])
+            .list(
+                "operations",
+                vec!["ACCEPT multishot", "RECV multishot, provided buffers", "SEND without waiting, silent on success"],
+            )
             .number("sq_entries", params.sq_entries().into())
             .number("cq_entries", params.cq_entries().into())
             .number("buffers", BUFFERS.into())
@@ -179,23 +200,50 @@ impl Ring {
 
     /// Sends `payload`, which is not empty, to `socket`. A connection sends one payload at a time, for two sends in
     /// flight on one socket may overtake each other (liburing #1001).
+    ///
+    /// Most sends find room at once. Such a one is over when `io_uring_enter` returns, and posts no completion
+    /// (`IOSQE_CQE_SKIP_SUCCESS`): a completion would end the wait that follows before any request has come. A short
+    /// send counts as a failure with `MSG_WAITALL`, and speaks up.
     pub(super) fn send(&mut self, socket: impl AsFd, id: Id, payload: Payload, counters: &Counters) -> io::Result<()> {
-        let range = payload.range();
+        self.silent.push(id);
+        let flags = SendFlags::DONTWAIT.bits() | MSG_WAITALL;
+        self.push_send(&socket, id, payload, Kind::SendSilent, (flags, squeue::Flags::SKIP_SUCCESS), counters)
+    }
+
+    /// Sends what a send that did not wait has left of its payload; the kernel goes on after short sends.
+    pub(super) fn send_rest(
+        &mut self,
+        socket: impl AsFd,
+        id: Id,
+        payload: Payload,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        self.push_send(&socket, id, payload, Kind::SendWaiting, (MSG_WAITALL, squeue::Flags::empty()), counters)
+    }
+
+    fn push_send(
+        &mut self,
+        socket: &impl AsFd,
+        id: Id,
+        payload: Payload,
+        kind: Kind,
+        (send_flags, entry_flags): (u32, squeue::Flags),
+        counters: &Counters,
+    ) -> io::Result<()> {
         let bytes = match &payload {
             Payload::Received(buffer, range) => &self.buffers.bytes(buffer)[range.clone()],
             Payload::Copied(bytes, range) => &bytes[range.clone()],
         };
-        let len = u32::try_from(range.len()).unwrap_or(u32::MAX);
-        // With MSG_WAITALL the kernel itself goes on after a short send.
-        let flags = (SendFlags::NOSIGNAL.bits() | MSG_WAITALL).cast_signed();
-        let send = opcode::Send::new(fd(&socket), bytes.as_ptr(), len).flags(flags).build();
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let flags = (send_flags | SendFlags::NOSIGNAL.bits()).cast_signed();
+        let send = opcode::Send::new(fd(socket), bytes.as_ptr(), len).flags(flags).build().flags(entry_flags);
         let place = id.key as usize;
         if place >= self.sending.len() {
             self.sending.resize_with(place + 1, || None);
         }
-        let before = self.sending[place].replace(payload);
+        let before = self.sending[place].replace(Sending { payload, asked_bytes: len as usize, spoke: false });
         assert!(before.is_none(), "connection {place} already sends");
-        self.push(send, Kind::Send, id, counters)
+        self.push(send, kind, id, counters)
     }
 
     /// Completes once `stop` becomes readable.
@@ -217,14 +265,21 @@ impl Ring {
         };
         match waited.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
             // EBUSY: completions wait outside a full queue; they move in as it is emptied.
-            Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => Ok(()),
-            Err((_, error)) => Err(failed("io_uring_enter", error)),
+            Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
+            Err((_, error)) => return Err(failed("io_uring_enter", error)),
         }
+        self.collect();
+        Ok(())
     }
 
-    /// The next completion that is there already.
+    /// The next completion, of those that were there when the last wait ended.
     pub(super) fn next(&mut self) -> Option<Completion> {
-        let entry = self.uring.completion().next()?;
+        if let Some(id) = self.succeeded.pop() {
+            self.outstanding -= 1;
+            return Some(self.sent(id, None));
+        }
+        let entry = self.entries.get(self.next_entry)?.clone();
+        self.next_entry += 1;
         let (kind, id) = Kind::of(entry.user_data());
         // F_MORE is looked at on every completion: it can be missing on one that carries data.
         let last = !cqueue::more(entry.flags());
@@ -243,25 +298,66 @@ impl Ring {
                     // SAFETY: the kernel names a buffer in the one completion that hands it out.
                     unsafe { self.buffers.take(number, len) }
                 });
-                let result = match (result, buffer) {
-                    (Ok(1..), Some(buffer)) => Ok(Some(buffer)),
-                    (result, unused) => {
-                        // The end of the stream, or an error, may still have taken a buffer.
-                        if let Some(buffer) = unused {
-                            self.buffers.recycle(buffer);
-                        }
-                        result.map(|_| None)
-                    }
-                };
-                Completion::Received { id, result, last }
+                Completion::Received { id, result: self.received(result, buffer), last }
             }
-            Kind::Send => {
-                let payload = self.sending[id.key as usize].take().expect("a send completes once");
-                Completion::Sent { id, result: result.map(|sent_bytes| sent_bytes as usize), payload }
+            Kind::SendSilent => {
+                // Still listed only if the last wait could not tell which had succeeded.
+                self.silent.retain(|other| *other != id);
+                self.sent(id, Some(result))
             }
+            Kind::SendWaiting => self.sent(id, Some(result)),
             Kind::Stop => Completion::Stopped,
             Kind::Cancel => Completion::Cancelled,
         })
+    }
+
+    fn received(&mut self, result: Result<u32, Errno>, buffer: Option<Buffer>) -> Result<Option<Buffer>, Errno> {
+        match (result, buffer) {
+            (Ok(1..), Some(buffer)) => Ok(Some(buffer)),
+            (result, unused) => {
+                // The end of the stream, or an error, may still have taken a buffer.
+                if let Some(buffer) = unused {
+                    self.buffers.recycle(buffer);
+                }
+                result.map(|_| None)
+            }
+        }
+    }
+
+    fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
+        let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
+        let result = match result {
+            None => Ok(asked_bytes),
+            Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
+            // No room at once: nothing has gone out.
+            Some(Err(Errno::AGAIN)) => Ok(0),
+            Some(Err(error)) => Err(error),
+        };
+        Completion::Sent { id, result, payload }
+    }
+
+    /// Takes over what has completed, and finds out which silent sends have succeeded.
+    fn collect(&mut self) {
+        self.entries.drain(..self.next_entry);
+        self.next_entry = 0;
+        self.entries.extend(self.uring.completion());
+        let submissions = self.uring.submission();
+        if !submissions.is_empty() || submissions.cq_overflow() {
+            // A silent send may not have been made yet, or its failure may be waiting outside the queue. Neither
+            // lets the next wait last, so it is enough to ask again then.
+            return;
+        }
+        drop(submissions);
+        for entry in &self.entries {
+            if let (Kind::SendSilent, id) = Kind::of(entry.user_data())
+                && let Some(sending) = &mut self.sending[id.key as usize]
+            {
+                sending.spoke = true;
+            }
+        }
+        let sending = &self.sending;
+        let succeeded = |id: &Id| sending[id.key as usize].as_ref().is_some_and(|sending| !sending.spoke);
+        self.succeeded.extend(self.silent.drain(..).filter(succeeded));
     }
 
     /// What was received into `buffer`.
@@ -293,6 +389,7 @@ impl Ring {
 
     /// Cancels everything and waits for the last completion of each operation. False when the kernel does not answer.
     fn settle(&mut self) -> bool {
+        let uncounted = Counters::new();
         for _ in 0..SETTLE_TURNS {
             while let Some(completion) = self.next() {
                 drop(completion);
@@ -300,9 +397,11 @@ impl Ring {
             if self.outstanding == 0 {
                 return true;
             }
+            // Says "not found" where all that is left has completed already.
             let _ = self.uring.submitter().register_sync_cancel(None, CancelBuilder::any());
-            let second = Timespec::new().sec(1);
-            let _ = self.uring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&second));
+            if self.wait(Some(Duration::from_secs(1)), &uncounted).is_err() {
+                return false;
+            }
         }
         false
     }
@@ -349,8 +448,12 @@ pub(super) fn probe() -> io::Result<Receipt> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     rustix::io::write(&theirs, b"?")?;
     ring.receive(&ours, NOBODY, &counters)?;
+    // More than a socket holds, so that it must come out as a short send.
+    let unsent = vec![0; 16 * 1024 * 1024];
+    let too_much = unsent.len();
+    ring.send(&ours, NOBODY, Payload::Copied(unsent, 0..too_much), &counters)?;
     ring.wait(Some(Duration::from_secs(1)), &counters)?;
-    let mut received = false;
+    let (mut received, mut sent_short) = (false, false);
     while let Some(completion) = ring.next() {
         match completion {
             Completion::Accepted { result: Err(error), .. } => {
@@ -361,11 +464,18 @@ pub(super) fn probe() -> io::Result<Receipt> {
                 let error = result.err().map_or(io::ErrorKind::Unsupported.into(), io::Error::from);
                 return Err(failed("multishot receive (Linux 6.0 or newer) is refused", error));
             }
+            Completion::Sent { result, .. } => {
+                let sent_bytes = result.map_err(|error| failed("a send that does not wait is refused", error))?;
+                sent_short = sent_bytes < too_much;
+            }
             _ => {}
         }
     }
-    if !received {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "a multishot receive did not complete"));
+    if !received || !sent_short {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a multishot receive or a short silent send (Linux 6.0 or newer) does not complete as documented",
+        ));
     }
     Ok(ring.receipt())
 }

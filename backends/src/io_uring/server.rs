@@ -242,7 +242,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 }
                 if payload.advance(sent_bytes) {
                     peer.sending = true;
-                    return self.ring.send(&peer.socket, id, payload, self.counters);
+                    return self.ring.send_rest(&peer.socket, id, payload, self.counters);
                 }
             }
             Err(_) => {

@@ -73,10 +73,11 @@ pub(super) fn granted() -> io::Result<Granted> {
             refused.push(flag.name);
         }
     }
-    if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
+    let params = ring.params();
+    if !params.is_feature_ext_arg() || !params.is_feature_nodrop() || !params.is_feature_skip_cqe_on_success() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "this kernel's io_uring lacks EXT_ARG or NODROP: Linux 5.11 or newer is needed",
+            "this kernel's io_uring lacks EXT_ARG, NODROP or CQE_SKIP: Linux 5.17 or newer is needed",
         ));
     }
     Ok(Granted { ring, flags, refused })
