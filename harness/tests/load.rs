@@ -87,7 +87,7 @@ fn one_mangled_byte_is_one_mismatch() {
 
 #[test]
 fn an_open_loop_keeps_to_its_rate() {
-    for (arrivals, tolerance) in [(Arrivals::Constant, 20), (Arrivals::Poisson, 5 * 45)] {
+    for (arrivals, tolerance) in [(Arrivals::Constant, 8 * 4), (Arrivals::Poisson, 5 * 45)] {
         let plan = LoadPlan {
             connections: 8,
             threads: 2,

@@ -37,17 +37,19 @@ impl Connection {
         }
     }
 
-    /// Lets the next request go if it is due and there is room for it, and says since when both were so.
-    pub(super) fn release(&mut self, traffic: &Traffic, now_ns: u64) -> Option<u64> {
+    /// From when on the next request could be sent: it is due, and there is room for it. None if it waits for an
+    /// answer first.
+    pub(super) fn ready_ns(&self, now_ns: u64) -> Option<u64> {
         let room_since_ns = self.in_flight.room_since_ns()?;
+        Some(self.schedule.due_ns(now_ns).max(room_since_ns))
+    }
+
+    /// Lets the next request, which must be ready, go.
+    pub(super) fn release(&mut self, traffic: &Traffic, now_ns: u64) {
         let due_ns = self.schedule.due_ns(now_ns);
-        if due_ns > now_ns {
-            return None;
-        }
         self.schedule.advance();
         self.in_flight.push(Request { due_ns, sent_ns: now_ns });
         self.outgoing.add_frame(traffic);
-        Some(due_ns.max(room_since_ns))
     }
 
     /// Checks a piece of what the server sends.

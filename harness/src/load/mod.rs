@@ -4,6 +4,9 @@
 //! they carry load for the warm-up, and from then on (the *window*) every answer is recorded. When the planned
 //! duration has passed no new request is sent, but those in flight are awaited, so that a stall at the end is seen
 //! in its full length.
+//!
+//! An engine (`epoll`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
+//! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
 
 mod clock;
 mod connect;
