@@ -7,6 +7,7 @@ mod admission;
 mod backend;
 mod buffers;
 mod connection;
+mod io_uring;
 mod kernel;
 mod listen;
 pub mod protocol;
@@ -29,6 +30,7 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &readiness::poll::PollBackend,
     &readiness::epoll::EpollBackend,
     &readiness::polling::PollingBackend,
+    &io_uring::IoUringBackend,
 ];
 
 /// The backend of that name.

@@ -102,7 +102,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { events: [const { AtomicU64::new(0) }; EVENTS], syscalls: [const { AtomicU64::new(0) }; SYSCALLS] }
     }
 

@@ -1,0 +1,40 @@
+//! `io_uring`: the kernel makes the calls and reports what became of them.
+//!
+//! One multishot accept; one multishot receive per connection, into buffers that the kernel picks from a shared ring;
+//! sends straight from those buffers where nothing is in the way. One `io_uring_enter` a turn submits everything and
+//! waits.
+
+mod buffer_ring;
+mod memory;
+mod peer;
+mod ring;
+mod server;
+mod setup;
+
+use std::io;
+
+use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::stats::ServeReport;
+use crate::stop::Stop;
+use crate::workers;
+
+pub(crate) struct IoUringBackend;
+
+impl Backend for IoUringBackend {
+    fn info(&self) -> &'static BackendInfo {
+        &BackendInfo {
+            name: "io_uring",
+            summary: "one completion loop: multishot accept and receive, provided buffers, one call per turn",
+            model: IoModel::Completion,
+            threading: Threading::LoopPerThread,
+        }
+    }
+
+    fn probe(&self) -> Result<Receipt, Unavailable> {
+        ring::probe().map_err(|error| Unavailable { reason: error.to_string() })
+    }
+
+    fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
+        workers::serve::<server::Server<'_>>(self.info().threading, job, stop)
+    }
+}

@@ -1,0 +1,163 @@
+//! One connection of the completion loop: what is received, sent and owed on it.
+
+use std::mem;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use super::ring::{Id, Payload};
+use crate::buffers::Buffers;
+use crate::protocol::{Protocol, Violation};
+use crate::replies::Gather;
+use crate::stats::Counters;
+
+/// More output than this, beyond what is being sent, and a peer is not received from until it has read it. What
+/// arrives before the receive has been cancelled comes on top: at most what the buffer ring holds.
+pub(super) const MAX_OUTPUT_BYTES: usize = 256 * 1024;
+
+#[expect(clippy::struct_excessive_bools)] // Independent facts; most of their combinations occur.
+pub(super) struct Peer<P: Protocol> {
+    pub(super) socket: OwnedFd,
+    pub(super) id: Id,
+    pub(super) receiving: Receiving,
+    /// Whether a send is in flight; only ever one.
+    pub(super) sending: bool,
+    /// To be closed when nothing is in flight and nothing is owed any more.
+    pub(super) ending: bool,
+    pub(super) last_moved: Instant,
+    abandoned: bool,
+    /// Whether the socket was shut down to make what is in flight end.
+    shut_down: bool,
+    session: P::Session,
+    /// The start of a unit that is not complete.
+    input: Vec<u8>,
+    /// Replies behind the send in flight.
+    output: Vec<u8>,
+}
+
+/// What becomes of what the peer sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Receiving {
+    /// The kernel receives it.
+    Armed,
+    /// The receive is being cancelled, because too much output waits.
+    Pausing,
+    /// It waits in the kernel until the output is gone.
+    Paused,
+    /// It waits in the kernel until a buffer is free.
+    Starved,
+    /// There is no more.
+    Ended,
+}
+
+/// What to do about what was received.
+pub(super) enum Reply {
+    /// Send this part of it; the rest, if any, is kept.
+    Direct(Range<usize>),
+    /// Nothing; replies, if any, are in the output.
+    Queued,
+}
+
+impl<P: Protocol> Peer<P> {
+    pub(super) fn new(socket: OwnedFd, id: Id, now: Instant) -> Self {
+        Self {
+            socket,
+            id,
+            receiving: Receiving::Ended,
+            sending: false,
+            ending: false,
+            abandoned: false,
+            shut_down: false,
+            last_moved: now,
+            session: P::Session::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+        }
+    }
+
+    /// Has the protocol answer what was received.
+    ///
+    /// # Errors
+    ///
+    /// A violation; the replies to what came before it are in the output.
+    pub(super) fn receive(
+        &mut self,
+        protocol: &P,
+        received: &[u8],
+        buffers: &mut Buffers,
+        counters: &Counters,
+    ) -> Result<Reply, Violation> {
+        let resumed = !self.input.is_empty();
+        let input = if resumed {
+            self.input.extend_from_slice(received);
+            &self.input
+        } else {
+            received
+        };
+        let mut replies = Gather::new(input, &mut self.output);
+        let parsed = protocol.receive(&mut self.session, input, &mut replies);
+        let direct = replies.finish(counters);
+
+        let in_place = !direct.is_empty() && !self.sending && parsed.is_ok();
+        let all_taken = parsed.as_ref().is_ok_and(|&taken| taken == input.len());
+        if resumed && in_place && all_taken && direct.start == 0 {
+            // A long unit goes out from where it was gathered.
+            let input = mem::replace(&mut self.input, mem::take(&mut self.output));
+            self.output = input;
+            self.output.truncate(direct.end);
+            return Ok(Reply::Queued);
+        }
+        if resumed || !in_place {
+            self.output.extend_from_slice(&input[direct.clone()]);
+        }
+        let taken = parsed?;
+        if !resumed {
+            if !all_taken {
+                self.input = buffers.take();
+                self.input.extend_from_slice(&received[taken..]);
+            }
+            return Ok(if in_place { Reply::Direct(direct) } else { Reply::Queued });
+        }
+        if all_taken {
+            buffers.give_back(mem::take(&mut self.input));
+        } else {
+            self.input.drain(..taken);
+        }
+        Ok(Reply::Queued)
+    }
+
+    /// Queues a reply behind those that are queued already.
+    pub(super) fn queue(&mut self, reply: &[u8]) {
+        self.output.extend_from_slice(reply);
+    }
+
+    /// Takes everything that waits to be sent.
+    pub(super) fn take_output(&mut self) -> Option<Payload> {
+        let output = mem::take(&mut self.output);
+        let range = 0..output.len();
+        (!output.is_empty()).then_some(Payload::Copied(output, range))
+    }
+
+    /// Drops what is owed: there is nobody to send it to. False when that was done before.
+    pub(super) fn abandon(&mut self) -> bool {
+        self.ending = true;
+        self.output = Vec::new();
+        self.input = Vec::new();
+        !mem::replace(&mut self.abandoned, true)
+    }
+
+    /// Whether the socket was not yet shut down by us; from now on it counts as that.
+    pub(super) fn shut_down_first(&mut self) -> bool {
+        !mem::replace(&mut self.shut_down, true)
+    }
+
+    /// Whether replies wait that are not being sent.
+    pub(super) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Whether too much waits to take in more.
+    pub(super) fn is_clogged(&self) -> bool {
+        self.output.len() > MAX_OUTPUT_BYTES
+    }
+}

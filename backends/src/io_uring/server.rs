@@ -1,0 +1,372 @@
+//! The completion loop of one server thread.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
+use slab::Slab;
+
+use super::buffer_ring::{BUFFERS, Buffer};
+use super::peer::{Peer, Receiving, Reply};
+use super::ring::{Completion, Id, Payload, Ring};
+use crate::admission::{ACCEPT_REST, AcceptFailure};
+use crate::backend::Receipt;
+use crate::buffers::Buffers;
+use crate::kernel::failed;
+use crate::protocol::Protocol;
+use crate::stats::{Counters, Event, Syscall, ThreadCounters};
+use crate::workers::{Context, Worker};
+
+/// With fewer free buffers than this, replies are copied and their buffers given back at once: a buffer that is
+/// being sent stays taken for as long as its peer does not read, and enough such peers would starve all others.
+const SCARCE_BUFFERS: u16 = BUFFERS / 4;
+
+/// One thread of the backend.
+pub(super) struct Server<'a> {
+    ring: Ring,
+    context: Context<'a>,
+    counters: ThreadCounters,
+}
+
+impl<'a> Worker<'a> for Server<'a> {
+    fn start(context: Context<'a>) -> io::Result<Self> {
+        let counters = context.stats.register();
+        Ok(Self { ring: Ring::new()?, context, counters })
+    }
+
+    fn receipt(&self) -> Receipt {
+        self.ring.receipt()
+    }
+
+    fn run<P: Protocol>(&mut self, protocol: &P) -> io::Result<()> {
+        let mut turns = Turns {
+            ring: &mut self.ring,
+            context: &self.context,
+            counters: &self.counters,
+            protocol,
+            peers: Slab::new(),
+            next_generation: 0,
+            starved: VecDeque::new(),
+            buffers: Buffers::new(),
+            now: Instant::now(),
+            accepting: Accepting::Armed,
+            next_idle_scan: None,
+        };
+        turns.run()
+    }
+
+    fn counters(&self) -> &ThreadCounters {
+        &self.counters
+    }
+}
+
+/// Whether new connections are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Armed,
+    /// Descriptors or memory ran out; tried again then, or when a connection closes.
+    RestingUntil(Instant),
+    /// The server is stopping; what is still open then is closed by force.
+    DrainingUntil(Instant),
+    /// It was closed by force.
+    Forced,
+}
+
+/// The loop while it runs.
+struct Turns<'l, 'a, P: Protocol> {
+    ring: &'l mut Ring,
+    context: &'l Context<'a>,
+    counters: &'l Counters,
+    protocol: &'l P,
+    peers: Slab<Peer<P>>,
+    next_generation: u32,
+    /// Who waits for a free buffer, in order.
+    starved: VecDeque<Id>,
+    buffers: Buffers,
+    /// When this turn began; kept up only while something depends on it.
+    now: Instant,
+    accepting: Accepting,
+    next_idle_scan: Option<Instant>,
+}
+
+impl<P: Protocol> Turns<'_, '_, P> {
+    fn run(&mut self) -> io::Result<()> {
+        self.ring.accept(&self.context.listener, self.counters)?;
+        self.ring.watch_stop(self.context.stop, self.counters)?;
+        loop {
+            let timeout = self.timeout();
+            self.ring.wait(timeout, self.counters)?;
+            self.counters.event(Event::Wakeups);
+            if timeout.is_some() || self.context.limits.idle_timeout.is_some() {
+                self.now = Instant::now();
+            }
+            while let Some(completion) = self.ring.next() {
+                self.complete(completion)?;
+            }
+            self.feed_the_starved()?;
+            self.on_time()?;
+            if matches!(self.accepting, Accepting::DrainingUntil(_) | Accepting::Forced) && self.peers.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long the next wait may last; forever, unless something is due by the clock.
+    fn timeout(&self) -> Option<Duration> {
+        let due = match self.accepting {
+            Accepting::Armed | Accepting::Forced => None,
+            Accepting::RestingUntil(due) | Accepting::DrainingUntil(due) => Some(due),
+        };
+        let scan = self.next_idle_scan.filter(|_| !self.peers.is_empty());
+        let next = [due, scan].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn complete(&mut self, completion: Completion) -> io::Result<()> {
+        match completion {
+            Completion::Received { id, result, last } => self.received(id, result, last),
+            Completion::Sent { id, result, payload } => self.sent(id, result, payload),
+            Completion::Accepted { result, last } => self.accepted(result, last),
+            Completion::Stopped => self.drain(),
+            Completion::Cancelled => Ok(()),
+        }
+    }
+
+    fn accepted(&mut self, result: Result<OwnedFd, Errno>, last: bool) -> io::Result<()> {
+        match result.map_err(|error| (AcceptFailure::of(error), error)) {
+            Ok(socket) => self.open(socket)?,
+            Err(_) if self.accepting != Accepting::Armed => {}
+            Err((AcceptFailure::NobodyWaits | AcceptFailure::TryNext, _)) => {}
+            Err((AcceptFailure::Rest, _)) => {
+                self.counters.event(Event::AcceptPaused);
+                self.accepting = Accepting::RestingUntil(Instant::now() + ACCEPT_REST);
+            }
+            Err((AcceptFailure::Fatal, error)) => return Err(failed("cannot accept", error)),
+        }
+        if last && self.accepting == Accepting::Armed {
+            self.ring.accept(&self.context.listener, self.counters)?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, socket: OwnedFd) -> io::Result<()> {
+        if !self.context.admission.admit(self.counters) {
+            self.counters.syscall(Syscall::Close);
+            return Ok(());
+        }
+        let entry = self.peers.vacant_entry();
+        let key = u32::try_from(entry.key()).expect("a process has fewer descriptors than that");
+        let id = Id::new(key, self.next_generation);
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let peer = entry.insert(Peer::new(socket, id, self.now));
+        if matches!(self.accepting, Accepting::DrainingUntil(_) | Accepting::Forced) {
+            // Accepted before the accept was cancelled: what it has sent is still answered.
+            shut_down(peer, Shutdown::Read, self.counters);
+        }
+        if let (None, Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout) {
+            self.next_idle_scan = Some(self.now + idle_timeout / 4);
+        }
+        peer.receiving = Receiving::Armed;
+        self.ring.receive(&peer.socket, id, self.counters)
+    }
+
+    fn received(&mut self, id: Id, result: Result<Option<Buffer>, Errno>, last: bool) -> io::Result<()> {
+        let peer = &mut self.peers[id.key as usize];
+        debug_assert_eq!(peer.id, id);
+        let mut receiving = if last { Receiving::Ended } else { peer.receiving };
+        match result {
+            Ok(Some(buffer)) => {
+                self.counters.events(Event::BytesReceived, buffer.len() as u64);
+                self.answer(id, buffer)?;
+                if last {
+                    // The end of a multishot is not the end of the stream.
+                    receiving = Receiving::Paused;
+                }
+            }
+            Ok(None) => self.peers[id.key as usize].ending = true,
+            Err(Errno::NOBUFS) => {
+                self.counters.event(Event::BuffersExhausted);
+                self.starved.push_back(id);
+                receiving = Receiving::Starved;
+            }
+            Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN) => receiving = Receiving::Paused,
+            Err(_) => {
+                if peer.abandon() {
+                    self.counters.event(Event::ConnectionErrors);
+                }
+            }
+        }
+        self.peers[id.key as usize].receiving = receiving;
+        self.go_on(id)
+    }
+
+    /// Has the protocol answer what is in `buffer`, and sends the answer from there if nothing is in the way.
+    fn answer(&mut self, id: Id, buffer: Buffer) -> io::Result<()> {
+        let peer = &mut self.peers[id.key as usize];
+        if peer.ending {
+            self.ring.recycle(buffer);
+            return Ok(());
+        }
+        if self.context.limits.idle_timeout.is_some() {
+            peer.last_moved = self.now;
+        }
+        let received = self.ring.bytes(&buffer);
+        match peer.receive(self.protocol, received, &mut self.buffers, self.counters) {
+            Ok(Reply::Direct(range)) if self.ring.free_buffers() >= SCARCE_BUFFERS => {
+                peer.sending = true;
+                return self.ring.send(&peer.socket, id, Payload::Received(buffer, range), self.counters);
+            }
+            Ok(Reply::Direct(range)) => peer.queue(&received[range]),
+            Ok(Reply::Queued) => {}
+            Err(_) => {
+                self.counters.event(Event::Violations);
+                peer.ending = true;
+            }
+        }
+        self.ring.recycle(buffer);
+        Ok(())
+    }
+
+    fn sent(&mut self, id: Id, result: Result<usize, Errno>, mut payload: Payload) -> io::Result<()> {
+        let peer = &mut self.peers[id.key as usize];
+        debug_assert_eq!(peer.id, id);
+        peer.sending = false;
+        match result {
+            Ok(sent_bytes) => {
+                self.counters.events(Event::BytesSent, sent_bytes as u64);
+                if self.context.limits.idle_timeout.is_some() {
+                    peer.last_moved = self.now;
+                }
+                if payload.advance(sent_bytes) {
+                    peer.sending = true;
+                    return self.ring.send_rest(&peer.socket, id, payload, self.counters);
+                }
+            }
+            Err(_) => {
+                if peer.abandon() {
+                    self.counters.event(Event::ConnectionErrors);
+                }
+            }
+        }
+        match payload {
+            Payload::Received(buffer, _) => self.ring.recycle(buffer),
+            Payload::Copied(bytes, _) => self.buffers.give_back(bytes),
+        }
+        self.go_on(id)
+    }
+
+    /// Starts whatever a connection can do next: send, receive, pause, or close.
+    fn go_on(&mut self, id: Id) -> io::Result<()> {
+        let peer = &mut self.peers[id.key as usize];
+        if !peer.sending
+            && let Some(payload) = peer.take_output()
+        {
+            peer.sending = true;
+            self.ring.send(&peer.socket, id, payload, self.counters)?;
+        }
+        match peer.receiving {
+            Receiving::Armed if !peer.ending && peer.is_clogged() => {
+                peer.receiving = Receiving::Pausing;
+                self.ring.cancel_receive(id, self.counters)
+            }
+            Receiving::Paused if !peer.ending && !peer.has_output() => {
+                peer.receiving = Receiving::Armed;
+                self.ring.receive(&peer.socket, id, self.counters)
+            }
+            _ if !peer.ending || peer.sending => Ok(()),
+            Receiving::Armed | Receiving::Pausing => {
+                // Closing a descriptor does not end a receive on it; shutting the socket down does.
+                if peer.shut_down_first() {
+                    shut_down(peer, Shutdown::Both, self.counters);
+                }
+                Ok(())
+            }
+            Receiving::Paused | Receiving::Starved | Receiving::Ended => {
+                self.close(id);
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets a connection on which nothing is in flight.
+    fn close(&mut self, id: Id) {
+        let peer = self.peers.remove(id.key as usize);
+        debug_assert!(!peer.sending);
+        self.counters.syscall(Syscall::Close);
+        self.counters.event(Event::Closed);
+        drop(peer);
+        self.context.admission.leave();
+        if let Accepting::RestingUntil(due) = &mut self.accepting {
+            *due = self.now;
+        }
+    }
+
+    /// Re-arms as many of those that found no buffer as there are buffers now: not before, or they would fail again.
+    fn feed_the_starved(&mut self) -> io::Result<()> {
+        for _ in 0..self.ring.free_buffers() {
+            let Some(id) = self.starved.pop_front() else { break };
+            let Some(peer) = self.peers.get_mut(id.key as usize).filter(|peer| peer.id == id) else { continue };
+            peer.receiving = Receiving::Armed;
+            self.ring.receive(&peer.socket, id, self.counters)?;
+        }
+        Ok(())
+    }
+
+    /// Stops accepting; every connection is read to its end, answered and closed.
+    fn drain(&mut self) -> io::Result<()> {
+        self.ring.cancel_accept(self.counters)?;
+        self.accepting = Accepting::DrainingUntil(Instant::now() + self.context.limits.drain_timeout);
+        for (_, peer) in &self.peers {
+            shut_down(peer, Shutdown::Read, self.counters);
+        }
+        Ok(())
+    }
+
+    /// Does what is due by the clock.
+    fn on_time(&mut self) -> io::Result<()> {
+        match self.accepting {
+            Accepting::RestingUntil(due) if self.now >= due => {
+                self.accepting = Accepting::Armed;
+                self.ring.accept(&self.context.listener, self.counters)?;
+            }
+            Accepting::DrainingUntil(due) if self.now >= due => {
+                self.accepting = Accepting::Forced;
+                self.end_all_where(Event::Forced, |_| true)?;
+            }
+            _ => {}
+        }
+        if let (Some(due), Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout)
+            && self.now >= due
+        {
+            let now = self.now;
+            self.end_all_where(Event::IdleClosed, |peer| !peer.ending && now - peer.last_moved >= idle_timeout)?;
+            self.next_idle_scan = (!self.peers.is_empty()).then(|| now + idle_timeout / 4);
+        }
+        Ok(())
+    }
+
+    /// Ends connections without asking their peers. They close when the kernel has let go of them.
+    fn end_all_where(&mut self, why: Event, ends: impl Fn(&Peer<P>) -> bool) -> io::Result<()> {
+        let ids: Vec<Id> = self.peers.iter().filter(|(_, peer)| ends(peer)).map(|(_, peer)| peer.id).collect();
+        for id in ids {
+            self.counters.event(why);
+            let peer = &mut self.peers[id.key as usize];
+            peer.abandon();
+            if peer.shut_down_first() {
+                shut_down(peer, Shutdown::Both, self.counters);
+            }
+            self.go_on(id)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the stream end once everything that came was received; with [`Shutdown::Both`] makes a send fail, too.
+fn shut_down<P: Protocol>(peer: &Peer<P>, how: Shutdown, counters: &Counters) {
+    counters.syscall(Syscall::Shutdown);
+    // Fails only where the peer has already gone; the operations in flight say so.
+    let _ = shutdown(&peer.socket, how);
+}
