@@ -67,3 +67,71 @@ impl AcceptFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::stats::Stats;
+
+    #[test]
+    fn the_limit_counts_who_is_in() {
+        let stats = Arc::new(Stats::default());
+        let counters = stats.register();
+        let admission = Admission::new(Some(2));
+        assert!(admission.admit(&counters));
+        assert!(admission.admit(&counters));
+        assert!(!admission.admit(&counters));
+        assert!(!admission.admit(&counters), "who was not let in takes no place");
+        admission.leave();
+        assert!(admission.admit(&counters));
+        let report = stats.report();
+        assert_eq!((report.count(Event::Accepted), report.count(Event::OverLimit)), (3, 2));
+    }
+
+    #[test]
+    fn a_limit_of_none_lets_nobody_in() {
+        let counters = Arc::new(Stats::default()).register();
+        assert!(!Admission::new(Some(0)).admit(&counters));
+    }
+
+    #[test]
+    fn failures_of_the_peer_do_not_end_the_server() {
+        // What accept(2) lists as errors that were pending on the new connection, and a signal.
+        let passing = [
+            Errno::CONNABORTED,
+            Errno::INTR,
+            Errno::NETDOWN,
+            Errno::PROTO,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::NONET,
+            Errno::HOSTUNREACH,
+            Errno::NETUNREACH,
+            Errno::PERM,
+        ];
+        for error in passing {
+            assert_eq!(AcceptFailure::of(error), AcceptFailure::TryNext, "{error}");
+        }
+    }
+
+    #[test]
+    fn shortage_makes_accepting_rest() {
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(AcceptFailure::of(error), AcceptFailure::Rest, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_queue_is_no_failure() {
+        assert_eq!(AcceptFailure::of(Errno::AGAIN), AcceptFailure::NobodyWaits);
+    }
+
+    #[test]
+    fn an_unusable_listener_ends_the_server() {
+        for error in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK] {
+            assert_eq!(AcceptFailure::of(error), AcceptFailure::Fatal, "{error}");
+        }
+    }
+}

@@ -182,3 +182,132 @@ fn send_once(socket: BorrowedFd<'_>, bytes: &[u8], counters: &Counters) -> Resul
         Err(_) => Err(Ended::Error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+    use socket2::SockRef;
+
+    use super::*;
+    use crate::protocol::{Framed, Raw};
+    use crate::stats::{ServeReport, Stats};
+
+    /// What a peer does between two turns of the server, in bytes at most.
+    #[derive(Clone, Debug)]
+    struct Turn {
+        sends: usize,
+        receives: usize,
+    }
+
+    fn turns() -> impl Strategy<Value = Vec<Turn>> {
+        let bytes = || prop_oneof![1..100_usize, 1000..100_000_usize];
+        vec((bytes(), bytes()).prop_map(|(sends, receives)| Turn { sends, receives }), 1..20)
+    }
+
+    fn payload_lengths() -> impl Strategy<Value = Vec<usize>> {
+        vec(prop_oneof![0..20_usize, 0..5000_usize, 50_000..200_000_usize], 1..8)
+    }
+
+    /// Frames whose bytes differ from their neighbours, so that one in the wrong place shows.
+    fn frames(payload_lengths: &[usize]) -> Vec<u8> {
+        let mut frames = Vec::new();
+        for (number, &payload_bytes) in payload_lengths.iter().enumerate() {
+            frames.extend(u32::try_from(payload_bytes).unwrap().to_be_bytes());
+            // 251 is prime, so the pattern keeps step with no buffer.
+            frames.extend((0..=250_u8).cycle().skip(number * 31).take(payload_bytes));
+        }
+        frames
+    }
+
+    /// Serves a peer that sends `stream`, taking its turns over and over, and returns what it got and what was counted.
+    fn serve<P: Protocol>(protocol: &P, stream: &[u8], turns: &[Turn]) -> (Vec<u8>, ServeReport) {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        for end in [&peer, &socket] {
+            end.set_nonblocking(true).unwrap();
+            // The kernel makes it the smallest that it allows, a few KB: most sends of the server are then short.
+            SockRef::from(end).set_send_buffer_size(1).unwrap();
+        }
+        let stats = Arc::new(Stats::default());
+        let counters = stats.register();
+        let mut buffers = Buffers::new();
+        let mut connection = Connection::<P, _>::new(socket, Instant::now());
+
+        let (mut unsent, mut got) = (stream, Vec::new());
+        let mut turns = turns.iter().cycle();
+        loop {
+            let turn = turns.next().unwrap();
+            if !unsent.is_empty() {
+                let sent_bytes = or_none(peer.write(&unsent[..turn.sends.min(unsent.len())]));
+                unsent = &unsent[sent_bytes..];
+                if unsent.is_empty() {
+                    peer.shutdown(Shutdown::Write).unwrap();
+                }
+            }
+            let moved = if connection.has_output() {
+                connection.flush(&mut buffers, &counters)
+            } else {
+                connection.receive(protocol, &mut buffers, &counters)
+            };
+            let mut room = vec![0; turn.receives];
+            let got_bytes = or_none(peer.read(&mut room));
+            got.extend_from_slice(&room[..got_bytes]);
+            match moved {
+                Ok(_) => {}
+                Err(Ended::Eof) => break,
+                Err(ended) => panic!("{ended:?}"),
+            }
+        }
+        drop(connection);
+        peer.set_nonblocking(false).unwrap();
+        peer.read_to_end(&mut got).unwrap();
+        (got, stats.report())
+    }
+
+    /// How many bytes moved; none if the call would wait.
+    fn or_none(moved: std::io::Result<usize>) -> usize {
+        match moved {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            moved => moved.unwrap(),
+        }
+    }
+
+    proptest! {
+        // The same cases in every run, so that a failure is one of the change that is tested.
+        #![proptest_config(ProptestConfig {
+            cases: 100,
+            rng_seed: RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn every_frame_is_answered_whatever_the_kernel_takes_at_once(
+            payload_lengths in payload_lengths(),
+            turns in turns(),
+        ) {
+            let stream = frames(&payload_lengths);
+            let (got, report) = serve(&Framed::default(), &stream, &turns);
+            prop_assert!(got == stream, "{} bytes came back for {}, or others", got.len(), stream.len());
+            prop_assert_eq!(report.count(Event::Replies), payload_lengths.len() as u64);
+            prop_assert_eq!(report.count(Event::BytesReceived), stream.len() as u64);
+            prop_assert_eq!(report.count(Event::BytesSent), stream.len() as u64);
+        }
+
+        #[test]
+        fn every_byte_is_answered_whatever_the_kernel_takes_at_once(
+            payload_lengths in payload_lengths(),
+            turns in turns(),
+        ) {
+            let stream = frames(&payload_lengths);
+            let (got, _) = serve(&Raw, &stream, &turns);
+            prop_assert!(got == stream, "{} bytes came back for {}, or others", got.len(), stream.len());
+        }
+    }
+}

@@ -52,3 +52,90 @@ impl Replies for Gather<'_> {
         self.direct = 0..0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::stats::Stats;
+
+    const INPUT: &[u8] = b"abcdefgh";
+
+    /// What is in the output, and what is to be sent from the input after it, once `reply` has replied.
+    fn gathered(before: &[u8], reply: impl FnOnce(&mut Gather<'_>)) -> (Vec<u8>, Range<usize>) {
+        let counters = Arc::new(Stats::default()).register();
+        let mut output = before.to_vec();
+        let mut gather = Gather::new(INPUT, &mut output);
+        reply(&mut gather);
+        let direct = gather.finish(&counters);
+        (output, direct)
+    }
+
+    #[test]
+    fn nothing_is_gathered_from_no_reply() {
+        assert_eq!(gathered(b"", |_| ()), (vec![], 0..0));
+    }
+
+    #[test]
+    fn adjoining_echoes_are_sent_from_the_input() {
+        let (output, direct) = gathered(b"", |replies| {
+            replies.echo(1..3);
+            replies.echo(3..3);
+            replies.echo(3..6);
+        });
+        assert_eq!((&output[..], direct), (&b""[..], 1..6));
+    }
+
+    #[test]
+    fn echoes_with_a_gap_are_copied() {
+        let (output, direct) = gathered(b"", |replies| {
+            replies.echo(0..2);
+            replies.echo(4..6);
+            replies.echo(6..8);
+        });
+        assert_eq!((&output[..], direct.is_empty()), (&b"abefgh"[..], true));
+    }
+
+    #[test]
+    fn a_send_between_echoes_keeps_their_order() {
+        let (output, direct) = gathered(b"", |replies| {
+            replies.echo(0..2);
+            replies.send(b"--");
+            replies.echo(2..4);
+        });
+        assert_eq!((&output[..], direct.is_empty()), (&b"ab--cd"[..], true));
+    }
+
+    #[test]
+    fn an_empty_send_leaves_nothing_behind_its_echo() {
+        let (output, direct) = gathered(b"", |replies| {
+            replies.echo(0..2);
+            replies.send(b"");
+            replies.echo(2..4);
+        });
+        assert_eq!((&output[..], direct.is_empty()), (&b"abcd"[..], true));
+    }
+
+    #[test]
+    fn replies_come_after_output_that_waits_already() {
+        let (output, direct) = gathered(b"before ", |replies| {
+            replies.echo(0..2);
+            replies.echo(2..4);
+        });
+        assert_eq!((&output[..], direct.is_empty()), (&b"before abcd"[..], true));
+    }
+
+    #[test]
+    fn every_reply_is_counted() {
+        let stats = Arc::new(Stats::default());
+        let counters = stats.register();
+        let mut output = Vec::new();
+        let mut gather = Gather::new(INPUT, &mut output);
+        gather.echo(0..1);
+        gather.echo(1..1);
+        gather.send(b"x");
+        gather.finish(&counters);
+        assert_eq!(stats.report().count(Event::Replies), 3);
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Protocol, Replies, Violation};
 
 /// Bytes before the payload of a frame.
-const HEADER_BYTES: usize = 4;
+pub(super) const HEADER_BYTES: usize = 4;
 
 /// Length-prefixed frames. A frame is answered after all of it has arrived; a length of 0 is legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

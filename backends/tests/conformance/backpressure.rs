@@ -1,0 +1,103 @@
+//! A peer that sends and never reads: the server stops taking from it, remembers little, and loses nothing.
+
+use std::io::{ErrorKind, Write};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
+
+use backends::Event;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::Subject;
+use crate::client::{Client, HEADER_BYTES, frame};
+use crate::server::{PROTOCOLS, Server, Setup};
+
+const FRAME_BYTES: usize = HEADER_BYTES + 16 * 1024;
+
+/// What a peer would send if the server let it: many times what the kernel's buffers hold.
+static OFFERED: LazyLock<Vec<u8>> =
+    LazyLock::new(|| (0..4096).map(|seed| frame(seed, FRAME_BYTES - HEADER_BYTES)).collect::<Vec<_>>().concat());
+
+/// What a server may hold of one connection beside the kernel's buffers: what a few receives bring.
+const HELD_BYTES_MAX: u64 = 1024 * 1024;
+
+pub(crate) fn a_peer_that_never_reads_is_read_from_no_more(backend: Subject) {
+    for protocol in PROTOCOLS {
+        let server = Server::start(backend, Setup::of(protocol));
+        let other = Client::connect(&server);
+        other.exchange(&frame(1, 100));
+
+        let never_reading = NeverReading::connect(&server);
+        let (taken, offered) = (never_reading.taken_bytes, OFFERED.len());
+        assert!(taken < offered / 2, "{taken} of {offered} bytes were taken from a peer that never reads");
+        let report = server.report();
+        let held = report.count(Event::BytesReceived) - report.count(Event::BytesSent);
+        assert!(held <= HELD_BYTES_MAX, "{held} bytes are held for a peer that never reads");
+
+        other.exchange(&frame(2, 100_000));
+        never_reading.read_everything();
+        other.exchange(&frame(3, 100));
+    }
+}
+
+pub(crate) fn peers_that_never_read_starve_nobody(backend: Subject) {
+    let server = Server::start(backend, Setup::default());
+    let other = Client::connect(&server);
+    let never_reading: Vec<NeverReading> = thread::scope(|scope| {
+        let connecting: Vec<_> = (0..16).map(|_| scope.spawn(|| NeverReading::connect(&server))).collect();
+        connecting.into_iter().map(|client| client.join().expect("connecting does not fail")).collect()
+    });
+    other.stream(&frame(1, 1024 * 1024));
+    Client::connect(&server).exchange(&frame(2, 100));
+    for never_reading in never_reading {
+        never_reading.read_everything();
+    }
+}
+
+/// A client that has sent until nothing more was taken, and has not read yet.
+pub(crate) struct NeverReading {
+    pub(crate) client: Client,
+    taken_bytes: usize,
+}
+
+impl NeverReading {
+    pub(crate) fn connect(server: &Server) -> Self {
+        let client = Client::connect(server);
+        client.stream.set_nonblocking(true).expect("an open socket takes options");
+        let mut taken_bytes = 0;
+        while taken_bytes < OFFERED.len() {
+            match (&client.stream).write(&OFFERED[taken_bytes..]) {
+                Ok(written_bytes) => taken_bytes += written_bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !becomes_writable(&client) {
+                        break;
+                    }
+                }
+                Err(error) => panic!("the server does not take what is sent: {error}"),
+            }
+        }
+        client.stream.set_nonblocking(false).expect("an open socket takes options");
+        Self { client, taken_bytes }
+    }
+
+    /// Reads at last, and checks every byte. What is missing of the last frame is sent while doing so.
+    pub(crate) fn read_everything(self) {
+        let end = self.taken_bytes.next_multiple_of(FRAME_BYTES);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                self.client.send(&OFFERED[self.taken_bytes..end]);
+                self.client.finish_sending();
+            });
+            self.client.expect(&OFFERED[..end]);
+        });
+        self.client.expect_eof();
+    }
+}
+
+/// Whether there is room to send again before long. Where a slow machine makes the answer wrong, less was sent than
+/// could have been, which no test minds.
+fn becomes_writable(client: &Client) -> bool {
+    let long = Timespec::try_from(Duration::from_millis(200)).expect("a short time is representable");
+    let mut fds = [PollFd::new(&client.stream, PollFlags::OUT)];
+    poll(&mut fds, Some(&long)).expect("poll takes a socket") > 0
+}

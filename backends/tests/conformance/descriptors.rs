@@ -1,0 +1,122 @@
+//! Descriptors belong to the whole process: these tests run alone in theirs.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use backends::{Event, Limits};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+
+use crate::Subject;
+use crate::client::{Client, frame};
+use crate::server::{PROTOCOLS, Server, Setup};
+
+pub(crate) fn descriptors_come_back_after_every_stop(backend: Subject) {
+    // Once beforehand, for what a process opens once and keeps.
+    start_and_stop(backend);
+    let before = open_descriptors();
+    for _ in 0..100 {
+        start_and_stop(backend);
+    }
+    assert_eq!(open_descriptors(), before);
+}
+
+/// A server's life with every way for a connection to end.
+fn start_and_stop(backend: Subject) {
+    let limits = Limits { max_connections: Some(4), ..Limits::default() };
+    for protocol in PROTOCOLS {
+        let server = Server::start(backend, Setup { protocol, limits: limits.clone(), ..Setup::default() });
+        let message = frame(1, 1000);
+        let [closing, resetting, idle, unfinished] = [(); 4].map(|()| {
+            let client = Client::connect(&server);
+            client.exchange(&message);
+            client
+        });
+        Client::connect(&server).expect_end();
+        drop(closing);
+        resetting.reset();
+        unfinished.send(&message[..500]);
+        server.stop();
+        drop(idle);
+    }
+}
+
+/// What /proc/self/fd names, itself included.
+fn open_descriptors() -> Vec<String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("Linux lists its descriptors");
+    let mut descriptors: Vec<String> =
+        entries.map(|entry| entry.expect("a descriptor has a name").file_name().to_string_lossy().into()).collect();
+    descriptors.sort_unstable();
+    descriptors
+}
+
+pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
+    let server = Server::start(backend, Setup::default());
+    let message = frame(1, 1000);
+    let admitted = Client::connect(&server);
+    admitted.exchange(&message);
+    let clock = CpuClock::open();
+    let waiting: Vec<Socket> =
+        (0..10).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left")).collect();
+
+    let hoard = take_all_descriptors();
+    for socket in &waiting {
+        socket.connect(&server.address.into()).expect("the kernel completes connections before they are accepted");
+    }
+    crate::wait::until("the server finds no descriptor", || server.count(Event::AcceptPaused) > 0);
+    let (start, cpu_before) = (Instant::now(), clock.seconds());
+    let turns = server.turns();
+    thread::sleep(Duration::from_secs(1));
+    let cpu_share = (clock.seconds() - cpu_before) / start.elapsed().as_secs_f64();
+    assert!(cpu_share < 0.2, "while accepting paused, {:.0} % of a CPU were used", cpu_share * 100.0);
+    let turns = server.turns() - turns;
+    assert!(turns < 1000, "{turns} turns and system calls within a second in which nothing could be accepted");
+    admitted.exchange(&message);
+    assert_eq!(server.count(Event::Accepted), 1);
+
+    drop(hoard);
+    for socket in waiting {
+        let client = Client::over(socket.into());
+        client.exchange(&message);
+    }
+    let report = server.stop();
+    assert_eq!(report.count(Event::Accepted), 11);
+    assert_eq!(report.count(Event::ConnectionErrors), 0);
+}
+
+/// Leaves no descriptor to this process for as long as the files are kept.
+fn take_all_descriptors() -> Vec<File> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(1000);
+    setrlimit(Resource::Nofile, limit).expect("a soft limit may be lowered");
+    let mut hoard = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        hoard.push(file);
+    }
+    hoard
+}
+
+/// The CPU time of this process, readable when no descriptor is left.
+struct CpuClock {
+    stat: File,
+}
+
+impl CpuClock {
+    fn open() -> Self {
+        Self { stat: File::open("/proc/self/stat").expect("Linux counts CPU time") }
+    }
+
+    fn seconds(&self) -> f64 {
+        let mut line = [0; 4096];
+        let length = self.stat.read_at(&mut line, 0).expect("an open file can be read");
+        let line = String::from_utf8_lossy(&line[..length]);
+        // The name of the program, in brackets, may contain anything; utime and stime are fields 14 and 15.
+        let (_, fields) = line.rsplit_once(')').expect("the name is in brackets");
+        let times = fields.split_whitespace().skip(11).take(2);
+        let ticks: f64 = times.map(|time| time.parse::<f64>().expect("a time is a number")).sum();
+        // Linux counts in hundredths of a second towards user space, whatever it does inside.
+        ticks / 100.0
+    }
+}

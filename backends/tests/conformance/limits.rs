@@ -1,0 +1,121 @@
+//! What no peer may exceed: the length of a frame, the number of connections, the time without a byte.
+
+use std::time::{Duration, Instant};
+
+use backends::protocol::{Framed, ProtocolKind};
+use backends::{Event, Limits};
+
+use crate::backpressure::NeverReading;
+use crate::client::{Client, frame};
+use crate::server::{Server, Setup};
+use crate::{Subject, wait};
+
+const MAX_FRAME_BYTES: u32 = 1000;
+
+fn short_frames() -> Setup {
+    Setup::of(ProtocolKind::Framed(Framed { max_frame_bytes: MAX_FRAME_BYTES }))
+}
+
+pub(crate) fn an_over_long_frame_ends_its_connection_only(backend: Subject) {
+    let server = Server::start(backend, short_frames());
+    let longest = frame(1, MAX_FRAME_BYTES as usize);
+    let over_long = frame(2, MAX_FRAME_BYTES as usize + 1);
+    let other = Client::connect(&server);
+    other.exchange(&longest);
+    other.send(&longest[..500]);
+
+    let violating = Client::connect(&server);
+    let answered = [longest.clone(), frame(3, 0), frame(4, 10)].concat();
+    violating.send(&[&answered, &over_long[..]].concat());
+    violating.expect(&answered);
+    violating.expect_end();
+
+    other.send(&longest[500..]);
+    other.expect(&longest);
+    let report = server.stop();
+    assert_eq!(report.count(Event::Violations), 1);
+    assert_eq!(report.count(Event::ConnectionErrors), 0);
+    assert_eq!(report.count(Event::Replies), 5);
+}
+
+pub(crate) fn an_over_long_frame_is_refused_by_its_header(backend: Subject) {
+    let server = Server::start(backend, short_frames());
+    for announced in [MAX_FRAME_BYTES + 1, u32::MAX] {
+        let client = Client::connect(&server);
+        client.exchange(&frame(1, 10));
+        let received = server.count(Event::BytesReceived);
+        let header = announced.to_be_bytes();
+        client.send(&header[..2]);
+        server.wait_for(Event::BytesReceived, received + 2);
+        client.send(&header[2..]);
+        client.expect_end();
+    }
+    assert_eq!(server.stop().count(Event::Violations), 2);
+}
+
+pub(crate) fn one_connection_over_the_limit_is_closed(backend: Subject) {
+    let server = Server::start(backend, Setup::limited(at_most(2)));
+    limit_of_two_holds(&server);
+}
+
+pub(crate) fn the_connection_limit_is_that_of_all_threads(backend: Subject) {
+    let server = Server::start(backend, Setup { threads: 2, ..Setup::limited(at_most(2)) });
+    limit_of_two_holds(&server);
+}
+
+fn at_most(connections: usize) -> Limits {
+    Limits { max_connections: Some(connections), ..Limits::default() }
+}
+
+fn limit_of_two_holds(server: &Server) {
+    let message = frame(1, 100);
+    let [first, second] = [Client::connect(server), Client::connect(server)];
+    first.exchange(&message);
+    second.exchange(&message);
+    for refused in 1..=3 {
+        Client::connect(server).expect_end();
+        assert_eq!(server.count(Event::OverLimit), refused);
+    }
+    first.exchange(&message);
+    second.exchange(&message);
+
+    drop(first);
+    server.wait_for(Event::Closed, 1);
+    // A server may count the connection as closed a moment before it lets another in.
+    wait::until("another connection is let in", || Client::connect(server).exchange_unless_ended(&message));
+    second.exchange(&message);
+    assert_eq!(server.count(Event::Accepted), 3);
+}
+
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+fn impatient() -> Setup {
+    Setup::limited(Limits { idle_timeout: Some(IDLE_TIMEOUT), ..Limits::default() })
+}
+
+pub(crate) fn an_idle_connection_is_closed_and_a_busy_one_is_not(backend: Subject) {
+    let server = Server::start(backend, impatient());
+    let busy = Client::connect(&server);
+    let message = frame(1, 100);
+    busy.exchange(&message);
+    let start = Instant::now();
+    let [silent, unfinished] = [Client::connect(&server), Client::connect(&server)];
+    unfinished.send(&message[..50]);
+    wait::until("both idle connections are closed", || {
+        busy.exchange(&message);
+        server.count(Event::IdleClosed) == 2
+    });
+    silent.expect_eof();
+    unfinished.expect_eof();
+    assert!(start.elapsed() > IDLE_TIMEOUT / 2, "closed after {:?} already", start.elapsed());
+    assert!(start.elapsed() < IDLE_TIMEOUT * 10, "closed after {:?} only", start.elapsed());
+    busy.exchange(&message);
+    assert_eq!(server.stop().count(Event::ConnectionErrors), 0);
+}
+
+pub(crate) fn a_peer_that_never_reads_is_idle(backend: Subject) {
+    let server = Server::start(backend, impatient());
+    let _never_reading = NeverReading::connect(&server);
+    server.wait_for(Event::IdleClosed, 1);
+    server.wait_for(Event::Closed, 1);
+}

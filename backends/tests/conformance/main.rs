@@ -1,0 +1,149 @@
+//! What every backend must do, whatever it is made of: one suite, instantiated for each by one list.
+//!
+//! A backend that this machine cannot run is named on stderr and passed over; `REQUIRE_BACKENDS=all` makes that a
+//! failure. No test sleeps in order to be late enough: it waits for bytes, for the end of a stream or for a counter,
+//! and fails when that has not come within [`wait::DEADLINE`].
+
+mod backpressure;
+mod bytes;
+mod client;
+mod crowds;
+mod descriptors;
+mod endings;
+mod limits;
+mod quiet;
+mod report;
+mod server;
+mod stopping;
+mod wait;
+
+use std::env;
+use std::io::Write;
+use std::process::Command;
+
+use backends::{BACKENDS, Backend};
+
+/// Instantiates the suite for every backend, in a module named like it but with `_` for `-`.
+macro_rules! conformance_of {
+    ($($backend:ident),+ $(,)?) => {
+        /// The backends that the suite covers.
+        const COVERED: &[&str] = &[$(stringify!($backend)),+];
+
+        $(mod $backend {
+            suite!(stringify!($backend));
+        })+
+    };
+}
+
+/// The tests of one backend. Those that are `alone` change or count what belongs to the whole process.
+macro_rules! suite {
+    ($backend:expr) => {
+        suite! { run, $backend,
+            bytes::every_payload_size_comes_back
+            bytes::a_message_dripped_byte_by_byte_is_answered_once_complete
+            bytes::a_message_may_be_split_anywhere
+            bytes::many_frames_may_share_a_segment
+            bytes::a_long_stream_flows_both_ways
+            bytes::ipv6_is_served
+            bytes::two_threads_share_the_connections
+            endings::half_close_drains
+            endings::half_close_drains_long_frames
+            endings::a_peer_that_closes_is_closed
+            endings::half_a_frame_is_not_answered
+            endings::a_reset_in_mid_frame_leaves_the_others_untouched
+            endings::a_reset_ends_a_peer_that_never_reads
+            endings::connections_come_and_go
+            backpressure::a_peer_that_never_reads_is_read_from_no_more
+            backpressure::peers_that_never_read_starve_nobody
+            crowds::two_thousand_connections_are_served
+            crowds::many_long_streams_flow_at_once
+            limits::an_over_long_frame_ends_its_connection_only
+            limits::an_over_long_frame_is_refused_by_its_header
+            limits::one_connection_over_the_limit_is_closed
+            limits::the_connection_limit_is_that_of_all_threads
+            limits::an_idle_connection_is_closed_and_a_busy_one_is_not
+            limits::a_peer_that_never_reads_is_idle
+            stopping::stops_without_connections
+            stopping::stops_while_idle
+            stopping::stops_while_busy
+            stopping::stops_all_threads
+            stopping::stops_with_half_a_frame_pending
+            stopping::stops_with_a_peer_that_never_reads
+            stopping::answers_what_was_sent_before_the_stop
+            quiet::idle_connections_cost_nothing
+            quiet::a_peer_that_never_reads_costs_nothing
+            quiet::draining_costs_nothing
+            report::the_report_adds_up
+            report::the_calls_of_its_model_are_counted
+            report::the_receipt_names_what_was_granted
+        }
+        suite! { run_alone, $backend,
+            descriptors::descriptors_come_back_after_every_stop
+            descriptors::accepting_pauses_while_descriptors_are_out
+        }
+    };
+    ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {
+        $(#[test]
+        fn $test() {
+            crate::$runner(concat!($backend, "::", stringify!($test)), $backend, crate::$theme::$test);
+        })+
+    };
+}
+
+conformance_of![threads, select, poll, epoll, polling];
+
+#[test]
+fn every_backend_is_covered() {
+    let registered: Vec<String> = BACKENDS.iter().map(|backend| module_of(*backend)).collect();
+    assert_eq!(COVERED, registered, "the list in this file, left, must name every entry of BACKENDS, right");
+}
+
+/// The name of a backend's module here.
+fn module_of(backend: Subject) -> String {
+    backend.info().name.replace('-', "_")
+}
+
+/// What a test is run against.
+type Subject = &'static dyn Backend;
+
+fn run(test_name: &str, backend_module: &str, test: fn(Subject)) {
+    let backend = BACKENDS
+        .iter()
+        .find(|backend| module_of(**backend) == backend_module)
+        .unwrap_or_else(|| panic!("no entry of BACKENDS has the module {backend_module}"));
+    match backend.probe() {
+        Ok(_) => test(*backend),
+        Err(unavailable) if unavailable_backends_fail() => panic!("unavailable here: {unavailable}"),
+        // Not `eprintln!`, which is kept from view while a test passes.
+        Err(unavailable) => writeln!(std::io::stderr(), "{test_name} not run, unavailable here: {unavailable}")
+            .expect("stderr can be written to"),
+    }
+}
+
+fn unavailable_backends_fail() -> bool {
+    match env::var("REQUIRE_BACKENDS").as_deref() {
+        Ok("all") => true,
+        Err(env::VarError::NotPresent) | Ok("") => false,
+        other => panic!("REQUIRE_BACKENDS is {other:?}; it may be `all` or not set"),
+    }
+}
+
+/// Set in the process of a test that runs alone.
+const ALONE: &str = "CONFORMANCE_TEST_ALONE";
+
+/// Runs a test in a process that no other test runs in: this program once more, told to run nothing else.
+fn run_alone(test_name: &str, backend_module: &str, test: fn(Subject)) {
+    if env::var_os(ALONE).is_some() {
+        return run(test_name, backend_module, test);
+    }
+    let program = env::current_exe().expect("a test knows its own program");
+    let alone = Command::new(program)
+        .args([test_name, "--exact", "--nocapture"])
+        .env(ALONE, "yes")
+        .output()
+        .expect("a test can start its own program");
+    let (stdout, stderr) = (String::from_utf8_lossy(&alone.stdout), String::from_utf8_lossy(&alone.stderr));
+    // A name that matches no test would make an empty run, which succeeds.
+    let passed = alone.status.success() && stdout.contains("1 passed");
+    assert!(passed, "{test_name}, in a process of its own: {}\n{stdout}\n{stderr}", alone.status);
+}

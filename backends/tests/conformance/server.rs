@@ -1,0 +1,155 @@
+//! The server under test: started on a thread, watched by its counters, stopped within a bound.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use std::{io, mem};
+
+use backends::protocol::{Framed, ProtocolKind, Raw};
+use backends::{Event, Limits, Receipt, ServeJob, ServeReport, Stats, Stop};
+
+use crate::{Subject, wait};
+
+/// Both protocols. A client that sends whole frames cannot tell one from the other.
+pub(crate) const PROTOCOLS: [ProtocolKind; 2] =
+    [ProtocolKind::Framed(Framed { max_frame_bytes: 16 * 1024 * 1024 }), ProtocolKind::Raw(Raw)];
+
+/// What the server is asked to be.
+pub(crate) struct Setup {
+    pub(crate) protocol: ProtocolKind,
+    pub(crate) limits: Limits,
+    pub(crate) threads: usize,
+    pub(crate) ip: IpAddr,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            protocol: ProtocolKind::Framed(Framed::default()),
+            limits: Limits::default(),
+            threads: 1,
+            ip: Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn of(protocol: ProtocolKind) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+
+    pub(crate) fn limited(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+}
+
+/// A server that accepts connections. It is stopped when dropped, and then must have ended within a bound.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) receipt: Receipt,
+    stats: Arc<Stats>,
+    stop: Arc<Stop>,
+    drain_timeout: Duration,
+    /// None once joined.
+    serving: Option<JoinHandle<io::Result<ServeReport>>>,
+}
+
+impl Server {
+    pub(crate) fn start(backend: Subject, setup: Setup) -> Self {
+        let listeners = backends::bind(SocketAddr::new(setup.ip, 0), setup.threads).expect("loopback can be bound to");
+        let address = listeners[0].local_addr().expect("a bound listener has an address");
+        let stats = Arc::new(Stats::default());
+        let stop = Arc::new(Stop::new().expect("a stop needs one descriptor"));
+        let drain_timeout = setup.limits.drain_timeout;
+        let (granted, receipts) = mpsc::channel();
+
+        let serving = thread::spawn({
+            let (stats, stop) = (Arc::clone(&stats), Arc::clone(&stop));
+            move || {
+                let was_ready = AtomicBool::new(false);
+                let ready = |receipt: &Receipt| {
+                    assert!(!was_ready.swap(true, Ordering::Relaxed), "ready was called twice");
+                    granted.send(receipt.clone()).expect("the test waits for the receipt");
+                };
+                let job = ServeJob { listeners, protocol: setup.protocol, limits: setup.limits, stats, ready: &ready };
+                backend.serve(job, &stop)
+            }
+        });
+        let Ok(receipt) = receipts.recv_timeout(wait::DEADLINE) else {
+            assert!(serving.is_finished(), "the server was not ready within {:?}", wait::DEADLINE);
+            panic!("the server ended before it was ready: {:?}", serving.join());
+        };
+        Self { address, receipt, stats, stop, drain_timeout, serving: Some(serving) }
+    }
+
+    /// What has been counted so far.
+    pub(crate) fn report(&self) -> ServeReport {
+        self.stats.report()
+    }
+
+    /// How often `event` has happened so far.
+    pub(crate) fn count(&self, event: Event) -> u64 {
+        self.report().count(event)
+    }
+
+    /// Waits until `event` has happened `count` times.
+    pub(crate) fn wait_for(&self, event: Event, count: u64) {
+        let mut seen = 0;
+        wait::until(&format!("{} reaches {count}", event.name()), || {
+            seen = self.count(event);
+            seen >= count
+        });
+        assert_eq!(seen, count, "{}", event.name());
+    }
+
+    /// How much the server has done so far, whatever it was: what a busy loop drives up.
+    pub(crate) fn turns(&self) -> u64 {
+        let report = self.report();
+        report.count(Event::Wakeups) + report.syscalls().map(|(_, count)| count).sum::<u64>()
+    }
+
+    /// Asks the server to stop and returns at once.
+    pub(crate) fn request_stop(&self) {
+        self.stop.request();
+    }
+
+    /// Stops the server and returns what it did.
+    pub(crate) fn stop(mut self) -> ServeReport {
+        self.request_stop();
+        self.join()
+    }
+
+    fn join(&mut self) -> ServeReport {
+        let serving = self.serving.take().expect("a server is joined once");
+        wait::until_within(self.drain_timeout + wait::DEADLINE, "serve returns after the stop", || {
+            serving.is_finished()
+        });
+        let report = match serving.join() {
+            Ok(Ok(report)) => report,
+            Ok(Err(error)) => panic!("serve failed: {error}"),
+            Err(panicked) => panic::resume_unwind(panicked),
+        };
+        assert_eq!(report.count(Event::Closed), report.count(Event::Accepted), "what was accepted must be closed");
+        assert_eq!(report.accepted_per_thread.iter().sum::<u64>(), report.count(Event::Accepted));
+        report
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.serving.is_none() {
+            return;
+        }
+        self.request_stop();
+        if thread::panicking() {
+            // The test has failed already; a second panic would hide why.
+            mem::forget(self.serving.take());
+        } else {
+            self.join();
+        }
+    }
+}

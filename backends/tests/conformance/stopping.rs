@@ -1,0 +1,141 @@
+//! A stop ends the server within a bound, whatever its peers do, and takes no answer from those who asked before.
+//!
+//! That `serve` returns is checked by [`Server::stop`] itself.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use backends::{Event, Limits};
+
+use crate::backpressure::NeverReading;
+use crate::client::{Client, frame};
+use crate::server::{PROTOCOLS, Server, Setup};
+use crate::{Subject, wait};
+
+/// Longer than any stop may take that has nothing to wait for.
+const LONG: Duration = Duration::from_secs(30);
+
+fn patient() -> Setup {
+    Setup::limited(Limits { drain_timeout: LONG, ..Limits::default() })
+}
+
+pub(crate) fn stops_without_connections(backend: Subject) {
+    let server = Server::start(backend, patient());
+    stops_at_once(server);
+}
+
+pub(crate) fn stops_while_idle(backend: Subject) {
+    let server = Server::start(backend, patient());
+    let clients: Vec<Client> = (0..10).map(|_| Client::connect(&server)).collect();
+    for client in &clients {
+        client.exchange(&frame(1, 100));
+    }
+    stops_at_once(server);
+    for client in clients {
+        client.expect_eof();
+    }
+}
+
+pub(crate) fn stops_all_threads(backend: Subject) {
+    let server = Server::start(backend, Setup { threads: 2, ..patient() });
+    let clients: Vec<Client> = (0..10).map(|_| Client::connect(&server)).collect();
+    for client in &clients {
+        client.exchange(&frame(1, 100));
+    }
+    stops_at_once(server);
+    for client in clients {
+        client.expect_eof();
+    }
+}
+
+pub(crate) fn stops_with_half_a_frame_pending(backend: Subject) {
+    let server = Server::start(backend, patient());
+    let client = Client::connect(&server);
+    client.send(&frame(1, 100)[..50]);
+    server.wait_for(Event::BytesReceived, 50);
+    stops_at_once(server);
+    client.expect_eof();
+}
+
+/// Stops a server that has nothing to wait for.
+fn stops_at_once(server: Server) {
+    let start = Instant::now();
+    let report = server.stop();
+    assert!(start.elapsed() < LONG / 3, "the stop took {:?}", start.elapsed());
+    assert_eq!(report.count(Event::Forced), 0);
+}
+
+pub(crate) fn stops_while_busy(backend: Subject) {
+    for protocol in PROTOCOLS {
+        let server = Server::start(backend, Setup::of(protocol));
+        thread::scope(|scope| {
+            for seed in 0..4 {
+                let client = Client::connect(&server);
+                let message = frame(seed, 1000);
+                scope.spawn(move || while client.exchange_unless_ended(&message) {});
+            }
+            wait::until("the clients are busy", || server.count(Event::BytesSent) > 1_000_000);
+            server.stop();
+        });
+    }
+}
+
+pub(crate) fn stops_with_a_peer_that_never_reads(backend: Subject) {
+    let drain_timeout = Duration::from_millis(300);
+    let server = Server::start(backend, Setup::limited(Limits { drain_timeout, ..Limits::default() }));
+    let idle = Client::connect(&server);
+    idle.exchange(&frame(1, 10));
+    let _never_reading = NeverReading::connect(&server);
+    let start = Instant::now();
+    let report = server.stop();
+    assert!(start.elapsed() >= drain_timeout, "given up after {:?} already", start.elapsed());
+    assert_eq!(report.count(Event::Forced), 1, "only the one that never reads is closed by force");
+    idle.expect_eof();
+}
+
+pub(crate) fn answers_what_was_sent_before_the_stop(backend: Subject) {
+    // Fits into the receive buffer of a server that has not looked yet.
+    let message = (0..50).map(|seed| frame(seed, 1000)).collect::<Vec<_>>().concat();
+    for protocol in PROTOCOLS {
+        let server = Server::start(backend, Setup { protocol, ..patient() });
+        let clients: Vec<Client> = (0..8).map(|_| Client::connect(&server)).collect();
+        for client in &clients {
+            client.exchange(&frame(1, 10));
+        }
+        for client in &clients {
+            client.send(&message);
+        }
+        for client in &clients {
+            wait_until_arrived(client);
+        }
+        server.request_stop();
+        for client in &clients {
+            client.expect(&message);
+            client.expect_eof();
+        }
+    }
+}
+
+/// Waits until all that `client` has sent lies in the server's socket or beyond.
+///
+/// What was sent before the stop may otherwise arrive after it: on loopback too the kernel may deliver later.
+fn wait_until_arrived(client: &Client) {
+    let here = client.stream.local_addr().expect("a connected socket has an address");
+    wait::until("what was sent has arrived", || unacknowledged_bytes(here) == 0);
+}
+
+/// What the kernel still keeps of what the IPv4 socket at `here` has sent, by `proc_pid_net(5)`.
+fn unacknowledged_bytes(here: SocketAddr) -> u64 {
+    let sockets = fs::read_to_string("/proc/self/net/tcp").expect("Linux lists its sockets");
+    let suffix = format!(":{:04X}", here.port());
+    let queues = sockets
+        .lines()
+        .map(str::split_whitespace)
+        .filter(|socket| socket.clone().nth(1).is_some_and(|local| local.ends_with(&suffix)))
+        .find_map(|mut socket| socket.nth(4))
+        .expect("an open socket is listed");
+    let (sent, _) = queues.split_once(':').expect("two queues are listed");
+    u64::from_str_radix(sent, 16).expect("the length of a queue is a number")
+}
