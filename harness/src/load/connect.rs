@@ -1,4 +1,8 @@
-//! Opening connections: many at once, but no more than a small listen queue can hold.
+//! Opening connections, as fast as the server accepts them.
+//!
+//! On loopback a handshake is over in microseconds, or the server's listen queue was full and the kernel dropped it;
+//! it would try again only after a second. What is undecided for longer is therefore given up and tried anew, so that
+//! a short queue costs milliseconds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,12 +17,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::error::LoadError;
 
-/// Servers with a short listen queue drop what does not fit, and the kernel tries again only after a second.
+/// Connections begun at a time; fits into the listen queues of most servers.
 const PENDING: usize = 64;
+/// How long a handshake may take, and how long a full listen queue is left alone.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// For all connections together.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a request to cancel may go unseen.
-const LONGEST_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// Descriptors beside the connections: standard streams, epoll sets, timers, result files.
 const SPARE_DESCRIPTORS: u64 = 128;
@@ -38,7 +42,11 @@ pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> 
         while pending.len() < PENDING && connected.len() + pending.len() < count {
             pending.push(begin(target)?);
         }
-        let mut decided = wait(&pending)?.into_iter();
+        let decided = wait(&pending)?;
+        if !decided.contains(&true) {
+            pending.clear();
+        }
+        let mut decided = decided.into_iter();
         for socket in pending.extract_if(.., |_| decided.next().unwrap_or(false)) {
             finish(target, &socket)?;
             connected.push(socket);
@@ -75,7 +83,7 @@ fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {
 /// Which of the connections are decided, one way or the other.
 fn wait(pending: &[OwnedFd]) -> Result<Vec<bool>, LoadError> {
     let mut fds: Vec<_> = pending.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
-    match poll(&mut fds, Some(&LONGEST_WAIT)) {
+    match poll(&mut fds, Some(&PATIENCE)) {
         Ok(_) | Err(Errno::INTR) => Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
         Err(cause) => Err(LoadError::Kernel { what: "wait for connections", cause: cause.into() }),
     }
