@@ -89,7 +89,7 @@ impl Client {
 
     /// Waits for the orderly end of what the server sends.
     pub(crate) fn expect_eof(&self) {
-        match (&self.stream).read(&mut [0; 64]) {
+        match self.receive(&mut [0; 64]) {
             Ok(0) => {}
             Ok(surplus_bytes) => panic!("{surplus_bytes} bytes came where the end was expected"),
             Err(error) => panic!("the end was expected: {error}"),
@@ -98,7 +98,7 @@ impl Client {
 
     /// Waits for the end, orderly or by a reset: what a server sends that closes while input is unread.
     pub(crate) fn expect_end(&self) {
-        match (&self.stream).read(&mut [0; 64]) {
+        match self.receive(&mut [0; 64]) {
             Ok(0) => {}
             Ok(surplus_bytes) => panic!("{surplus_bytes} bytes came where the end was expected"),
             Err(error) => assert!(is_end(error.kind()), "the end was expected: {error}"),
@@ -120,7 +120,7 @@ impl Client {
         while received_bytes < expected.len() {
             let missing = &expected[received_bytes..];
             let room = missing.len().min(buffer.len());
-            let piece = match (&self.stream).read(&mut buffer[..room])? {
+            let piece = match self.receive(&mut buffer[..room])? {
                 0 => return Err(ErrorKind::UnexpectedEof.into()),
                 piece_bytes => &buffer[..piece_bytes],
             };
@@ -130,6 +130,16 @@ impl Client {
             received_bytes += piece.len();
         }
         Ok(())
+    }
+
+    fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.stream).read(room) {
+                // Closing a ring of io_uring interrupts the thread that had set it up, here by `Backend::probe`.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => return received,
+            }
+        }
     }
 }
 

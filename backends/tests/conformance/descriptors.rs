@@ -53,6 +53,8 @@ fn open_descriptors() -> Vec<String> {
 }
 
 pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
+    // Before the server starts: io_uring goes by the limit of when it was asked to accept.
+    lower_descriptor_limit();
     let server = Server::start(backend, Setup::default());
     let message = frame(1, 1000);
     let admitted = Client::connect(&server);
@@ -86,11 +88,14 @@ pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
     assert_eq!(report.count(Event::ConnectionErrors), 0);
 }
 
+fn lower_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(200);
+    setrlimit(Resource::Nofile, limit).expect("a soft limit may be lowered");
+}
+
 /// Leaves no descriptor to this process for as long as the files are kept.
 fn take_all_descriptors() -> Vec<File> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(1000);
-    setrlimit(Resource::Nofile, limit).expect("a soft limit may be lowered");
     let mut hoard = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
         hoard.push(file);

@@ -90,7 +90,7 @@ macro_rules! suite {
     };
 }
 
-conformance_of![threads, select, poll, epoll, polling];
+conformance_of![threads, select, poll, epoll, polling, io_uring];
 
 #[test]
 fn every_backend_is_covered() {
