@@ -4,22 +4,44 @@
 //! they carry load for the warm-up, and from then on (the *window*) every answer is recorded. When the planned
 //! duration has passed no new request is sent, but those in flight are awaited, so that a stall at the end is seen
 //! in its full length.
+//!
+//! An engine (`epoll`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
+//! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
+
+mod clock;
+mod connect;
+mod connection;
+mod cpu_meter;
+mod epoll;
+mod error;
+mod in_flight;
+mod recorder;
+mod run;
+mod schedule;
+mod share;
+mod timer;
+mod traffic;
+mod window;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use error::LoadError;
+pub use run::run;
+
 /// What to send, where, how fast and for how long.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
     /// The server. Only loopback addresses are accepted.
     pub target: SocketAddr,
-    /// Connections open at once, at least one; spread over the threads.
+    /// Connections open at once, at least one; dealt out to the threads in turn.
     pub connections: usize,
-    /// Payload of each frame; the header of 4 bytes comes on top.
+    /// Payload of each frame, at most [`MAX_PAYLOAD_BYTES`](Self::MAX_PAYLOAD_BYTES); the header of 4 bytes comes on
+    /// top.
     pub payload_bytes: u32,
-    /// Requests that one connection may have in flight, at least one.
+    /// Requests that one connection may have in flight, 1 to [`MAX_DEPTH`](Self::MAX_DEPTH).
     pub depth: usize,
     /// When requests are sent.
     pub pace: Pace,
@@ -36,6 +58,44 @@ pub struct LoadPlan {
     pub seed: u64,
 }
 
+impl LoadPlan {
+    /// More payload than this would need too much memory.
+    pub const MAX_PAYLOAD_BYTES: u32 = 256 * 1024 * 1024;
+    /// More requests in flight than this measure nothing but queues.
+    pub const MAX_DEPTH: usize = 64 * 1024;
+    /// More requests a second than this are beyond any generator.
+    pub const MAX_RATE_RPS: f64 = 1e7;
+
+    fn check(&self) -> Result<(), LoadError> {
+        let refuse = |reason: String| Err(LoadError::Plan(reason));
+        if !self.target.ip().is_loopback() {
+            return Err(LoadError::NotLoopback { target: self.target });
+        }
+        if self.connections == 0 {
+            return refuse("no connections: ask for at least one".into());
+        }
+        if self.threads == 0 || self.threads > self.connections {
+            let Self { threads, connections, .. } = self;
+            return refuse(format!("{threads} threads for {connections} connections: ask for 1 to {connections}"));
+        }
+        if self.payload_bytes > Self::MAX_PAYLOAD_BYTES {
+            return refuse(format!("a payload of more than {} bytes: ask for less", Self::MAX_PAYLOAD_BYTES));
+        }
+        if self.depth == 0 || self.depth > Self::MAX_DEPTH {
+            return refuse(format!("a depth of {}: ask for 1 to {}", self.depth, Self::MAX_DEPTH));
+        }
+        if self.duration.is_zero() {
+            return refuse("a window of no duration: ask for more".into());
+        }
+        match self.pace {
+            Pace::Open { rate_rps, .. } if !(rate_rps > 0.0 && rate_rps <= Self::MAX_RATE_RPS) => {
+                refuse(format!("a rate of {rate_rps}: ask for more than 0 and at most {}", Self::MAX_RATE_RPS))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -43,7 +103,7 @@ pub enum Pace {
     Closed,
     /// Open loop: requests have intended times, fixed beforehand, whatever the server does.
     Open {
-        /// Requests a second over all connections; positive and finite.
+        /// Requests a second over all connections; more than 0, at most [`LoadPlan::MAX_RATE_RPS`].
         rate_rps: f64,
         /// How the intended times are spaced.
         arrivals: Arrivals,
@@ -76,11 +136,12 @@ pub struct LoadOutcome {
     /// How late the generator was, in ns: from the moment at which a request was due and its connection had room
     /// for it, to its sending. Empty in a closed loop.
     pub send_lag: Histogram<u64>,
-    /// Connections that broke: refused, reset, closed or timed out. Never re-opened.
+    /// Connections that broke: reset, closed by the server while they were still in use, or sent more than was asked
+    /// for. Never re-opened; in an open loop, all requests that they should still have sent are censored.
     pub errors: u64,
     /// The first error, for people.
     pub first_error: Option<String>,
-    /// Answers that differed from what was sent.
+    /// Answers that differed from what was sent, during the warm-up or after it.
     pub mismatches: u64,
     /// Requests due before the end of the window that were never sent, or never answered within the grace period.
     pub censored: u64,
@@ -88,20 +149,22 @@ pub struct LoadOutcome {
     pub client: ClientCost,
 }
 
-/// What the generator itself cost, from the opening of the window to the end.
+/// What the generator itself cost.
 #[derive(Clone, Debug)]
 pub struct ClientCost {
     /// The interface used for I/O.
     pub engine: &'static str,
     /// Generator threads.
     pub threads: usize,
-    /// CPU time of all of them.
+    /// CPU time of all of them, from the opening of the window to the last answer.
     pub cpu: Duration,
-    /// Share of the time that the busiest of them was running, 0 to 1.
+    /// Share of the window in which the busiest of them was running, 0 to 1. The wait for the last answers is not
+    /// part of it: it would make a busy generator look idle.
     pub utilisation: f64,
 }
 
-/// Told when the window opens and when it is over, on the thread that called [`run`].
+/// Told when the window opens and when it is over, on the thread that called [`run`]. The connections are still open
+/// both times, so that a look at the server sees neither their opening nor their closing.
 pub trait Observer {
     /// The warm-up is over; what is counted from now on belongs to the window.
     fn window_opens(&mut self) {}

@@ -1,0 +1,102 @@
+//! Opening connections: many at once, but no more than a small listen queue can hold.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, getsockname, socket_with, sockopt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::error::LoadError;
+
+/// Servers with a short listen queue drop what does not fit, and the kernel tries again only after a second.
+const PENDING: usize = 64;
+/// For all connections together.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request to cancel may go unseen.
+const LONGEST_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Descriptors beside the connections: standard streams, epoll sets, timers, result files.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Opens `count` connections: non-blocking, without delay for small segments.
+pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> Result<Vec<OwnedFd>, LoadError> {
+    let deadline = Instant::now() + TIMEOUT;
+    let mut connected = Vec::with_capacity(count);
+    let mut pending: Vec<OwnedFd> = Vec::with_capacity(PENDING);
+    while connected.len() < count {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(LoadError::Cancelled);
+        }
+        if Instant::now() >= deadline {
+            return Err(LoadError::ConnectTimeout { target, connected: connected.len(), count });
+        }
+        while pending.len() < PENDING && connected.len() + pending.len() < count {
+            pending.push(begin(target)?);
+        }
+        let mut decided = wait(&pending)?.into_iter();
+        for socket in pending.extract_if(.., |_| decided.next().unwrap_or(false)) {
+            finish(target, &socket)?;
+            connected.push(socket);
+        }
+    }
+    Ok(connected)
+}
+
+/// Raises the soft limit on descriptors, as far as the hard limit lets it, if `connections` need more.
+pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
+    let needed = (connections as u64).saturating_add(SPARE_DESCRIPTORS);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|limit| limit >= needed) {
+        return Ok(());
+    }
+    if let Some(limit) = maximum.filter(|&limit| limit < needed) {
+        return Err(LoadError::Descriptors { needed, limit });
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .map_err(|cause| LoadError::Kernel { what: "raise the limit on open files", cause: cause.into() })
+}
+
+fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {
+    let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+        .and_then(|socket| sockopt::set_tcp_nodelay(&socket, true).map(|()| socket))
+        .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
+    match rustix::net::connect(&socket, &target) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(failed(target, errno)),
+    }
+}
+
+/// Which of the connections are decided, one way or the other.
+fn wait(pending: &[OwnedFd]) -> Result<Vec<bool>, LoadError> {
+    let mut fds: Vec<_> = pending.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
+    match poll(&mut fds, Some(&LONGEST_WAIT)) {
+        Ok(_) | Err(Errno::INTR) => Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+        Err(cause) => Err(LoadError::Kernel { what: "wait for connections", cause: cause.into() }),
+    }
+}
+
+fn finish(target: SocketAddr, socket: &OwnedFd) -> Result<(), LoadError> {
+    let outcome = sockopt::socket_error(socket).unwrap_or_else(Err);
+    // Where nothing listens on a port of the ephemeral range, the kernel may pick that very port for our end, and TCP
+    // then connects the socket to itself.
+    let own = getsockname(socket).and_then(SocketAddr::try_from);
+    match outcome {
+        Ok(()) if own == Ok(target) => Err(LoadError::Refused { target }),
+        Ok(()) => Ok(()),
+        Err(errno) => Err(failed(target, errno)),
+    }
+}
+
+fn failed(target: SocketAddr, errno: Errno) -> LoadError {
+    match errno {
+        Errno::CONNREFUSED => LoadError::Refused { target },
+        Errno::ADDRNOTAVAIL => LoadError::PortsUsedUp { target },
+        errno => LoadError::Connect { target, cause: io::Error::from(errno) },
+    }
+}

@@ -1,0 +1,63 @@
+//! How far one connection has come. Knows nothing of sockets, and so serves every engine.
+
+use super::in_flight::{InFlight, Request};
+use super::schedule::Schedule;
+use super::traffic::{Incoming, Outgoing, Received, Traffic};
+
+/// A connection's requests from their schedule to their answers.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) schedule: Schedule,
+    pub(super) in_flight: InFlight,
+    pub(super) outgoing: Outgoing,
+    incoming: Incoming,
+    /// Whether an entry in its thread's agenda will send the next request.
+    pub(super) on_agenda: bool,
+}
+
+/// Why a connection ended before the run did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Loss {
+    #[error("the server closed a connection")]
+    Closed,
+    #[error("the server sent more than it was asked for on a connection")]
+    Unsolicited,
+    #[error("a connection broke ({0})")]
+    Broken(rustix::io::Errno),
+}
+
+impl Connection {
+    pub(super) fn new(schedule: Schedule, start: usize, depth: usize) -> Self {
+        Self {
+            schedule,
+            in_flight: InFlight::new(depth),
+            outgoing: Outgoing::new(start),
+            incoming: Incoming::new(start),
+            on_agenda: false,
+        }
+    }
+
+    /// From when on the next request could be sent: it is due, and there is room for it. None if it waits for an
+    /// answer first.
+    pub(super) fn ready_ns(&self, now_ns: u64) -> Option<u64> {
+        let room_since_ns = self.in_flight.room_since_ns()?;
+        Some(self.schedule.due_ns(now_ns).max(room_since_ns))
+    }
+
+    /// Lets the next request, which must be ready, go.
+    pub(super) fn release(&mut self, traffic: &Traffic, now_ns: u64) {
+        let due_ns = self.schedule.due_ns(now_ns);
+        self.schedule.advance();
+        self.in_flight.push(Request { due_ns, sent_ns: now_ns });
+        self.outgoing.add_frame(traffic);
+    }
+
+    /// Checks a piece of what the server sends.
+    pub(super) fn receive(&mut self, traffic: &Traffic, piece: &[u8]) -> Result<Received, Loss> {
+        let awaited_bytes = self.in_flight.len() * traffic.frame_bytes() - self.incoming.partial_bytes();
+        if piece.len() > awaited_bytes {
+            return Err(Loss::Unsolicited);
+        }
+        Ok(self.incoming.receive(traffic, piece))
+    }
+}

@@ -1,0 +1,69 @@
+//! What a generator thread costs in CPU time.
+
+use super::clock::thread_cpu_ns;
+use super::window::Window;
+
+/// Reads the CPU clock of its thread when the window opens and when it closes.
+///
+/// A thread that sleeps over one of those moments reads late, but the clock has stood still as well.
+#[derive(Debug)]
+pub(super) struct CpuMeter {
+    window: Window,
+    next_reading_ns: u64,
+    opened: Option<Reading>,
+    closed: Option<Reading>,
+}
+
+/// What a thread used.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CpuUse {
+    /// CPU time from the opening of the window to the end.
+    pub(super) cpu_ns: u64,
+    /// Share of the window in which the thread was running.
+    pub(super) utilisation: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    at_ns: u64,
+    cpu_ns: u64,
+}
+
+impl CpuMeter {
+    pub(super) fn new(window: Window) -> Self {
+        Self { window, next_reading_ns: window.opens_ns, opened: None, closed: None }
+    }
+
+    /// To be told the time whenever it is known.
+    #[inline]
+    pub(super) fn at(&mut self, now_ns: u64) {
+        if now_ns >= self.next_reading_ns {
+            self.read(now_ns);
+        }
+    }
+
+    /// The use of a thread that ends at `now_ns`; nothing if that is before the window.
+    pub(super) fn finish(mut self, now_ns: u64) -> CpuUse {
+        self.at(now_ns);
+        let Some(opened) = self.opened else { return CpuUse::default() };
+        let end = Reading { at_ns: now_ns, cpu_ns: thread_cpu_ns() };
+        let closed = self.closed.unwrap_or(end);
+        let window_ns = closed.at_ns.saturating_sub(opened.at_ns).max(1);
+        CpuUse {
+            cpu_ns: end.cpu_ns - opened.cpu_ns,
+            utilisation: ((closed.cpu_ns - opened.cpu_ns) as f64 / window_ns as f64).min(1.0),
+        }
+    }
+
+    #[cold]
+    fn read(&mut self, now_ns: u64) {
+        let reading = Reading { at_ns: now_ns, cpu_ns: thread_cpu_ns() };
+        self.opened.get_or_insert(reading);
+        if now_ns >= self.window.closes_ns {
+            self.closed = Some(reading);
+            self.next_reading_ns = u64::MAX;
+        } else {
+            self.next_reading_ns = self.window.closes_ns;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Why there was no load.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::connect::TIMEOUT;
+
+/// Why a run did not begin, or did not end by itself. The failure of a single connection is no such reason.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The plan contradicts what [`LoadPlan`](super::LoadPlan) says of it.
+    #[error("{0}")]
+    Plan(String),
+    /// The target is another machine, which may not be ours to load.
+    #[error("{target} is not a loopback address: give one in 127.0.0.0/8, or ::1")]
+    NotLoopback {
+        /// The target.
+        target: SocketAddr,
+    },
+    /// No server.
+    #[error("nothing listens on {target}: start the server first, or correct the address")]
+    Refused {
+        /// The target.
+        target: SocketAddr,
+    },
+    /// The server did not accept in time.
+    #[error(
+        "only {connected} of {count} connections to {target} were accepted in {} s: ask for fewer, or give the server \
+         a longer listen queue",
+        TIMEOUT.as_secs()
+    )]
+    ConnectTimeout {
+        /// The target.
+        target: SocketAddr,
+        /// Connections that were open in time.
+        connected: usize,
+        /// Connections asked for.
+        count: usize,
+    },
+    /// Every local port has a connection to the target already.
+    #[error(
+        "no local port is left to reach {target} from: ask for fewer connections, or widen net.ipv4.ip_local_port_range"
+    )]
+    PortsUsedUp {
+        /// The target.
+        target: SocketAddr,
+    },
+    /// Any other failure to connect.
+    #[error("cannot connect to {target}: {cause}")]
+    Connect {
+        /// The target.
+        target: SocketAddr,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+    /// Connections need descriptors.
+    #[error(
+        "{needed} open files are needed, and the hard limit is {limit}: ask for fewer connections, or raise it (ulimit -Hn)"
+    )]
+    Descriptors {
+        /// Descriptors for the connections and a few more.
+        needed: u64,
+        /// The hard limit of this process.
+        limit: u64,
+    },
+    /// A thread may not run on a CPU that the plan names.
+    #[error("cannot run a thread on CPU {cpu}: {cause}; name CPUs that are online and allowed to this process")]
+    Pin {
+        /// The CPU.
+        cpu: usize,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+    /// A call failed that only fails when the system is out of something.
+    #[error("cannot {what}: {cause}")]
+    Kernel {
+        /// What it was for.
+        what: &'static str,
+        /// What the kernel said.
+        cause: io::Error,
+    },
+    /// The run was told to stop.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,97 @@
+//! What one thread has seen; merged at the end.
+
+use hdrhistogram::Histogram;
+
+use super::in_flight::Request;
+use super::window::Window;
+
+/// One hour; what is longer is recorded as that.
+const LONGEST_NS: u64 = 3_600_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Counts and times. Answers are recorded from the opening of the window on; what went wrong is counted from the
+/// first request on, because no warm-up excuses it.
+#[derive(Clone, Debug)]
+pub(super) struct Recorder {
+    opens_ns: u64,
+    pub(super) latency: Histogram<u64>,
+    /// None in a closed loop, where it would be the same as the latency.
+    service: Option<Histogram<u64>>,
+    pub(super) send_lag: Histogram<u64>,
+    /// When the last answer came, if one was recorded.
+    pub(super) last_answer_ns: u64,
+    pub(super) mismatches: u64,
+    pub(super) censored: u64,
+    pub(super) errors: u64,
+    first_error: Option<(u64, String)>,
+}
+
+impl Recorder {
+    pub(super) fn new(window: Window, open_loop: bool) -> Self {
+        Self {
+            opens_ns: window.opens_ns,
+            latency: histogram(),
+            service: open_loop.then(histogram),
+            send_lag: histogram(),
+            last_answer_ns: 0,
+            mismatches: 0,
+            censored: 0,
+            errors: 0,
+            first_error: None,
+        }
+    }
+
+    /// A request was sent, this long after it was due and had room. Said in an open loop only.
+    pub(super) fn sent(&mut self, now_ns: u64, lag_ns: u64) {
+        if now_ns >= self.opens_ns {
+            self.send_lag.saturating_record(lag_ns);
+        }
+    }
+
+    pub(super) fn answered(&mut self, request: Request, now_ns: u64) {
+        if now_ns < self.opens_ns {
+            return;
+        }
+        self.latency.saturating_record(now_ns - request.due_ns);
+        if let Some(service) = &mut self.service {
+            service.saturating_record(now_ns - request.sent_ns);
+        }
+        self.last_answer_ns = now_ns;
+    }
+
+    pub(super) fn broke(&mut self, now_ns: u64, error: String) {
+        self.errors += 1;
+        self.first_error.get_or_insert((now_ns, error));
+    }
+
+    /// Adds what another thread has seen.
+    pub(super) fn merge(&mut self, other: &Self) {
+        add(&mut self.latency, &other.latency);
+        if let (Some(service), Some(others)) = (&mut self.service, &other.service) {
+            add(service, others);
+        }
+        add(&mut self.send_lag, &other.send_lag);
+        self.last_answer_ns = self.last_answer_ns.max(other.last_answer_ns);
+        self.mismatches += other.mismatches;
+        self.censored += other.censored;
+        self.errors += other.errors;
+        let errors = [self.first_error.take(), other.first_error.clone()];
+        self.first_error = errors.into_iter().flatten().min();
+    }
+
+    pub(super) fn service(&self) -> &Histogram<u64> {
+        self.service.as_ref().unwrap_or(&self.latency)
+    }
+
+    pub(super) fn first_error(&self) -> Option<&str> {
+        self.first_error.as_ref().map(|(_, error)| error.as_str())
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS).expect("the bounds are constant and valid")
+}
+
+fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
+    sum.add(other).expect("all histograms have the same bounds");
+}

@@ -1,0 +1,198 @@
+//! A run from its plan to its outcome: connects, sets the threads going at one moment, and adds up what they saw.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use super::clock::Clock;
+use super::connect::{allow_descriptors, connect};
+use super::cpu_meter::CpuUse;
+use super::epoll::{self, Epoll};
+use super::error::LoadError;
+use super::recorder::Recorder;
+use super::share::Share;
+use super::traffic::Traffic;
+use super::window::Window;
+use super::{ClientCost, LoadOutcome, LoadPlan, Observer};
+
+/// How long a request to halt may go unseen while the window has not opened.
+const LONGEST_SLEEP: Duration = Duration::from_millis(20);
+
+/// Carries out a plan. Blocks until the last answer has come or was given up, or until `cancel` is set.
+///
+/// The soft limit on open files is raised if the connections need it.
+///
+/// # Errors
+///
+/// [`LoadError`], where the load could not be carried out as planned. Connections that break during the run are
+/// counted in the outcome instead.
+pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<LoadOutcome, LoadError> {
+    plan.check()?;
+    allow_descriptors(plan.connections)?;
+    let window = Window::new(plan.warmup, plan.duration);
+    let traffic = Traffic::new(plan.payload_bytes, plan.depth);
+    let shares = Share::deal(plan, window, &traffic);
+    let mut sockets = connect(plan.target, plan.connections, cancel)?;
+
+    let halt = Halt { cancel, failed: AtomicBool::new(false) };
+    let finished = thread::scope(|scope| {
+        let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
+            name: format!("load-{index}"),
+            cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
+            sockets: sockets.split_off(sockets.len() - share.connections()),
+            share,
+        });
+        let (clock, threads) = start(scope, jobs, &halt)?;
+        sleep_until(window.opens_ns, clock, || {
+            halt.is_requested() || threads.iter().all(ScopedJoinHandle::is_finished)
+        });
+        observer.window_opens();
+        threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
+    })?;
+    if cancel.load(Ordering::Relaxed) {
+        return Err(LoadError::Cancelled);
+    }
+    observer.window_closed();
+    Ok(outcome(window, &finished))
+}
+
+/// What a thread comes back with.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) recorder: Recorder,
+    pub(super) cpu: CpuUse,
+    /// Still open. Closing them would cost the server something that is not part of the window.
+    pub(super) _sockets: Vec<OwnedFd>,
+}
+
+/// Whether to leave a run before its end.
+#[derive(Debug)]
+pub(super) struct Halt<'a> {
+    cancel: &'a AtomicBool,
+    /// A thread could not go on, so the run is worth nothing.
+    failed: AtomicBool,
+}
+
+impl Halt<'_> {
+    pub(super) fn is_requested(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// What one thread is given.
+struct Job<'run> {
+    name: String,
+    cpu: Option<usize>,
+    sockets: Vec<OwnedFd>,
+    share: Share<'run>,
+}
+
+type Thread<'scope> = ScopedJoinHandle<'scope, Result<Finished, LoadError>>;
+
+/// Starts a thread for each job, and the clock when all of them have what they need.
+fn start<'scope, 'run>(
+    scope: &'scope Scope<'scope, 'run>,
+    jobs: impl Iterator<Item = Job<'run>>,
+    halt: &'run Halt<'run>,
+) -> Result<(Clock, Vec<Thread<'scope>>), LoadError> {
+    let (ready, readiness) = mpsc::channel();
+    // To give up is to drop these: threads that wait for the clock then leave.
+    let mut clocks = Vec::new();
+    let mut threads = Vec::new();
+    for mut job in jobs {
+        let ready = ready.clone();
+        let (clock, start) = mpsc::channel();
+        let thread = thread::Builder::new().name(std::mem::take(&mut job.name));
+        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, halt));
+        threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
+        clocks.push(clock);
+    }
+    for _ in &threads {
+        readiness.recv().expect("a thread panicked while it got ready")?;
+    }
+    let clock = Clock::start();
+    for thread in clocks {
+        thread.send(clock).expect("a thread that is ready waits for the clock");
+    }
+    Ok((clock, threads))
+}
+
+impl Job<'_> {
+    fn carry_out(
+        self,
+        ready: mpsc::Sender<Result<(), LoadError>>,
+        start: &mpsc::Receiver<Clock>,
+        halt: &Halt<'_>,
+    ) -> Result<Finished, LoadError> {
+        let Job { cpu, sockets, share, .. } = self;
+        let prepared = cpu.map_or(Ok(()), pin).and_then(|()| {
+            Epoll::new(sockets).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
+        });
+        let (engine, outcome) = match prepared {
+            Ok(engine) => (Some(engine), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        // The other end is gone only where the run was given up already.
+        let _ = ready.send(outcome);
+        drop(ready);
+        let (Some(engine), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
+        engine.run(share, clock, halt).map_err(|cause| {
+            halt.failed.store(true, Ordering::Relaxed);
+            LoadError::Kernel { what: "wait for events", cause }
+        })
+    }
+}
+
+/// Binds the calling thread to one CPU.
+fn pin(cpu: usize) -> Result<(), LoadError> {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu)
+        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
+        .map_err(|cause| LoadError::Pin { cpu, cause: io::Error::from(cause) })
+}
+
+fn sleep_until(at_ns: u64, clock: Clock, woken: impl Fn() -> bool) {
+    while !woken() {
+        let rest_ns = at_ns.saturating_sub(clock.now_ns());
+        if rest_ns == 0 {
+            break;
+        }
+        thread::sleep(Duration::from_nanos(rest_ns).min(LONGEST_SLEEP));
+    }
+}
+
+fn join(thread: Thread<'_>) -> Result<Finished, LoadError> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn outcome(window: Window, finished: &[Finished]) -> LoadOutcome {
+    let (first, others) = finished.split_first().expect("a plan has at least one thread");
+    let mut sum = first.recorder.clone();
+    for thread in others {
+        sum.merge(&thread.recorder);
+    }
+    let end_ns = window.closes_ns.max(sum.last_answer_ns);
+    LoadOutcome {
+        requests: sum.latency.len(),
+        elapsed: Duration::from_nanos(end_ns - window.opens_ns),
+        service: sum.service().clone(),
+        errors: sum.errors,
+        first_error: sum.first_error().map(str::to_owned),
+        mismatches: sum.mismatches,
+        censored: sum.censored,
+        client: ClientCost {
+            engine: epoll::NAME,
+            threads: finished.len(),
+            cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
+            utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
+        },
+        latency: sum.latency,
+        send_lag: sum.send_lag,
+    }
+}

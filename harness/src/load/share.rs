@@ -1,0 +1,304 @@
+//! One thread's share of the load: its connections, what each has to send next, and what came of it.
+//!
+//! An engine moves bytes and asks here what to move. Times come from the engine, which reads the clock once per
+//! system call that carries requests or answers: a request is *sent* when it is first offered to the kernel, and
+//! *done* when the last byte of its answer was taken from it.
+//!
+//! Invariant: a connection that has room for a request that is not due yet stands on the agenda, once. All others
+//! wait for an answer and go on when it has come, or have nothing to send any more.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::connection::{Connection, Loss};
+use super::recorder::Recorder;
+use super::schedule::Schedule;
+use super::traffic::Traffic;
+use super::window::Window;
+use super::{LoadPlan, Pace};
+
+/// One thread's share of the load. Connections go by their number within it.
+#[derive(Debug)]
+pub(super) struct Share<'run> {
+    traffic: &'run Traffic,
+    window: Window,
+    open_loop: bool,
+    connections: Vec<Connection>,
+    /// Connections by the time at which their next request is due, soonest first.
+    agenda: BinaryHeap<Reverse<(u64, usize)>>,
+    alive: usize,
+    /// Requests in flight on connections that are alive.
+    in_flight: usize,
+    recorder: Recorder,
+}
+
+impl<'run> Share<'run> {
+    /// The shares of all threads. Connections are dealt out in turn, so that in an open loop evenly spaced requests
+    /// stay evenly spaced over the threads.
+    pub(super) fn deal(plan: &LoadPlan, window: Window, traffic: &'run Traffic) -> Vec<Self> {
+        let mut shares: Vec<_> = (0..plan.threads).map(|_| Self::new(plan, window, traffic)).collect();
+        for (number, schedule) in Schedule::of_each_connection(plan).enumerate() {
+            shares[number % plan.threads].add(schedule, traffic.start_of(number), plan.depth);
+        }
+        shares
+    }
+
+    fn new(plan: &LoadPlan, window: Window, traffic: &'run Traffic) -> Self {
+        let open_loop = plan.pace != Pace::Closed;
+        let connections = plan.connections.div_ceil(plan.threads);
+        Self {
+            traffic,
+            window,
+            open_loop,
+            connections: Vec::with_capacity(connections),
+            agenda: BinaryHeap::with_capacity(connections),
+            alive: 0,
+            in_flight: 0,
+            recorder: Recorder::new(window, open_loop),
+        }
+    }
+
+    fn add(&mut self, schedule: Schedule, start: usize, depth: usize) {
+        self.connections.push(Connection::new(schedule, start, depth));
+        self.alive += 1;
+    }
+
+    /// How many connections there were at the beginning.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+
+    pub(super) fn frame_bytes(&self) -> usize {
+        self.traffic.frame_bytes()
+    }
+
+    /// Lets all requests of a connection go that are ready. Then its [`unsent`](Self::unsent) bytes want to be sent.
+    ///
+    /// What was ready before the window closed is sent even if the generator comes late; what is ready only after
+    /// that is not.
+    pub(super) fn release(&mut self, connection: usize, now_ns: u64) {
+        let progress = &mut self.connections[connection];
+        while let Some(ready_ns) = progress.ready_ns(now_ns).filter(|&ready_ns| ready_ns < self.window.closes_ns) {
+            if ready_ns > now_ns {
+                if !progress.on_agenda {
+                    progress.on_agenda = true;
+                    self.agenda.push(Reverse((ready_ns, connection)));
+                }
+                return;
+            }
+            progress.release(self.traffic, now_ns);
+            self.in_flight += 1;
+            if self.open_loop {
+                self.recorder.sent(now_ns, now_ns - ready_ns);
+            }
+        }
+    }
+
+    /// When the agenda has something to do next.
+    pub(super) fn next_due_ns(&self) -> Option<u64> {
+        self.agenda.peek().map(|&Reverse((due_ns, _))| due_ns)
+    }
+
+    /// Takes from the agenda a connection on which a request is due.
+    pub(super) fn take_due(&mut self, now_ns: u64) -> Option<usize> {
+        let &Reverse((due_ns, connection)) = self.agenda.peek()?;
+        if due_ns > now_ns {
+            return None;
+        }
+        self.agenda.pop();
+        self.connections[connection].on_agenda = false;
+        Some(connection)
+    }
+
+    /// What to send next on a connection, in one piece; empty if there is nothing.
+    pub(super) fn unsent(&self, connection: usize) -> &'run [u8] {
+        self.connections[connection].outgoing.unsent(self.traffic)
+    }
+
+    /// The kernel took that many of the [`unsent`](Self::unsent) bytes.
+    pub(super) fn sent(&mut self, connection: usize, bytes: usize) {
+        self.connections[connection].outgoing.sent(self.traffic, bytes);
+    }
+
+    /// Checks and records what has come on a connection.
+    pub(super) fn received(&mut self, connection: usize, piece: &[u8], now_ns: u64) -> Result<(), Loss> {
+        let progress = &mut self.connections[connection];
+        let received = progress.receive(self.traffic, piece)?;
+        self.recorder.mismatches += received.mismatches;
+        self.in_flight -= received.frames;
+        for _ in 0..received.frames {
+            self.recorder.answered(progress.in_flight.pop(now_ns), now_ns);
+        }
+        Ok(())
+    }
+
+    /// A connection has ended; told once for each. What was in flight stays there and is censored.
+    pub(super) fn lost(&mut self, connection: usize, loss: Loss, now_ns: u64) {
+        let in_flight = self.connections[connection].in_flight.len();
+        self.alive -= 1;
+        self.in_flight -= in_flight;
+        // A server may hang up on a connection that nothing will be sent on any more.
+        if now_ns < self.window.closes_ns || in_flight > 0 {
+            let requests = if in_flight == 1 { "request" } else { "requests" };
+            self.recorder.broke(now_ns, format!("{loss} with {in_flight} {requests} in flight"));
+        }
+    }
+
+    /// Whether there is nothing left to do or to wait for.
+    pub(super) fn is_over(&self, now_ns: u64) -> bool {
+        self.alive == 0 || now_ns >= self.window.gives_up_ns || (now_ns >= self.window.closes_ns && self.in_flight == 0)
+    }
+
+    /// What the share has seen, with all that was not done counted as censored.
+    pub(super) fn finish(mut self) -> Recorder {
+        for connection in self.connections {
+            let never_sent = connection.schedule.count_before(self.window.closes_ns);
+            self.recorder.censored += connection.in_flight.len() as u64 + never_sent;
+        }
+        self.recorder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::Arrivals;
+
+    const CLOSES_NS: u64 = 1000;
+
+    #[test]
+    fn a_closed_loop_keeps_depth_requests_in_flight() {
+        let (traffic, plan) = (traffic(), plan(2, Pace::Closed));
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 100);
+        assert_eq!(share.unsent(0).len(), 2 * traffic.frame_bytes());
+        let answer = send(&mut share, 0);
+        share.received(0, &answer[..traffic.frame_bytes()], 150).unwrap();
+        share.release(0, 150);
+        assert_eq!(send(&mut share, 0).len(), traffic.frame_bytes());
+        assert_eq!(share.next_due_ns(), None);
+        let seen = share.finish();
+        assert_eq!((seen.latency.len(), seen.latency.max(), seen.send_lag.len(), seen.censored), (1, 50, 0, 2));
+    }
+
+    #[test]
+    fn lateness_is_the_generators_only_while_there_is_room() {
+        let (traffic, plan) = (traffic(), plan(1, every_100_ns()));
+        let mut share = only_share(&plan, &traffic);
+        // Due at 0, and sent by a generator that is 30 ns late.
+        share.release(0, 30);
+        let answer = send(&mut share, 0);
+        // The next two fall due meanwhile; there is room only when the answer has come.
+        assert_eq!(share.next_due_ns(), None);
+        share.received(0, &answer, 250).unwrap();
+        share.release(0, 250);
+        let answer = send(&mut share, 0);
+        assert_eq!(answer.len(), traffic.frame_bytes());
+        share.received(0, &answer, 260).unwrap();
+        let seen = share.finish();
+        assert_eq!((seen.send_lag.max(), seen.send_lag.min()), (30, 0));
+        // Intended at 0 and at 100; sent at 30 and at 250.
+        assert_eq!((seen.latency.max(), seen.latency.min()), (250, 160));
+        assert_eq!((seen.service().max(), seen.service().min()), (220, 10));
+    }
+
+    #[test]
+    fn the_agenda_holds_what_is_to_be_sent_later() {
+        let (traffic, plan) = (traffic(), plan(4, every_100_ns()));
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        assert_eq!(send(&mut share, 0).len(), traffic.frame_bytes());
+        assert_eq!(share.next_due_ns(), Some(100));
+        assert_eq!(share.take_due(99), None);
+        // An answer, and with it a second look at the connection, makes no second entry.
+        share.release(0, 99);
+        assert_eq!(share.take_due(230), Some(0));
+        assert_eq!(share.next_due_ns(), None);
+        share.release(0, 230);
+        assert_eq!(send(&mut share, 0).len(), 2 * traffic.frame_bytes());
+        assert_eq!(share.next_due_ns(), Some(300));
+    }
+
+    #[test]
+    fn a_late_generator_still_sends_what_was_ready_before_the_window_closed() {
+        let (traffic, plan) = (traffic(), plan(16, every_100_ns()));
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, CLOSES_NS + 5);
+        assert_eq!(send(&mut share, 0).len(), 10 * traffic.frame_bytes());
+        assert_eq!(share.next_due_ns(), None);
+        assert_eq!(share.finish().censored, 10);
+    }
+
+    #[test]
+    fn nothing_is_sent_that_had_room_only_after_the_window_closed() {
+        let (traffic, plan) = (traffic(), plan(1, every_100_ns()));
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        let answer = send(&mut share, 0);
+        assert!(!share.is_over(CLOSES_NS));
+        share.received(0, &answer, CLOSES_NS).unwrap();
+        share.release(0, CLOSES_NS);
+        assert!(send(&mut share, 0).is_empty());
+        assert!(share.is_over(CLOSES_NS));
+        let seen = share.finish();
+        assert_eq!((seen.latency.len(), seen.censored), (1, 9));
+    }
+
+    #[test]
+    fn a_server_may_hang_up_on_a_connection_that_has_done_its_work() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, Pace::Closed) });
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        share.lost(1, Loss::Closed, CLOSES_NS);
+        assert!(!share.is_over(CLOSES_NS));
+        share.lost(0, Loss::Closed, CLOSES_NS);
+        assert!(share.is_over(CLOSES_NS));
+        let seen = share.finish();
+        assert_eq!((seen.errors, seen.censored), (1, 1));
+        assert_eq!(seen.first_error(), Some("the server closed a connection with 1 request in flight"));
+    }
+
+    fn traffic() -> Traffic {
+        Traffic::new(64, 16)
+    }
+
+    fn every_100_ns() -> Pace {
+        Pace::Open { rate_rps: 1e7, arrivals: Arrivals::Constant }
+    }
+
+    /// One connection, and a window from the beginning on.
+    fn plan(depth: usize, pace: Pace) -> LoadPlan {
+        LoadPlan {
+            target: ([127, 0, 0, 1], 0).into(),
+            connections: 1,
+            payload_bytes: 64,
+            depth,
+            pace,
+            warmup: Duration::ZERO,
+            duration: Duration::from_nanos(CLOSES_NS),
+            threads: 1,
+            cpus: Vec::new(),
+            seed: 0,
+        }
+    }
+
+    fn only_share<'t>(plan: &LoadPlan, traffic: &'t Traffic) -> Share<'t> {
+        Share::deal(plan, Window::new(plan.warmup, plan.duration), traffic).remove(0)
+    }
+
+    /// Plays a kernel that takes everything, and says what it took.
+    fn send(share: &mut Share<'_>, connection: usize) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while let unsent @ [_, ..] = share.unsent(connection) {
+            sent.extend_from_slice(unsent);
+            share.sent(connection, unsent.len());
+        }
+        sent
+    }
+}

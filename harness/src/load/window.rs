@@ -1,0 +1,63 @@
+//! When a run records, stops sending, and gives up waiting.
+
+use std::time::Duration;
+
+/// How long the last answers are awaited: as long as the window itself, so that a stall that began at its end shows
+/// in full, but neither so briefly that a slow server looks dead nor so long that a dead one holds up a sweep.
+const GRACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// The moments at which a run changes what it does.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "they share their unit, which belongs into the name")]
+pub(super) struct Window {
+    /// From here on every answer is recorded.
+    pub(super) opens_ns: u64,
+    /// From here on no request is sent.
+    pub(super) closes_ns: u64,
+    /// Answers that have not come by now never will.
+    pub(super) gives_up_ns: u64,
+}
+
+impl Window {
+    pub(super) fn new(warmup: Duration, duration: Duration) -> Self {
+        let grace = duration.clamp(GRACE.0, GRACE.1);
+        let opens_ns = duration_ns(warmup);
+        let closes_ns = opens_ns.saturating_add(duration_ns(duration));
+        Self { opens_ns, closes_ns, gives_up_ns: closes_ns.saturating_add(duration_ns(grace)) }
+    }
+
+    /// From `now_ns` to the next of these moments; zero after the last.
+    pub(super) fn until_next_ns(&self, now_ns: u64) -> u64 {
+        let moments = [self.opens_ns, self.closes_ns, self.gives_up_ns];
+        moments.into_iter().find(|&moment_ns| moment_ns > now_ns).map_or(0, |moment_ns| moment_ns - now_ns)
+    }
+}
+
+fn duration_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_answers_as_long_as_the_window_within_bounds() {
+        let grace = |duration: Duration| {
+            let window = Window::new(Duration::from_millis(5), duration);
+            Duration::from_nanos(window.gives_up_ns - window.closes_ns)
+        };
+        assert_eq!(grace(Duration::from_millis(10)), Duration::from_secs(1));
+        assert_eq!(grace(Duration::from_secs(3)), Duration::from_secs(3));
+        assert_eq!(grace(Duration::from_mins(1)), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn names_the_next_moment() {
+        let window = Window::new(Duration::from_nanos(10), Duration::from_nanos(20));
+        assert_eq!(window.until_next_ns(0), 10);
+        assert_eq!(window.until_next_ns(10), 20);
+        assert_eq!(window.until_next_ns(31), 999_999_999);
+        assert_eq!(window.until_next_ns(u64::MAX), 0);
+    }
+}

@@ -1,0 +1,372 @@
+//! The load generator against servers that behave, and against servers that do not.
+//!
+//! Bounds on times are far wider than the effects they tell apart, so that a busy machine does not fail a test.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::load::{Arrivals, LoadError, LoadOutcome, LoadPlan, Observer, Pace, run};
+use hdrhistogram::Histogram;
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+
+#[test]
+fn every_answer_of_a_closed_loop_is_counted_once() {
+    let plan = LoadPlan { connections: 10, depth: 3, ..plan(serve(echo)) };
+    let outcome = carry_out(&plan);
+    assert_clean(&outcome);
+    assert_eq!(outcome.latency, outcome.service);
+    assert!(outcome.send_lag.is_empty());
+    assert!(outcome.elapsed >= plan.duration);
+    assert!(outcome.client.cpu > Duration::ZERO);
+    assert!(outcome.client.utilisation > 0.0 && outcome.client.utilisation <= 1.0);
+}
+
+#[test]
+fn several_threads_share_the_connections() {
+    let plan = LoadPlan { connections: 7, threads: 3, cpus: vec![first_allowed_cpu()], ..plan(serve(echo)) };
+    let outcome = carry_out(&plan);
+    assert_clean(&outcome);
+    assert_eq!(outcome.client.threads, 3);
+}
+
+#[test]
+fn loads_ipv6_and_empty_payloads() {
+    let target = serve_on(TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap(), echo);
+    assert_clean(&carry_out(&LoadPlan { payload_bytes: 0, depth: 2, ..plan(target) }));
+}
+
+#[test]
+fn pipelines() {
+    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 16, ..plan(serve(echo)) }));
+}
+
+#[test]
+fn large_payloads_fill_the_socket_buffers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Accepted sockets inherit it, so sends are short from the first frame on.
+    socket2::SockRef::from(&listener).set_recv_buffer_size(4096).unwrap();
+    let target = serve_on(listener, echo);
+    assert_clean(&carry_out(&LoadPlan { connections: 2, payload_bytes: 1 << 20, depth: 2, ..plan(target) }));
+}
+
+#[test]
+fn answers_may_come_in_tiny_pieces() {
+    let target = serve(|mut stream, _| {
+        let mut buffer = [0; 7];
+        while let bytes @ 1.. = stream.read(&mut buffer)? {
+            for byte in &buffer[..bytes] {
+                stream.write_all(&[*byte])?;
+            }
+        }
+        Ok(())
+    });
+    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 2, ..plan(target) }));
+}
+
+#[test]
+fn one_mangled_byte_is_one_mismatch() {
+    let target = serve(|mut stream, number| {
+        let mut bytes_before = if number == 0 { 5000 } else { usize::MAX };
+        answer(&mut stream, |piece| {
+            if let Some(byte) = piece.get_mut(bytes_before) {
+                *byte ^= 1;
+                bytes_before = usize::MAX;
+            } else {
+                bytes_before -= piece.len();
+            }
+        })
+    });
+    let outcome = carry_out(&LoadPlan { connections: 3, ..plan(target) });
+    assert_eq!((outcome.mismatches, outcome.errors, outcome.censored), (1, 0, 0));
+}
+
+#[test]
+fn an_open_loop_keeps_to_its_rate() {
+    for (arrivals, tolerance) in [(Arrivals::Constant, 8 * 4), (Arrivals::Poisson, 5 * 45)] {
+        let plan = LoadPlan {
+            connections: 8,
+            threads: 2,
+            depth: 4,
+            pace: Pace::Open { rate_rps: 2000.0, arrivals },
+            duration: Duration::from_secs(1),
+            ..plan(serve(echo))
+        };
+        let outcome = carry_out(&plan);
+        assert_clean(&outcome);
+        // Exact but for answers from the warm-up that came in the window; with Poisson, five standard deviations.
+        assert!(outcome.requests.abs_diff(2000) <= tolerance, "{} requests", outcome.requests);
+        assert!(outcome.send_lag.len().abs_diff(outcome.requests) <= 8 * 4);
+        assert!(outcome.latency.min() >= outcome.service.min());
+    }
+}
+
+#[test]
+fn requests_that_a_slow_server_leaves_are_censored() {
+    // One request each 5 ms on a single connection, where one each millisecond is asked for.
+    let target = serve(|mut stream, _| answer(&mut stream, |_| thread::sleep(Duration::from_millis(5))));
+    let outcome = carry_out(&LoadPlan {
+        pace: Pace::Open { rate_rps: 1000.0, arrivals: Arrivals::Constant },
+        warmup: Duration::ZERO,
+        duration: Duration::from_millis(500),
+        ..plan(target)
+    });
+    assert_eq!(outcome.requests + outcome.censored, 500);
+    assert!(outcome.censored >= 390, "{} censored", outcome.censored);
+    // It was the server that was late, and not the generator.
+    assert!(outcome.send_lag.value_at_quantile(0.5) < 5_000_000);
+    assert!(outcome.latency.max() > 10 * outcome.service.min());
+}
+
+#[test]
+fn an_open_loop_shows_a_stall_in_every_request_that_it_delayed() {
+    let outcome = carry_out(&LoadPlan {
+        connections: 4,
+        pace: Pace::Open { rate_rps: 2000.0, arrivals: Arrivals::Constant },
+        duration: Duration::from_millis(600),
+        ..plan(serve_stalling_once())
+    });
+    assert_clean(&outcome);
+    assert!(outcome.latency.max() >= STALL_NS);
+    // Requests fall due all through the stall, 150 of them while more than a quarter of it is still to come.
+    let delayed = count_from(&outcome.latency, STALL_NS / 4);
+    assert!(delayed >= 140, "{delayed} delayed");
+    // Only those that had been sent saw it in their service time.
+    let blocked = count_from(&outcome.service, STALL_NS / 2);
+    assert!((1..=4).contains(&blocked), "{blocked} blocked");
+}
+
+#[test]
+fn a_closed_loop_shows_a_stall_only_in_the_requests_in_flight() {
+    let outcome = carry_out(&LoadPlan {
+        connections: 4,
+        depth: 2,
+        warmup: Duration::ZERO,
+        duration: Duration::from_millis(400),
+        ..plan(serve_stalling_once())
+    });
+    assert_clean(&outcome);
+    assert!(outcome.latency.max() >= STALL_NS);
+    let blocked = count_from(&outcome.latency, STALL_NS / 2);
+    assert!((1..=8).contains(&blocked), "{blocked} blocked");
+}
+
+#[test]
+fn a_connection_that_the_server_closes_is_an_error_and_the_others_go_on() {
+    let target = serve(|mut stream, number| {
+        if number > 0 {
+            return echo(stream, number);
+        }
+        // Takes three whole requests and answers none of them.
+        stream.read_exact(&mut [0; 3 * FRAME_BYTES])
+    });
+    let outcome = carry_out(&LoadPlan { connections: 4, depth: 3, ..plan(target) });
+    assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (1, 0, 3));
+    assert_eq!(outcome.first_error.unwrap(), "the server closed a connection with 3 requests in flight");
+    assert!(outcome.requests > 100);
+}
+
+#[test]
+fn a_run_that_lost_all_connections_ends_early() {
+    let begin = Instant::now();
+    let outcome = carry_out(&LoadPlan {
+        connections: 5,
+        pace: Pace::Open { rate_rps: 100.0, arrivals: Arrivals::Constant },
+        duration: Duration::from_mins(1),
+        ..plan(serve(|_, _| Ok(())))
+    });
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert_eq!((outcome.errors, outcome.requests), (5, 0));
+    // All that was due in 20 ms of warm-up and a minute.
+    assert_eq!(outcome.censored, 6002);
+}
+
+#[test]
+fn unsolicited_bytes_are_an_error() {
+    let target = serve(|mut stream, _| {
+        let mut frame = [0; FRAME_BYTES];
+        stream.read_exact(&mut frame)?;
+        stream.write_all(&[frame, frame].concat())?;
+        stream.read(&mut frame).map(|_| ())
+    });
+    let outcome = carry_out(&plan(target));
+    assert_eq!(outcome.errors, 1);
+    assert!(outcome.first_error.unwrap().starts_with("the server sent more than it was asked for"));
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up_after_the_grace_period() {
+    let target = serve(|mut stream, _| {
+        while stream.read(&mut [0; 4096])? > 0 {}
+        Ok(())
+    });
+    let begin = Instant::now();
+    let outcome = carry_out(&LoadPlan { connections: 3, depth: 4, ..plan(target) });
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert_eq!((outcome.requests, outcome.censored, outcome.errors), (0, 12, 0));
+}
+
+#[test]
+fn the_observer_sees_the_window_open_and_close() {
+    #[derive(Default)]
+    struct Watch {
+        opened: Option<Instant>,
+        closed: Option<Instant>,
+    }
+    impl Observer for Watch {
+        fn window_opens(&mut self) {
+            self.opened = Some(Instant::now());
+        }
+        fn window_closed(&mut self) {
+            self.closed = Some(Instant::now());
+        }
+    }
+    let plan = plan(serve(echo));
+    let mut watch = Watch::default();
+    let begin = Instant::now();
+    run(&plan, &mut watch, &AtomicBool::new(false)).unwrap();
+    assert!(watch.opened.unwrap() - begin >= plan.warmup);
+    assert!(watch.closed.unwrap() - begin >= plan.warmup + plan.duration);
+}
+
+#[test]
+fn a_run_can_be_cancelled_in_its_midst() {
+    struct CancelWhenOpen<'a>(&'a AtomicBool);
+    impl Observer for CancelWhenOpen<'_> {
+        fn window_opens(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        fn window_closed(&mut self) {
+            panic!("a cancelled run has no window");
+        }
+    }
+    let plan = LoadPlan { duration: Duration::from_hours(1), ..plan(serve(echo)) };
+    let cancel = AtomicBool::new(false);
+    let begin = Instant::now();
+    assert!(matches!(run(&plan, &mut CancelWhenOpen(&cancel), &cancel), Err(LoadError::Cancelled)));
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn refuses_what_it_cannot_carry_out() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let good = plan(unused);
+    let error = |plan: LoadPlan| run(&plan, &mut (), &AtomicBool::new(false)).unwrap_err();
+
+    assert!(matches!(error(good.clone()), LoadError::Refused { target } if target == unused));
+    let elsewhere = LoadPlan { target: "192.0.2.1:7".parse().unwrap(), ..good.clone() };
+    assert!(matches!(error(elsewhere), LoadError::NotLoopback { .. }));
+    let too_many = LoadPlan { connections: 1 << 40, ..good.clone() };
+    assert!(matches!(error(too_many), LoadError::Descriptors { .. }));
+    let no_such_cpu = LoadPlan { cpus: vec![1 << 20], target: serve(echo), ..good.clone() };
+    assert!(matches!(error(no_such_cpu), LoadError::Pin { .. }));
+    for plan in [
+        LoadPlan { connections: 0, ..good.clone() },
+        LoadPlan { depth: 0, ..good.clone() },
+        LoadPlan { threads: 2, ..good.clone() },
+        LoadPlan { payload_bytes: u32::MAX, ..good.clone() },
+        LoadPlan { duration: Duration::ZERO, ..good.clone() },
+        LoadPlan { pace: Pace::Open { rate_rps: f64::NAN, arrivals: Arrivals::Poisson }, ..good.clone() },
+    ] {
+        assert!(matches!(error(plan), LoadError::Plan(_)));
+    }
+}
+
+const PAYLOAD_BYTES: u32 = 64;
+const FRAME_BYTES: usize = 68;
+
+/// One connection, closed loop, a short window.
+fn plan(target: SocketAddr) -> LoadPlan {
+    LoadPlan {
+        target,
+        connections: 1,
+        payload_bytes: PAYLOAD_BYTES,
+        depth: 1,
+        pace: Pace::Closed,
+        warmup: Duration::from_millis(20),
+        duration: Duration::from_millis(200),
+        threads: 1,
+        cpus: Vec::new(),
+        seed: 1,
+    }
+}
+
+fn carry_out(plan: &LoadPlan) -> LoadOutcome {
+    let outcome = run(plan, &mut (), &AtomicBool::new(false)).unwrap();
+    assert_eq!(outcome.requests, outcome.latency.len());
+    assert_eq!(outcome.requests, outcome.service.len());
+    outcome
+}
+
+fn assert_clean(outcome: &LoadOutcome) {
+    assert_eq!(outcome.first_error, None);
+    assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (0, 0, 0));
+    assert!(outcome.requests > 0);
+}
+
+fn count_from(histogram: &Histogram<u64>, from_ns: u64) -> u64 {
+    histogram.count_between(from_ns, u64::MAX)
+}
+
+fn first_allowed_cpu() -> usize {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap()).unwrap()
+}
+
+/// Serves each connection, numbered as they come, on a thread of its own for as long as the test runs.
+fn serve<F>(connection: F) -> SocketAddr
+where
+    F: Fn(TcpStream, usize) -> io::Result<()> + Clone + Send + 'static,
+{
+    serve_on(TcpListener::bind("127.0.0.1:0").unwrap(), connection)
+}
+
+fn serve_on<F>(listener: TcpListener, connection: F) -> SocketAddr
+where
+    F: Fn(TcpStream, usize) -> io::Result<()> + Clone + Send + 'static,
+{
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let (connection, stream) = (connection.clone(), stream.unwrap());
+            stream.set_nodelay(true).unwrap();
+            // How it ends is for the client to see.
+            thread::spawn(move || connection(stream, number));
+        }
+    });
+    address
+}
+
+fn echo(mut stream: TcpStream, _number: usize) -> io::Result<()> {
+    answer(&mut stream, |_| {})
+}
+
+/// Echoes what `change` makes of each piece that comes.
+fn answer(stream: &mut TcpStream, mut change: impl FnMut(&mut [u8])) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    while let bytes @ 1.. = stream.read(&mut buffer)? {
+        change(&mut buffer[..bytes]);
+        stream.write_all(&buffer[..bytes])?;
+    }
+    Ok(())
+}
+
+const STALL_NS: u64 = 100_000_000;
+
+/// Answers one connection at a time, and stops once for all of them.
+fn serve_stalling_once() -> SocketAddr {
+    let pieces_answered = Arc::new(Mutex::new(0));
+    serve(move |mut stream, _| {
+        answer(&mut stream, |_| {
+            let mut pieces_answered = pieces_answered.lock().unwrap();
+            *pieces_answered += 1;
+            if *pieces_answered == 300 {
+                thread::sleep(Duration::from_nanos(STALL_NS));
+            }
+        })
+    })
+}
