@@ -10,3 +10,4 @@ pub mod environment;
 pub mod load;
 pub mod plan;
 pub mod report;
+pub mod results;
