@@ -1,0 +1,249 @@
+//! The arguments of the command, as they are given.
+//!
+//! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
+
+pub(crate) mod settings;
+pub(crate) mod values;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use backends::Backend;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use harness::cpus::CpuSet;
+use harness::load::LoadPlan;
+use harness::plan::{Arrivals, Protocol};
+
+use self::settings::{Settings, unknown_backend};
+use self::values::{Count, Rate, Size, Span};
+use crate::failure::Failure;
+use crate::output;
+
+/// Connections open at once.
+pub(crate) type Connections = Count<1_000_000>;
+/// Requests in flight on one connection.
+pub(crate) type Depth = Count<{ LoadPlan::MAX_DEPTH }>;
+/// Threads of one process.
+pub(crate) type Threads = Count<1024>;
+
+/// Reads the arguments of this process. Help and version are printed here.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let error = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => return Ok(cli.command),
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        output::print(error.to_string().trim_end())?;
+        return Err(Failure::OutputClosed);
+    }
+    let command = arguments.get(1).and_then(|name| COMMANDS.into_iter().find(|command| name == command));
+    Err(Failure::Usage { message: one_line(&error), command })
+}
+
+/// What clap says of an error, without the usage and the hints that follow it.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let line = lines.collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+/// Benchmarks ways of doing I/O in network servers, and says how sure the answer is and why it came out that way.
+#[derive(Parser)]
+#[command(name = "harness", version, about, max_term_width = 100, arg_required_else_help = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The names of [`Command`]'s variants.
+const COMMANDS: [&str; 4] = ["list", "serve", "load", "sweep"];
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Say which backends there are and whether this machine can run them.
+    List(ListArguments),
+    /// Serve echo with one backend until SIGINT or SIGTERM.
+    Serve(ServeArguments),
+    /// Put load on a server and time its answers.
+    Load(LoadArguments),
+    /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
+    Sweep(SweepArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct ListArguments {
+    /// Print a JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct ServeArguments {
+    /// The way of doing I/O; see 'harness list'.
+    #[arg(long, value_name = "NAME", value_parser = backend)]
+    pub(crate) backend: &'static dyn Backend,
+    /// Where; with port 0 the kernel picks one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
+    pub(crate) listen: SocketAddr,
+    /// What to say back.
+    #[arg(long, default_value = "framed")]
+    pub(crate) protocol: Protocol,
+    /// Event loops, each with a listener of its own; for 'threads', those that accept.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) threads: Threads,
+    /// CPUs to keep to, such as 0,2-3 [default: wherever the scheduler puts it].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cpus: Option<CpuSet>,
+    /// Connections open at once; one more is closed at once [default: as many as there are descriptors].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections: Option<Connections>,
+    /// The longest payload of a frame; a longer one closes its connection [default: 16MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_frame: Option<Size<1, { 1 << 30 }>>,
+    /// Close a connection on which nothing moved for so long [default: never].
+    #[arg(long, value_name = "DUR")]
+    pub(crate) idle_timeout: Option<Span<1>>,
+    /// Answer every line 'report' on standard input with a report so far, and stop at its end.
+    #[arg(long, hide = true)]
+    pub(crate) control: bool,
+}
+
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct LoadArguments {
+    /// The server; only loopback addresses are accepted.
+    #[arg(long, value_name = "ADDR", value_parser = target)]
+    pub(crate) target: SocketAddr,
+    /// Connections open at once.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) connections: Connections,
+    /// Payload of each frame.
+    #[arg(long, value_name = "SIZE", default_value = "64")]
+    pub(crate) payload: Size<0, { LoadPlan::MAX_PAYLOAD_BYTES }>,
+    /// Requests in flight on each connection.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) depth: Depth,
+    /// Requests a second over all connections (open loop) [default: closed loop].
+    #[arg(long, value_name = "R")]
+    pub(crate) rate: Option<Rate>,
+    /// How the requests of an open loop are spaced [default: constant].
+    #[arg(long, requires = "rate")]
+    pub(crate) arrivals: Option<Arrivals>,
+    /// Load before what is measured, on the same connections.
+    #[arg(long, value_name = "DUR", default_value = "200ms")]
+    pub(crate) warmup: Span<0>,
+    /// Length of what is measured.
+    #[arg(long, value_name = "DUR", default_value = "5s")]
+    pub(crate) duration: Span<1>,
+    /// Threads [default: one for each CPU of --cpus, or one].
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<Threads>,
+    /// CPUs to keep to, such as 0,2-3 [default: wherever the scheduler puts it].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cpus: Option<CpuSet>,
+    /// The interface to do I/O with: auto or epoll.
+    #[arg(long, default_value = "auto", value_parser = engine)]
+    pub(crate) engine: Engine,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct SweepArguments {
+    /// Read settings from a file; flags win over it. See plans/example.toml.
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// Where the results go [default: a new file in results/].
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub(crate) output: Option<PathBuf>,
+    /// Do what is missing from the file of --output.
+    #[arg(long, requires = "output")]
+    pub(crate) resume: bool,
+    /// Print each trial as a line of JSON when it has ended, and no table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The interface that the load generator does I/O with.
+#[derive(Clone, Copy)]
+pub(crate) enum Engine {
+    Epoll,
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    match text {
+        "auto" | "epoll" => Ok(Engine::Epoll),
+        "io_uring" => Err("there is no io_uring engine yet; use epoll".to_owned()),
+        _ => Err("there are auto and epoll".to_owned()),
+    }
+}
+
+fn backend(name: &str) -> Result<&'static dyn Backend, String> {
+    backends::backend(name).ok_or_else(|| unknown_backend(name))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:9000 or [::1]:9000".to_owned())
+}
+
+fn target(text: &str) -> Result<SocketAddr, String> {
+    match address(text)? {
+        target if !target.ip().is_loopback() => Err("only loopback addresses may be loaded".to_owned()),
+        target if target.port() == 0 => Err("port 0 is nobody's".to_owned()),
+        target => Ok(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn refusal(line: &str) -> String {
+        match parse(line.split(' ').map(OsString::from)) {
+            Err(Failure::Usage { message, .. }) => message,
+            _ => panic!("'{line}' was accepted"),
+        }
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+        let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().into()).collect();
+        assert_eq!(names, COMMANDS);
+    }
+
+    #[test]
+    fn every_mistake_is_one_line() {
+        for (line, expected) in [
+            ("harness", "requires a subcommand"),
+            ("harness fly", "unrecognized subcommand 'fly'"),
+            ("harness serve", "required arguments were not provided: --backend <NAME>"),
+            ("harness serve --backend kqueue", "there is no backend 'kqueue'; there are threads"),
+            ("harness serve --backend epoll --threads 0", "'0' is not a whole number from 1"),
+            ("harness serve --backend epoll --listen localhost", "such as 127.0.0.1:9000"),
+            ("harness load --target 192.0.2.1:80", "only loopback"),
+            ("harness load --target 127.0.0.1:80 --connections -5", "'-5' is not a whole number"),
+            ("harness load --target 127.0.0.1:80 --engine io_uring", "no io_uring engine yet"),
+            ("harness load --target 127.0.0.1:80 --arrivals poisson", "--rate <R>"),
+            ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
+            ("harness sweep --resume", "--output <FILE.jsonl>"),
+            ("harness sweep --conections 1", "unexpected argument '--conections'"),
+        ] {
+            let message = refusal(line);
+            assert!(message.contains(expected) && !message.contains('\n'), "{message:?} for {line:?}");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The settings of a sweep: the same from flags and from a plan file, with flags over the file and the file over the
+//! defaults; and the plan that they come to on this machine.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use glob::Pattern;
+use harness::cpus::{self, CpuSet};
+use harness::descriptors;
+use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use serde::Deserialize;
+
+use super::values::{Count, List, Rate, Size, Span, list, scalar};
+use super::{Connections, Depth, Threads};
+
+/// More trials than this are a mistake.
+const MAX_TRIALS: usize = 10_000;
+
+/// A server that a sweep starts has the default limit on frames.
+const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
+
+/// What a sweep is to measure, as far as it was said.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    /// Names and globs such as 'epoll*' [default: every main backend]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) backends: Option<List<String>>,
+    /// Connections open at once [default: 1,64,512]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) connections: Option<List<Connections>>,
+    /// Payload of each frame [default: 64]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) payload: Option<List<Size<0, MAX_PAYLOAD_BYTES>>>,
+    /// Requests in flight on each connection [default: 1]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) depth: Option<List<Depth>>,
+    /// Requests a second over all connections (open loop) [default: closed loop]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) rate: Option<List<Rate>>,
+    /// How the requests of an open loop are spaced [default: constant]
+    #[arg(long)]
+    pub(crate) arrivals: Option<Arrivals>,
+    /// Threads of the server [default: 1]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) server_threads: Option<List<Threads>>,
+    /// What the servers say back [default: framed]
+    #[arg(long)]
+    pub(crate) protocol: Option<Protocol>,
+    /// Trials of each backend in each cell [default: 3]
+    #[arg(long, value_name = "N")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) trials: Option<Count<MAX_TRIALS>>,
+    /// Load before what is measured, on the same connections [default: 200ms]
+    #[arg(long, value_name = "DUR")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) warmup: Option<Span<0>>,
+    /// Length of what is measured [default: 500ms]
+    #[arg(long, value_name = "DUR")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) duration: Option<Span<1>>,
+    /// Decides the order of the trials and the arrivals of requests [default: another one every time]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// CPUs of the servers, such as 0,2-3 [default: half of those that this process may use]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) server_cpus: Option<CpuSet>,
+    /// CPUs of the load generator [default: the other half]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) client_cpus: Option<CpuSet>,
+}
+
+impl Settings {
+    /// Those of a plan file.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        toml::from_str(&text).map_err(|error| {
+            let before = error.span().map_or("", |span| &text[..span.start]);
+            let line = before.matches('\n').count() + 1;
+            format!("{} line {line}: {}", path.display(), error.message())
+        })
+    }
+
+    /// These, and where nothing was said, those of `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            backends: self.backends.or(other.backends),
+            connections: self.connections.or(other.connections),
+            payload: self.payload.or(other.payload),
+            depth: self.depth.or(other.depth),
+            rate: self.rate.or(other.rate),
+            arrivals: self.arrivals.or(other.arrivals),
+            server_threads: self.server_threads.or(other.server_threads),
+            protocol: self.protocol.or(other.protocol),
+            trials: self.trials.or(other.trials),
+            warmup: self.warmup.or(other.warmup),
+            duration: self.duration.or(other.duration),
+            seed: self.seed.or(other.seed),
+            server_cpus: self.server_cpus.or(other.server_cpus),
+            client_cpus: self.client_cpus.or(other.client_cpus),
+        }
+    }
+
+    /// What they come to on this machine. The seed is not part of it: it decides the order, not what is measured.
+    pub(crate) fn plan(&self, machine: &Machine) -> Result<SweepPlan, String> {
+        if self.arrivals.is_some() && self.rate.is_none() {
+            return Err("arrivals mean nothing in a closed loop; add a rate, or leave them out".to_owned());
+        }
+        let connections = values(self.connections.as_ref(), |count| count.0).unwrap_or(vec![1, 64, 512]);
+        machine.check_descriptors(connections.iter().copied().max().unwrap_or(0))?;
+        let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
+        let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
+        Ok(SweepPlan {
+            backends: self.backend_names()?,
+            protocol: self.protocol.unwrap_or(Protocol::Framed),
+            transport: Transport::Tcp,
+            connections,
+            payload_bytes: values(self.payload.as_ref(), |size| size.0).unwrap_or(vec![64]),
+            depth: values(self.depth.as_ref(), |count| count.0).unwrap_or(vec![1]),
+            rate_rps: values(self.rate.as_ref(), |rate| Some(rate.0)).unwrap_or(vec![None]),
+            arrivals: self.arrivals.unwrap_or(Arrivals::Constant),
+            server_threads,
+            trials: self.trials.map_or(3, |count| count.0),
+            warmup_ns: nanoseconds(self.warmup.map_or(Duration::from_millis(200), |span| span.0)),
+            duration_ns: nanoseconds(self.duration.map_or(Duration::from_millis(500), |span| span.0)),
+            server_cpus,
+            client_cpus,
+        })
+    }
+
+    fn cpus(&self, machine: &Machine, server_threads: usize) -> (CpuSet, CpuSet) {
+        match (&self.server_cpus, &self.client_cpus) {
+            (Some(server), Some(client)) => (server.clone(), client.clone()),
+            (Some(server), None) => (server.clone(), machine.cpus_besides(server)),
+            (None, Some(client)) => (machine.cpus_besides(client), client.clone()),
+            (None, None) => cpus::split(&machine.cores, server_threads),
+        }
+    }
+
+    fn backend_names(&self) -> Result<Vec<String>, String> {
+        let known: Vec<&str> = backends::BACKENDS.iter().map(|backend| backend.info().name).collect();
+        let Some(List(patterns)) = &self.backends else {
+            return Ok(known.into_iter().filter(|name| is_main(name)).map(str::to_owned).collect());
+        };
+        let mut chosen: Vec<String> = Vec::new();
+        for text in patterns {
+            let pattern = Pattern::new(text).map_err(|error| format!("'{text}' is not a pattern: {}", error.msg))?;
+            let mut matching = known.iter().filter(|name| pattern.matches(name)).peekable();
+            if matching.peek().is_none() {
+                return Err(unknown_backend(text));
+            }
+            for name in matching {
+                if !chosen.iter().any(|other| other == name) {
+                    chosen.push((*name).to_owned());
+                }
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// Variants of a backend are named after it: `epoll-et`.
+fn is_main(backend: &str) -> bool {
+    !backend.contains('-')
+}
+
+/// What is wrong with a name, and which there are.
+pub(crate) fn unknown_backend(name: &str) -> String {
+    let known: Vec<&str> = backends::BACKENDS.iter().map(|backend| backend.info().name).collect();
+    format!("there is no backend '{name}'; there are {}", known.join(", "))
+}
+
+fn values<T, U>(list: Option<&List<T>>, value: impl Fn(&T) -> U) -> Option<Vec<U>> {
+    list.map(|List(list)| list.iter().map(value).collect())
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).expect("a span is at most a day long")
+}
+
+/// What a plan depends on besides what was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    /// The CPUs that this process may use, those of one core together.
+    pub(crate) cores: Vec<CpuSet>,
+    /// Descriptors that a process may open.
+    pub(crate) descriptors: u64,
+}
+
+impl Machine {
+    /// Descriptors that a process needs for other things than connections.
+    const OTHER_DESCRIPTORS: usize = 64;
+
+    /// The one that this process runs on. The descriptor limit is raised to what it says.
+    pub(crate) fn this() -> anyhow::Result<Self> {
+        Ok(Self {
+            cores: cpus::cores().context("cannot ask for the CPUs of this process")?,
+            descriptors: descriptors::raise_limit().context("cannot raise the limit on descriptors")?,
+        })
+    }
+
+    /// Refuses connections that cannot all be open at once.
+    pub(crate) fn check_descriptors(&self, connections: usize) -> Result<(), String> {
+        let needed = connections + Self::OTHER_DESCRIPTORS;
+        if needed as u64 <= self.descriptors {
+            return Ok(());
+        }
+        Err(format!(
+            "{connections} connections need {needed} descriptors and a process may open {}; \
+             ask for fewer or raise the hard limit (ulimit -Hn)",
+            self.descriptors
+        ))
+    }
+
+    /// All CPUs but these; these where there is no other.
+    fn cpus_besides(&self, taken: &CpuSet) -> CpuSet {
+        let rest: CpuSet = self.cores.iter().flat_map(CpuSet::iter).filter(|&cpu| !taken.contains(cpu)).collect();
+        if rest.is_empty() { taken.clone() } else { rest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], descriptors: 20_000 }
+    }
+
+    fn from_file(text: &str) -> Result<Settings, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plan.toml");
+        fs::write(&path, text).unwrap();
+        Settings::read(&path)
+    }
+
+    fn backends(patterns: &[&str]) -> Result<Vec<String>, String> {
+        let patterns = List(patterns.iter().map(|&pattern| pattern.to_owned()).collect());
+        Settings { backends: Some(patterns), ..Settings::default() }.backend_names()
+    }
+
+    #[test]
+    fn the_example_plan_says_what_the_defaults_are() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/example.toml");
+        let example = Settings::read(Path::new(example)).unwrap();
+        assert_eq!(example.plan(&machine()).unwrap(), Settings::default().plan(&machine()).unwrap());
+    }
+
+    #[test]
+    fn a_file_says_what_flags_say() {
+        let settings = from_file(
+            "backends = ['epoll', 'poll']\nconnections = [1, 16]\npayload = '4KiB'\nrate = [1000, 2.5]\n\
+             arrivals = 'poisson'\ntrials = 2\nduration = '2s'\nserver-cpus = '0'\nseed = 7\n",
+        );
+        let settings = settings.unwrap();
+        assert_eq!(settings.seed, Some(7));
+        let plan = settings.plan(&machine()).unwrap();
+        assert_eq!(plan.backends, ["epoll", "poll"]);
+        assert_eq!(plan.payload_bytes, [4096]);
+        assert_eq!(plan.rate_rps, [Some(1000.0), Some(2.5)]);
+        assert_eq!(plan.duration(), Duration::from_secs(2));
+        assert_eq!(plan.server_cpus.to_string(), "0");
+        assert_eq!(plan.client_cpus.to_string(), "1");
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let file = from_file("trials = 2\nseed = 7\n").unwrap();
+        let flags = Settings { trials: Some(Count(9)), ..Settings::default() };
+        let merged = flags.or(file);
+        assert_eq!((merged.trials, merged.seed), (Some(Count(9)), Some(7)));
+    }
+
+    #[test]
+    fn mistakes_in_a_file_are_named_with_their_line() {
+        for (text, expected) in [
+            ("trials = 1\ntrails = 2\n", "plan.toml line 2: unknown field `trails`"),
+            ("\n\ntrials = 0\n", "plan.toml line 3: '0' is not a whole number"),
+            ("connections = []\n", "plan.toml line 1: the list is empty"),
+            ("connections = [1, 1]\n", "plan.toml line 1: '1' is listed twice"),
+            ("rate = nan\n", "plan.toml line 1: 'NaN' is not a rate"),
+            ("protocol = 'http'\n", "plan.toml line 1: unknown variant"),
+            ("trials = \n", "plan.toml line 1: "),
+        ] {
+            let error = from_file(text).unwrap_err();
+            assert!(error.contains(expected), "{error:?} for {text:?}");
+        }
+    }
+
+    #[test]
+    fn backends_are_chosen_by_name_and_by_pattern() {
+        assert_eq!(backends(&["*poll", "poll", "threads"]).unwrap(), ["poll", "epoll", "threads"]);
+        let error = backends(&["kqueue"]).unwrap_err();
+        assert!(error.starts_with("there is no backend 'kqueue'; there are threads, "), "{error}");
+        assert!(backends(&["[epoll"]).is_err());
+    }
+
+    #[test]
+    fn the_default_is_every_backend_that_is_no_variant() {
+        assert!(is_main("io_uring") && !is_main("io_uring-oneshot"));
+        let all = Settings::default().backend_names().unwrap();
+        assert!(all.iter().any(|name| name == "epoll") && all.iter().all(|name| is_main(name)));
+    }
+
+    #[test]
+    fn arrivals_need_a_rate() {
+        let settings = Settings { arrivals: Some(Arrivals::Poisson), ..Settings::default() };
+        assert!(settings.plan(&machine()).is_err());
+    }
+
+    #[test]
+    fn connections_need_descriptors() {
+        let settings = Settings { connections: Some(List(vec![Count(19_990)])), ..Settings::default() };
+        let error = settings.plan(&machine()).unwrap_err();
+        assert!(error.contains("may open 20000"), "{error}");
+    }
+
+    #[test]
+    fn one_side_gets_what_the_other_leaves() {
+        let plan = |server: Option<&str>, client: Option<&str>| {
+            let set = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+            let settings = Settings { server_cpus: set(server), client_cpus: set(client), ..Settings::default() };
+            let plan = settings.plan(&machine()).unwrap();
+            (plan.server_cpus.to_string(), plan.client_cpus.to_string())
+        };
+        assert_eq!(plan(None, None), ("0".into(), "1".into()));
+        assert_eq!(plan(Some("1"), None), ("1".into(), "0".into()));
+        assert_eq!(plan(None, Some("0")), ("1".into(), "0".into()));
+        assert_eq!(plan(Some("0-1"), None), ("0-1".into(), "0-1".into()));
+    }
+}

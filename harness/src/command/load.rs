@@ -1,0 +1,106 @@
+//! `harness load`: load on a server that runs already, whoever wrote it.
+
+use std::process::ExitCode;
+
+use harness::cpus::{self, CpuSet};
+use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
+use harness::plan::{Arrivals, Cell, Protocol, Transport};
+use harness::report::measurement;
+use harness::results::{Measured, Outcome, Record, TrialRecord};
+use harness::sweep::{Evidence, judge};
+use serde_json::Value;
+
+use crate::cli::settings::Machine;
+use crate::cli::{Engine, LoadArguments};
+use crate::failure::Failure;
+use crate::{interrupt, output};
+
+/// Measures and prints.
+pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
+    // The only one there is; another will be chosen here.
+    let Engine::Epoll = arguments.engine;
+    let cell = cell(arguments);
+    let plan = plan(arguments, &cell)?;
+    let interrupted = interrupt::interrupted()?;
+    let outcome = load::run(&plan, &mut (), &interrupted).map_err(|error| match error {
+        LoadError::Plan(message) => Failure::usage("load", message),
+        error => Failure::run(error),
+    })?;
+    let trial = trial(cell, outcome);
+    if arguments.json {
+        output::print_json(&without_server(trial)?)?;
+    } else {
+        output::print(&format!("target         {}\n{}", plan.target, measurement::draw(&trial)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cell(arguments: &LoadArguments) -> Cell {
+    Cell {
+        // A client that sends frames works against `raw` too.
+        protocol: Protocol::Framed,
+        transport: Transport::Tcp,
+        connections: arguments.connections.0,
+        payload_bytes: arguments.payload.0,
+        depth: arguments.depth.0,
+        rate_rps: arguments.rate.map(|rate| rate.0),
+        arrivals: arguments.rate.map(|_| arguments.arrivals.unwrap_or(Arrivals::Constant)),
+        server_threads: 0,
+    }
+}
+
+fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
+    let usage = |message: String| Failure::usage("load", message);
+    let machine = Machine::this().map_err(Failure::run)?;
+    machine.check_descriptors(cell.connections).map_err(usage)?;
+    if let Some(cpus) = &arguments.cpus {
+        cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
+    }
+    let threads = match arguments.threads {
+        Some(threads) if threads.0 > cell.connections => {
+            return Err(usage(format!("{} threads need at least as many connections", threads.0)));
+        }
+        Some(threads) => threads.0,
+        None => arguments.cpus.as_ref().map_or(1, CpuSet::len).min(cell.connections),
+    };
+    Ok(LoadPlan {
+        target: arguments.target,
+        connections: cell.connections,
+        payload_bytes: cell.payload_bytes,
+        depth: cell.depth,
+        pace: cell.pace(),
+        warmup: arguments.warmup.0,
+        duration: arguments.duration.0,
+        threads,
+        cpus: arguments.cpus.iter().flat_map(CpuSet::iter).collect(),
+        seed: 0,
+    })
+}
+
+fn trial(cell: Cell, outcome: LoadOutcome) -> TrialRecord {
+    let first_error = outcome.first_error.clone();
+    let measured = Measured::new(outcome, None);
+    let evidence = Evidence { first_error, rate_rps: cell.rate_rps, ..Evidence::of(&measured) };
+    let judgement = judge(&evidence);
+    TrialRecord {
+        trial: 1,
+        block: 1,
+        backend: String::new(),
+        cell,
+        outcome: Outcome::Ok,
+        error: None,
+        measured: Some(measured),
+        verdict: judgement.verdict,
+        reasons: judgement.reasons,
+        bottleneck: judgement.bottleneck,
+    }
+}
+
+/// A trial as it stands in results, with null for what only somebody who started the server knows.
+fn without_server(trial: TrialRecord) -> Result<Value, Failure> {
+    let mut json = serde_json::to_value(Record::Trial(Box::new(trial))).map_err(Failure::run)?;
+    for unknown in ["backend", "server_threads"] {
+        json[unknown] = Value::Null;
+    }
+    Ok(json)
+}

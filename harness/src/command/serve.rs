@@ -1,0 +1,112 @@
+//! `harness serve`: one backend as a process of its own, until it is told to stop.
+
+use std::ffi::CString;
+use std::io::{self, BufRead};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, anyhow};
+use backends::protocol::{Framed, ProtocolKind, Raw};
+use backends::{Limits, Receipt, ServeJob, Stats, Stop};
+use harness::control::{Listening, REPORT_REQUEST, Report, receipt_json};
+use harness::plan::Protocol;
+use harness::{cpus, descriptors};
+use signal_hook::iterator::Signals;
+
+use crate::cli::ServeArguments;
+use crate::failure::Failure;
+use crate::interrupt::{self, SIGNALS};
+use crate::output;
+
+/// Serves until SIGINT, SIGTERM or, under `--control`, the end of standard input.
+pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
+    let protocol = protocol(arguments)?;
+    let backend = arguments.backend;
+    let name = backend.info().name;
+    // Threads that start from here on inherit both.
+    if let Some(cpus) = &arguments.cpus {
+        cpus::pin(cpus).map_err(|error| Failure::usage("serve", format!("--cpus {cpus}: {error}")))?;
+    }
+    name_process(name);
+
+    descriptors::raise_limit().context("cannot raise the limit on descriptors").map_err(Failure::run)?;
+    backend.probe().map_err(|unavailable| Failure::run(anyhow!("{name} cannot run here: {unavailable}")))?;
+    let stop = Arc::new(Stop::new().context("cannot make an eventfd").map_err(Failure::run)?);
+    stop_on_signal(&stop)?;
+    let listeners = backends::bind(arguments.listen, arguments.threads.0)
+        .with_context(|| format!("cannot listen on {}", arguments.listen))
+        .map_err(Failure::run)?;
+    let listening = listeners[0].local_addr().map_err(Failure::run)?;
+    let stats = Arc::new(Stats::default());
+    if arguments.control {
+        answer_requests(&stats, &stop);
+    }
+
+    let ready = |receipt: &Receipt| {
+        let line = Listening { listening, backend: name.to_owned(), receipt: receipt_json(receipt) };
+        say(&line, &stop);
+    };
+    let job = ServeJob { listeners, protocol, limits: limits(arguments), stats, ready: &ready };
+    let report = backend.serve(job, &stop).with_context(|| format!("{name} gave up")).map_err(Failure::run)?;
+    output::print_json(&Report::from(&report))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn protocol(arguments: &ServeArguments) -> Result<ProtocolKind, Failure> {
+    match (arguments.protocol, arguments.max_frame) {
+        (Protocol::Framed, None) => Ok(ProtocolKind::Framed(Framed::default())),
+        (Protocol::Framed, Some(max)) => Ok(ProtocolKind::Framed(Framed { max_frame_bytes: max.0 })),
+        (Protocol::Raw, None) => Ok(ProtocolKind::Raw(Raw)),
+        (Protocol::Raw, Some(_)) => Err(Failure::usage("serve", "--max-frame means nothing to the raw protocol")),
+    }
+}
+
+fn limits(arguments: &ServeArguments) -> Limits {
+    Limits {
+        max_connections: arguments.max_connections.map(|count| count.0),
+        idle_timeout: arguments.idle_timeout.map(|span| span.0),
+        ..Limits::default()
+    }
+}
+
+/// Lets `top` and `perf` tell servers apart: a sweep starts them all from one executable.
+fn name_process(backend: &str) {
+    if let Ok(name) = CString::new(backend) {
+        // Without it, they are only harder to tell apart.
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
+/// The first signal requests a stop; any later one ends the process at once.
+fn stop_on_signal(stop: &Arc<Stop>) -> Result<(), Failure> {
+    interrupt::interrupted()?;
+    let mut signals = Signals::new(SIGNALS).context("cannot handle signals").map_err(Failure::run)?;
+    let stop = Arc::clone(stop);
+    thread::spawn(move || signals.forever().for_each(|_| stop.request()));
+    Ok(())
+}
+
+/// Answers requests for reports. The end of standard input means that whoever started us has gone.
+fn answer_requests(stats: &Arc<Stats>, stop: &Arc<Stop>) {
+    let (stats, stop) = (Arc::clone(stats), Arc::clone(stop));
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if line == REPORT_REQUEST.trim_end() {
+                say(&Report::from(&stats.report()), &stop);
+            }
+        }
+        stop.request();
+    });
+}
+
+/// Says something that the server can go on without, unless it cannot be said at all.
+fn say(line: &impl serde::Serialize, stop: &Stop) {
+    match output::print_json(line) {
+        Ok(()) | Err(Failure::OutputClosed) => {}
+        Err(failure) => {
+            failure.report();
+            stop.request();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `harness sweep`: the comparison, from flags to a table.
+
+mod destination;
+mod progress;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use anyhow::anyhow;
+use harness::cpus;
+use harness::environment::{Build, Environment};
+use harness::plan::SweepPlan;
+use harness::report::{figures, table};
+use harness::results::TrialRecord;
+use harness::statistics::summarise;
+use harness::sweep::{self, Sweep};
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use self::destination::Destination;
+use self::progress::Progress;
+use crate::cli::SweepArguments;
+use crate::cli::settings::{Machine, Settings};
+use crate::failure::Failure;
+use crate::{interrupt, output};
+
+/// Every server is started from this file: the very one that runs, even where a new build has taken its place.
+const THIS_EXECUTABLE: &str = "/proc/self/exe";
+
+/// Runs what is missing, then says what it came to.
+pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
+    let settings = settings(arguments.settings, arguments.plan.as_deref())?;
+    let plan = settings.plan(&Machine::this().map_err(Failure::run)?).map_err(usage)?;
+    pin(&plan)?;
+    let interrupted = interrupt::interrupted()?;
+
+    let Destination { mut writer, seed, finished } =
+        Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
+    let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
+    let slots = sweep::slots(&plan, seed).len();
+    let mut progress = Progress::new(slots, finished.len(), arguments.json);
+    let trials = sweep::run(sweep, finished, &mut writer, &mut progress, &interrupted).map_err(Failure::run)?;
+    let output_failure = progress.finish();
+
+    if !arguments.json {
+        output::print(&summary(&plan, seed, writer.path(), &trials))?;
+    }
+    if interrupted.load(Ordering::Relaxed) && trials.len() < slots {
+        return Err(Failure::Run(anyhow!(
+            "interrupted after {} of {slots} trials; to go on, give the same arguments and --output {} --resume",
+            trials.len(),
+            writer.path().display()
+        )));
+    }
+    output_failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn usage(message: String) -> Failure {
+    Failure::usage("sweep", message)
+}
+
+fn settings(flags: Settings, plan: Option<&Path>) -> Result<Settings, Failure> {
+    match plan {
+        Some(path) => Ok(flags.or(Settings::read(path).map_err(usage)?)),
+        None => Ok(flags),
+    }
+}
+
+/// Keeps this process to the client's CPUs; each server moves itself to its own. That they may be used is seen here,
+/// before the first trial.
+fn pin(plan: &SweepPlan) -> Result<(), Failure> {
+    for (flag, cpus) in [("--server-cpus", &plan.server_cpus), ("--client-cpus", &plan.client_cpus)] {
+        cpus::pin(cpus).map_err(|error| usage(format!("{flag} {cpus}: {error}")))?;
+    }
+    Ok(())
+}
+
+fn random_seed() -> Result<u64, Failure> {
+    // 32 bits are easier to type again, and no JSON reader rounds them.
+    let seed = SysRng.try_next_u32().map_err(|error| Failure::Run(anyhow!("no randomness for a seed: {error}")))?;
+    Ok(seed.into())
+}
+
+fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord]) -> String {
+    format!("{}\n\n{}", heading(plan, seed, results), table::draw(&summarise(plan, trials)))
+}
+
+fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
+    let environment = Environment::read();
+    let build = Build::current();
+    let unknown = || "unknown".to_owned();
+    let cpu = environment.cpu_model.unwrap_or_else(unknown);
+    let memory = environment.memory_bytes.map_or_else(unknown, figures::bytes);
+    let virtualised = if environment.virtualised == Some(true) { ", virtualised" } else { "" };
+    let cpus = if plan.server_cpus.overlaps(&plan.client_cpus) {
+        format!("server {} and client {} share some: every trial is suspect", plan.server_cpus, plan.client_cpus)
+    } else {
+        format!("server {}, client {}", plan.server_cpus, plan.client_cpus)
+    };
+    let dirty = if build.git_dirty == Some(true) { " with changes" } else { "" };
+    let unoptimised = if build.build_profile == "debug" { ", unoptimised: these figures mean little" } else { "" };
+    let rows = [
+        ("machine", format!("{cpu}, {memory}{virtualised}")),
+        ("kernel", environment.kernel),
+        ("CPUs", cpus),
+        ("build", format!("{}{dirty}, {}{unoptimised}", build.git_revision, build.build_profile)),
+        ("seed", seed.to_string()),
+        ("results", results.display().to_string()),
+    ];
+    rows.map(|(name, value)| format!("{name:<8} {value}")).join("\n")
+}

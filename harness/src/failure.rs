@@ -1,0 +1,53 @@
+//! How the command fails: with one line on standard error that says what to do, and a code that scripts rely on.
+
+use std::process::ExitCode;
+
+/// Why the command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It cannot be asked for like this: code 2.
+    Usage {
+        /// What is wrong and what would be right.
+        message: String,
+        /// The subcommand whose help says more, if it is known.
+        command: Option<&'static str>,
+    },
+    /// It could not be done: code 1.
+    Run(anyhow::Error),
+    /// The reader of our output has gone, which is no error.
+    OutputClosed,
+}
+
+impl Failure {
+    /// A mistake in the arguments of `command`.
+    pub(crate) fn usage(command: &'static str, message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), command: Some(command) }
+    }
+
+    /// A failure while running.
+    pub(crate) fn run(error: impl Into<anyhow::Error>) -> Self {
+        Self::Run(error.into())
+    }
+
+    /// Prints it and says with which code to exit.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::Usage { message, command } => {
+                let command = command.map_or(String::new(), |command| format!("{command} "));
+                print_line(&format!("error: {message} (see 'harness {command}--help')"));
+                ExitCode::from(2)
+            }
+            Self::Run(error) => {
+                print_line(&format!("error: {error:#}"));
+                ExitCode::FAILURE
+            }
+            Self::OutputClosed => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// One line, whatever is in the message.
+fn print_line(message: &str) {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    eprintln!("{}", lines.join("; "));
+}

@@ -1,0 +1,238 @@
+//! What a sweep is to measure, with every default filled in.
+//!
+//! Invariant: a plan that exists can be run. Whatever is wrong with what a person asked for is refused while the plan
+//! is made, and nothing below looks at flags or files again. It is written into the results as it is.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::cpus::CpuSet;
+use crate::load::{self, Pace};
+use crate::report::figures;
+
+/// What to measure: every combination of the lists is a cell, measured on every backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweepPlan {
+    /// Names of backends, in the order in which they are listed in the end.
+    pub backends: Vec<String>,
+    /// What the servers say.
+    pub protocol: Protocol,
+    /// What carries it.
+    pub transport: Transport,
+    /// Connections open at once.
+    pub connections: Vec<usize>,
+    /// Payload of each frame.
+    pub payload_bytes: Vec<u32>,
+    /// Requests in flight on one connection.
+    pub depth: Vec<usize>,
+    /// Requests a second over all connections; `None` is a closed loop.
+    pub rate_rps: Vec<Option<f64>>,
+    /// How requests are spaced where there is a rate.
+    pub arrivals: Arrivals,
+    /// Threads of the server.
+    pub server_threads: Vec<usize>,
+    /// Trials of each backend in each cell.
+    pub trials: usize,
+    /// Load before what is measured.
+    pub warmup_ns: u64,
+    /// Length of what is measured.
+    pub duration_ns: u64,
+    /// CPUs of the servers.
+    pub server_cpus: CpuSet,
+    /// CPUs of the load generator.
+    pub client_cpus: CpuSet,
+}
+
+impl SweepPlan {
+    /// Every combination that is measured; connections vary fastest.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for &server_threads in &self.server_threads {
+            for &rate_rps in &self.rate_rps {
+                for &depth in &self.depth {
+                    for &payload_bytes in &self.payload_bytes {
+                        for &connections in &self.connections {
+                            cells.push(Cell {
+                                protocol: self.protocol,
+                                transport: self.transport,
+                                connections,
+                                payload_bytes,
+                                depth,
+                                rate_rps,
+                                arrivals: rate_rps.map(|_| self.arrivals),
+                                server_threads,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    /// Load before what is measured.
+    #[must_use]
+    pub fn warmup(&self) -> Duration {
+        Duration::from_nanos(self.warmup_ns)
+    }
+
+    /// Length of what is measured.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        Duration::from_nanos(self.duration_ns)
+    }
+}
+
+/// One point of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// What the server says.
+    pub protocol: Protocol,
+    /// What carries it.
+    pub transport: Transport,
+    /// Connections open at once.
+    pub connections: usize,
+    /// Payload of each frame.
+    pub payload_bytes: u32,
+    /// Requests in flight on one connection.
+    pub depth: usize,
+    /// Requests a second over all connections; `None` is a closed loop.
+    pub rate_rps: Option<f64>,
+    /// How requests are spaced; `None` in a closed loop, where answers space them.
+    pub arrivals: Option<Arrivals>,
+    /// Threads of the server.
+    pub server_threads: usize,
+}
+
+impl Cell {
+    /// When requests are sent.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        match self.rate_rps {
+            None => Pace::Closed,
+            Some(rate_rps) => Pace::Open { rate_rps, arrivals: self.arrivals.unwrap_or(Arrivals::Constant).into() },
+        }
+    }
+
+    /// The part that the load generator has in it, for people.
+    #[must_use]
+    pub fn load(&self) -> String {
+        let connections = figures::counted(self.connections, "connection");
+        let payload = figures::bytes(self.payload_bytes.into());
+        let pace = match (self.rate_rps, self.arrivals) {
+            (Some(rate_rps), Some(arrivals)) => format!("{}/s {arrivals}", figures::grouped(rate_rps)),
+            _ => "closed loop".to_owned(),
+        };
+        format!("{connections} · payload {payload} · depth {} · {pace}", self.depth)
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = figures::counted(self.server_threads, "server thread");
+        write!(f, "{} · {threads} · {} over {}", self.load(), self.protocol, self.transport)
+    }
+}
+
+/// Defines an enum whose variants have one name on the command line, in plan files and in results.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text,)+ })
+            }
+        }
+    };
+}
+
+named! {
+    /// What a server says back to what it is sent.
+    Protocol {
+        /// Length-prefixed frames, each answered when all of it has arrived.
+        Framed => "framed",
+        /// RFC 862: every byte comes back as soon as it arrives.
+        Raw => "raw",
+    }
+}
+
+named! {
+    /// What carries the bytes.
+    Transport {
+        /// TCP over loopback.
+        Tcp => "tcp",
+    }
+}
+
+named! {
+    /// How the requests of an open loop are spaced.
+    Arrivals {
+        /// Evenly.
+        Constant => "constant",
+        /// With independent, exponentially distributed gaps.
+        Poisson => "poisson",
+    }
+}
+
+impl From<Arrivals> for load::Arrivals {
+    fn from(arrivals: Arrivals) -> Self {
+        match arrivals {
+            Arrivals::Constant => Self::Constant,
+            Arrivals::Poisson => Self::Poisson,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn plan() -> SweepPlan {
+        SweepPlan {
+            backends: vec!["poll".into(), "epoll".into()],
+            protocol: Protocol::Framed,
+            transport: Transport::Tcp,
+            connections: vec![1, 64],
+            payload_bytes: vec![64],
+            depth: vec![1],
+            rate_rps: vec![None, Some(1000.0)],
+            arrivals: Arrivals::Poisson,
+            server_threads: vec![1],
+            trials: 2,
+            warmup_ns: 0,
+            duration_ns: 1_000_000,
+            server_cpus: CpuSet::from_iter([0]),
+            client_cpus: CpuSet::from_iter([1]),
+        }
+    }
+
+    #[test]
+    fn cells_are_every_combination_and_connections_vary_fastest() {
+        let cells = plan().cells();
+        let points: Vec<_> = cells.iter().map(|cell| (cell.rate_rps, cell.connections)).collect();
+        assert_eq!(points, [(None, 1), (None, 64), (Some(1000.0), 1), (Some(1000.0), 64)]);
+        assert_eq!(cells[0].arrivals, None);
+        assert_eq!(cells[2].arrivals, Some(Arrivals::Poisson));
+    }
+
+    #[test]
+    fn a_cell_reads_as_a_heading() {
+        let cells = plan().cells();
+        assert_eq!(
+            cells[0].to_string(),
+            "1 connection · payload 64 B · depth 1 · closed loop · 1 server thread · framed over tcp"
+        );
+        assert_eq!(
+            cells[3].to_string(),
+            "64 connections · payload 64 B · depth 1 · 1,000/s poisson · 1 server thread · framed over tcp"
+        );
+    }
+}

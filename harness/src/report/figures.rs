@@ -1,0 +1,81 @@
+//! Numbers for people: three digits are what a measurement is good for.
+
+use bytesize::ByteSize;
+
+/// Stands where a number would mislead.
+pub const NONE: &str = "–";
+
+/// Nanoseconds in the unit that suits them: `870 ns`, `12.3 µs`, `1.20 ms`, `2.00 s`.
+#[must_use]
+pub fn duration(ns: f64) -> String {
+    let units = [("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)];
+    // 999.5 ns would be rounded to 1000 ns: it is 1.00 µs.
+    let (unit, scale) = units.into_iter().find(|(_, scale)| ns / scale < 999.5).unwrap_or(units[3]);
+    format!("{} {unit}", three_digits(ns / scale))
+}
+
+/// Bytes in binary units.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    ByteSize::b(bytes).display().iec().to_string()
+}
+
+/// A rate or another large number, rounded, with its thousands set apart: `118,204`.
+#[must_use]
+pub fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 trial`, `2 trials`.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count as f64))
+}
+
+/// A share as a percentage without decimals.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// A number of any size with three digits, or all of them before the point.
+#[must_use]
+pub fn three_digits(value: f64) -> String {
+    match value {
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_choose_their_unit() {
+        let texts: Vec<String> = [0.0, 870.0, 999.6, 12_340.0, 1_204_000.0, 2e9, 90e9].map(duration).into();
+        assert_eq!(texts, ["0.00 ns", "870 ns", "1.00 µs", "12.3 µs", "1.20 ms", "2.00 s", "90.0 s"]);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let texts: Vec<String> = [0.0, 999.0, 1000.0, 118_204.4, 1_234_567.0].map(grouped).into();
+        assert_eq!(texts, ["0", "999", "1,000", "118,204", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_is_not_a_plural() {
+        assert_eq!(counted(1, "trial"), "1 trial");
+        assert_eq!(counted(2000, "trial"), "2,000 trials");
+    }
+}

@@ -1,0 +1,118 @@
+//! A single measurement as text.
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+
+use super::figures::{self, NONE};
+use crate::results::{Measured, TrialRecord};
+use crate::statistics::percentile;
+
+/// Draws a trial that has a measurement; nothing where it has none.
+#[must_use]
+pub fn draw(trial: &TrialRecord) -> String {
+    trial.measured.as_ref().map_or(String::new(), |measured| draw_measured(trial, measured))
+}
+
+fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
+    let cell = &trial.cell;
+    let mut rows = vec![("load", cell.load())];
+    rows.push((
+        "requests",
+        format!(
+            "{} in {}: {}/s",
+            figures::grouped(measured.requests as f64),
+            figures::duration(measured.elapsed_ns as f64),
+            figures::grouped(measured.throughput_rps)
+        ),
+    ));
+    if cell.rate_rps.is_some() {
+        rows.push(("latency", format!("{}   (from the time it was meant to be sent)", line(&measured.latency_hdr.0))));
+        rows.push(("service time", format!("{}   (from the time it was sent)", line(&measured.service_hdr.0))));
+        let lag = &measured.send_lag_ns;
+        rows.push((
+            "sent late by",
+            format!(
+                "p50 {}  p99 {}  max {}",
+                figures::duration(lag.p50 as f64),
+                figures::duration(lag.p99 as f64),
+                figures::duration(lag.max as f64)
+            ),
+        ));
+    } else {
+        let note = "a stalled server is asked less, so stalls count for little: use --rate to see them";
+        rows.push(("service time", line(&measured.service_hdr.0)));
+        rows.push(("", format!("({note})")));
+    }
+    rows.push(("censored", censored(measured, cell.rate_rps.is_some())));
+    rows.push(("errors", format!("{} connections broke", measured.errors)));
+    rows.push(("mismatches", format!("{} answers differed from what was sent", measured.mismatches)));
+    let client = &measured.client;
+    rows.push((
+        "client",
+        format!(
+            "{}, {}, {} busy, {} CPU a request",
+            client.engine,
+            figures::counted(client.threads, "thread"),
+            figures::percent(client.utilisation),
+            client.cpu_ns_per_request.map_or(NONE.to_owned(), figures::duration)
+        ),
+    ));
+    rows.push(("verdict", verdict(trial)));
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<14} {value}");
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn line(histogram: &Histogram<u64>) -> String {
+    let quantiles = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+    let mut text = String::new();
+    for (q, name) in quantiles {
+        let value = percentile(histogram, q).map_or(NONE.to_owned(), |ns| figures::duration(ns as f64));
+        let _ = write!(text, "{name} {value}  ");
+    }
+    text + &format!("max {}", figures::duration(histogram.max() as f64))
+}
+
+fn censored(measured: &Measured, open_loop: bool) -> String {
+    let what = if open_loop { "due but never sent, or never answered" } else { "sent but never answered" };
+    format!("{} {what}; no latency above holds them", figures::grouped(measured.censored as f64))
+}
+
+fn verdict(trial: &TrialRecord) -> String {
+    let mut text = trial.verdict.to_string();
+    if !trial.reasons.is_empty() {
+        let _ = write!(text, ": {}", trial.reasons.join("; "));
+    }
+    if let Some(bottleneck) = trial.bottleneck {
+        let _ = write!(text, " (bottleneck: {bottleneck})");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+    use crate::results::tests::trial;
+
+    #[test]
+    fn a_closed_loop_speaks_of_service_time_only() {
+        let text = draw(&trial("epoll"));
+        assert!(text.contains("service time   p50 1.00 ms") && !text.contains("\nlatency"), "{text}");
+        assert!(text.contains("p99.9 –"), "{text}");
+        assert!(text.ends_with("verdict        valid (bottleneck: latency)"), "{text}");
+    }
+
+    #[test]
+    fn an_open_loop_shows_both_views_and_its_own_lateness() {
+        let open = TrialRecord { cell: plan::tests::plan().cells().remove(2), ..trial("epoll") };
+        let text = draw(&open);
+        for row in ["\nlatency ", "\nservice time ", "\nsent late by ", "due but never sent"] {
+            assert!(text.contains(row), "{row} in {text}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The table at the end of a sweep: one for each cell, and below it everything that keeps a figure from being taken
+//! at face value.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
+
+use super::figures::{self, NONE};
+use crate::results::Bottleneck;
+use crate::statistics::{BackendSummary, CellSummary, Remark, RemarkKind, percentile};
+
+/// A line below the header and no other: rows are compared with each other.
+pub const STYLE: TableStyle = TableStyle::new()
+    .header_lines(ContentLineStyle::none())
+    .header_separator(LineStyle::none().fill('─'))
+    .content_lines(ContentLineStyle::none());
+
+/// The percentiles that have a column.
+const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
+
+/// Draws every cell.
+#[must_use]
+pub fn draw(cells: &[CellSummary]) -> String {
+    cells.iter().map(draw_cell).collect::<Vec<_>>().join("\n")
+}
+
+fn draw_cell(cell: &CellSummary) -> String {
+    let latency = if cell.cell.rate_rps.is_some() { "latency" } else { "service" };
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header([
+        "\nbackend".to_owned(),
+        "requests/s\nmedian".to_owned(),
+        "\nspread".to_owned(),
+        format!("{latency}\n{}", QUANTILES[0].1),
+        format!("\n{}", QUANTILES[1].1),
+        format!("\n{}", QUANTILES[2].1),
+        "server CPU\n/request".to_owned(),
+        "syscalls\n/request".to_owned(),
+        "\nmax RSS".to_owned(),
+        "\nbottleneck".to_owned(),
+        "\ntrials".to_owned(),
+    ]);
+    table.add_rows(cell.backends.iter().map(row));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{}\n{}\n", cell.cell, table.trim_fmt());
+    for note in notes(&cell.backends) {
+        let _ = writeln!(text, "  {note}");
+    }
+    text
+}
+
+fn row(summary: &BackendSummary) -> Vec<Cell> {
+    let throughput = summary.throughput_rps;
+    let mut row = vec![
+        summary.backend.clone(),
+        or_none(throughput.map(|spread| figures::grouped(spread.median))),
+        or_none(throughput.map(|spread| format!("±{:.1} %", spread.relative() * 100.0))),
+    ];
+    for (q, _) in QUANTILES {
+        row.push(or_none(percentile(&summary.latency, q).map(|ns| figures::duration(ns as f64))));
+    }
+    row.extend([
+        or_none(summary.server_cpu_ns_per_request.map(figures::duration)),
+        or_none(summary.syscalls_per_request.map(figures::three_digits)),
+        or_none(summary.max_rss_bytes.map(figures::bytes)),
+        or_none(bottlenecks(&summary.bottlenecks)),
+        trials(summary),
+    ]);
+    row.into_iter().map(Cell::new).collect()
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| NONE.to_owned())
+}
+
+fn bottlenecks(bottlenecks: &[Bottleneck]) -> Option<String> {
+    let names: Vec<String> = bottlenecks.iter().map(Bottleneck::to_string).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// How many trials the figures are made of, and whether there is a note about any of them.
+fn trials(summary: &BackendSummary) -> String {
+    let mark = if summary.remarks.is_empty() { "" } else { " *" };
+    if summary.measured == summary.trials {
+        format!("{}{mark}", summary.trials)
+    } else {
+        format!("{} of {}{mark}", summary.measured, summary.trials)
+    }
+}
+
+fn notes(backends: &[BackendSummary]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for summary in backends {
+        notes.extend(summary.remarks.iter().map(|remark| remark_note(summary, remark)));
+    }
+    let unprinted: Vec<&str> = QUANTILES
+        .iter()
+        .filter(|(q, _)| {
+            backends.iter().any(|summary| summary.measured > 0 && percentile(&summary.latency, *q).is_none())
+        })
+        .map(|(_, name)| *name)
+        .collect();
+    if !unprinted.is_empty() {
+        notes.push(format!(
+            "{NONE} {}: too few requests for this percentile, at least 10 must lie above it; measure longer",
+            unprinted.join(", ")
+        ));
+    }
+    if backends.iter().any(|summary| summary.bottlenecks.contains(&Bottleneck::Client)) {
+        notes.push(
+            "client: the load generator had no CPU time left, so these throughputs say nothing about the servers; \
+             CPU per request still compares"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+fn remark_note(summary: &BackendSummary, Remark { kind, reason, trials }: &Remark) -> String {
+    let backend = &summary.backend;
+    let of = format!("{trials} of {}", figures::counted(summary.trials, "trial"));
+    match kind {
+        RemarkKind::Unavailable => format!("* {backend} is unavailable: {reason}"),
+        RemarkKind::Failed => format!("* {backend}: {of} failed: {reason}"),
+        RemarkKind::Invalid => format!("* {backend}: {of} invalid: {reason}"),
+        RemarkKind::Suspect => format!("* {backend}: {of} suspect: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+    use crate::results::TrialRecord;
+    use crate::results::tests::{failed_trial, trial};
+    use crate::statistics::summarise;
+
+    fn first_table(trials: &[TrialRecord]) -> String {
+        let cells = summarise(&plan::tests::plan(), trials);
+        draw(&cells[..1])
+    }
+
+    #[test]
+    fn figures_stand_beside_their_backend() {
+        let table = first_table(&[trial("epoll"), trial("epoll")]);
+        assert!(table.starts_with("1 connection · payload 64 B"), "{table}");
+        let row = table.lines().find(|line| line.contains("epoll")).unwrap();
+        for figure in ["4,000", "1.00 ms", "1.98 ms", "20.0 µs", "3.00", "4.0 MiB", "latency", "2"] {
+            assert!(row.contains(figure), "{figure} in {row}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_without_enough_samples_is_a_gap_with_a_reason() {
+        let table = first_table(&[trial("epoll")]);
+        assert!(table.contains("– p99.9: too few requests"), "{table}");
+    }
+
+    #[test]
+    fn a_backend_without_figures_stays_with_its_reason() {
+        let table = first_table(&[trial("epoll"), failed_trial("poll", "it died")]);
+        assert!(table.lines().any(|line| line.contains("poll") && line.contains("0 of 1 *")), "{table}");
+        assert!(table.contains("* poll: 1 of 1 trial failed: it died"), "{table}");
+    }
+
+    #[test]
+    fn a_busy_client_is_explained() {
+        let mut busy = trial("epoll");
+        busy.bottleneck = Some(Bottleneck::Client);
+        assert!(first_table(&[busy]).contains("say nothing about the servers"));
+    }
+}

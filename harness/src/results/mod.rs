@@ -1,0 +1,20 @@
+//! A results file: JSON Lines, one run and then its trials.
+//!
+//! Invariants: a line counts once its newline is there, so a file cut off at any point is a valid shorter run;
+//! trials stand in the order in which they ended; nothing that can be derived from trials is stored.
+
+mod histogram;
+mod reader;
+mod record;
+mod writer;
+
+pub use histogram::EncodedHistogram;
+pub use reader::{ReadError, Recorded, read};
+pub(crate) use record::per;
+#[cfg(test)]
+pub(crate) use record::tests;
+pub use record::{
+    Bottleneck, ClientMeasured, LatencySummary, Measured, Outcome, Record, RunRecord, SCHEMA_VERSION, SendLagSummary,
+    ServerMeasured, TrialRecord, Verdict,
+};
+pub use writer::{WriteError, Writer};

@@ -1,0 +1,194 @@
+//! Reads a results file, whole or cut off at any point.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Record, RunRecord, SCHEMA_VERSION, TrialRecord};
+
+/// What a results file holds.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// What all trials have in common; `None` where the file was cut off before the end of its first line.
+    pub run: Option<RunRecord>,
+    /// In the order in which they ended.
+    pub trials: Vec<TrialRecord>,
+    /// Length of all complete lines.
+    pub intact_bytes: u64,
+    /// Whether something followed them: the beginning of a line that was never finished.
+    pub cut_off: bool,
+}
+
+/// Why a results file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused.
+    #[error("cannot read {}: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// A later version of this program wrote it.
+    #[error("{} has schema version {version}, this build reads up to {SCHEMA_VERSION}: use a newer one", path.display())]
+    TooNew {
+        /// Which file.
+        path: PathBuf,
+        /// What it says it is.
+        version: u64,
+    },
+    /// A complete line is not what it should be.
+    #[error("{} line {line}: {what}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// Reads a results file. Nothing but its end may be missing.
+pub fn read(path: &Path) -> Result<Recorded, ReadError> {
+    let bytes = fs::read(path).map_err(|error| ReadError::Io { path: path.to_owned(), error })?;
+    let intact_bytes = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let mut recorded = Recorded {
+        run: None,
+        trials: Vec::new(),
+        intact_bytes: intact_bytes as u64,
+        cut_off: intact_bytes < bytes.len(),
+    };
+    for (index, line) in bytes[..intact_bytes].split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let fail = |what: String| ReadError::Line { path: path.to_owned(), line: index + 1, what };
+        match (parse(line, path, fail)?, &recorded.run) {
+            (Record::Run(run), None) => recorded.run = Some(*run),
+            (Record::Trial(trial), Some(_)) => recorded.trials.push(*trial),
+            (Record::Run(_), Some(_)) => return Err(fail("a second run".to_owned())),
+            (Record::Trial(_), None) => return Err(fail("a trial before the run it belongs to".to_owned())),
+        }
+    }
+    Ok(recorded)
+}
+
+fn parse(line: &[u8], path: &Path, fail: impl Fn(String) -> ReadError) -> Result<Record, ReadError> {
+    /// Looked at first: the other fields of a later version may be of other types.
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: Option<u64>,
+    }
+
+    let line = str::from_utf8(line).map_err(|error| fail(error.to_string()))?;
+    let Version { schema_version } = serde_json::from_str(line).map_err(|error| fail(error.to_string()))?;
+    match schema_version {
+        Some(version) if version > u64::from(SCHEMA_VERSION) => {
+            Err(ReadError::TooNew { path: path.to_owned(), version })
+        }
+        _ => serde_json::from_str(line).map_err(|error| fail(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::{Build, Environment};
+    use crate::plan;
+    use crate::results::record::tests::{failed_trial, trial};
+    use crate::results::{WriteError, Writer};
+
+    fn run() -> Record {
+        Record::Run(Box::new(RunRecord {
+            schema_version: SCHEMA_VERSION,
+            started: "2026-01-02T03:04:05Z".to_owned(),
+            build: Build::current(),
+            plan: plan::tests::plan(),
+            seed: 7,
+            environment: Environment::read(),
+        }))
+    }
+
+    fn written(directory: &tempfile::TempDir) -> PathBuf {
+        let path = directory.path().join("run.jsonl");
+        let mut writer = Writer::create(&path).unwrap();
+        writer.append(&run()).unwrap();
+        writer.append(&Record::Trial(Box::new(trial("epoll")))).unwrap();
+        writer.append(&Record::Trial(Box::new(failed_trial("poll", "it died")))).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let recorded = read(&path).unwrap();
+        assert_eq!(recorded.run.unwrap().plan, plan::tests::plan());
+        assert_eq!(recorded.trials.len(), 2);
+        assert!(!recorded.cut_off);
+        assert_eq!(recorded.intact_bytes, path.metadata().unwrap().len());
+    }
+
+    #[test]
+    fn a_file_cut_off_at_any_point_is_a_shorter_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = fs::read(written(&directory)).unwrap();
+        let path = directory.path().join("cut.jsonl");
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let recorded = read(&path).unwrap();
+            let lines = whole[..length].split(|&byte| byte == b'\n').count() - 1;
+            assert_eq!(usize::from(recorded.run.is_some()) + recorded.trials.len(), lines);
+            assert_eq!(recorded.cut_off, !(length == 0 || whole[length - 1] == b'\n'));
+        }
+    }
+
+    #[test]
+    fn resuming_cuts_the_unfinished_line_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+        let recorded = read(&path).unwrap();
+        assert!(recorded.cut_off);
+        let mut writer = Writer::resume(&path, recorded.intact_bytes).unwrap();
+        writer.append(&Record::Trial(Box::new(failed_trial("poll", "it died")))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("\"trial\":1", "\"trial\":\"one\"", 1)).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("run.jsonl line 2: invalid type"), "{error}");
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new.jsonl");
+        fs::write(&path, "{\"record\":\"run\",\"schema_version\":99,\"plan\":\"of another kind\"}\n").unwrap();
+        assert!(matches!(read(&path), Err(ReadError::TooNew { version: 99, .. })));
+    }
+
+    #[test]
+    fn an_existing_file_is_neither_overwritten_nor_shared() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        assert!(matches!(Writer::create(&path), Err(WriteError::Exists(_))));
+        let _writer = Writer::resume(&path, path.metadata().unwrap().len()).unwrap();
+        assert!(matches!(Writer::resume(&path, 0), Err(WriteError::Busy(_))));
+        assert!(fs::metadata(&path).unwrap().len() > 0, "a refusal changes nothing");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let mut writer = Writer::create(Path::new("/dev/full")).unwrap();
+        let error = writer.append(&run()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /dev/full: "), "{error}");
+    }
+}

@@ -1,0 +1,437 @@
+//! The lines of a results file. The names of the fields are a contract; scripts rely on them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::EncodedHistogram;
+use crate::environment::{Build, Environment};
+use crate::load::LoadOutcome;
+use crate::plan::{Cell, SweepPlan};
+
+/// Raised when a field changes its meaning or goes away; a new field alone does not raise it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "lowercase")]
+pub enum Record {
+    /// The first line.
+    Run(Box<RunRecord>),
+    /// Every other line.
+    Trial(Box<TrialRecord>),
+}
+
+/// What all trials of a file have in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA_VERSION`] of the build that wrote the file.
+    pub schema_version: u32,
+    /// When the run began, RFC 3339.
+    pub started: String,
+    /// What made it.
+    #[serde(flatten)]
+    pub build: Build,
+    /// What was to be measured.
+    pub plan: SweepPlan,
+    /// Decides the order of the trials and all other randomness.
+    pub seed: u64,
+    /// Where it was made.
+    pub environment: Environment,
+}
+
+/// One measurement of one backend in one cell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// Its place in the order of the plan, from 1.
+    pub trial: usize,
+    /// One trial of every backend in a cell, from 1; ratios are taken inside a block.
+    pub block: usize,
+    /// What served.
+    pub backend: String,
+    /// What was asked of it.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// Whether there is a measurement.
+    pub outcome: Outcome,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// The measurement; each of its fields is null where there is none.
+    #[serde(flatten, with = "measured_or_nulls")]
+    pub measured: Option<Measured>,
+    /// Whether it may be believed.
+    pub verdict: Verdict,
+    /// Why not.
+    pub reasons: Vec<String>,
+    /// What kept throughput from being higher; null where it cannot be known.
+    pub bottleneck: Option<Bottleneck>,
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// With a measurement.
+    Ok,
+    /// Without: the server or the load generator gave up.
+    Failed,
+    /// Without: this machine refuses something that the backend cannot do without.
+    Unavailable,
+}
+
+/// Whether a trial may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing speaks against it.
+    Valid,
+    /// It is to be looked at before it is relied on.
+    Suspect,
+    /// It says nothing about the backend.
+    Invalid,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid => "valid",
+            Self::Suspect => "suspect",
+            Self::Invalid => "invalid",
+        })
+    }
+}
+
+/// What kept throughput from being higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bottleneck {
+    /// The server had no CPU time left.
+    Server,
+    /// The load generator had none left: the server might have done more.
+    Client,
+    /// No more was asked for.
+    Rate,
+    /// Neither side was busy: the round trip itself.
+    Latency,
+}
+
+impl fmt::Display for Bottleneck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Rate => "rate",
+            Self::Latency => "latency",
+        })
+    }
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Answers that came.
+    pub requests: u64,
+    /// Connections that broke.
+    pub errors: u64,
+    /// Answers that differed from what was sent.
+    pub mismatches: u64,
+    /// Requests never sent or never answered.
+    pub censored: u64,
+    /// From the opening of the window to the last answer.
+    pub elapsed_ns: u64,
+    /// Answers a second.
+    pub throughput_rps: f64,
+    /// From the time intended for a request to its answer; in a closed loop the same as service time.
+    pub latency_ns: LatencySummary,
+    /// All of them.
+    pub latency_hdr: EncodedHistogram,
+    /// From the sending of a request to its answer.
+    pub service_ns: LatencySummary,
+    /// All of them.
+    pub service_hdr: EncodedHistogram,
+    /// How late requests were sent.
+    pub send_lag_ns: SendLagSummary,
+    /// What it cost the server; null for a target that is not ours.
+    pub server: Option<ServerMeasured>,
+    /// What it cost the load generator.
+    pub client: ClientMeasured,
+}
+
+impl Measured {
+    /// The fields, which are all written whether or not there is a measurement.
+    const FIELDS: [&str; 13] = [
+        "requests",
+        "errors",
+        "mismatches",
+        "censored",
+        "elapsed_ns",
+        "throughput_rps",
+        "latency_ns",
+        "latency_hdr",
+        "service_ns",
+        "service_hdr",
+        "send_lag_ns",
+        "server",
+        "client",
+    ];
+
+    /// What the load generator saw, and what the server's process is known to have spent on it.
+    #[must_use]
+    pub fn new(load: LoadOutcome, server: Option<ServerMeasured>) -> Self {
+        let cpu_ns = saturating_ns(load.client.cpu);
+        Self {
+            requests: load.requests,
+            errors: load.errors,
+            mismatches: load.mismatches,
+            censored: load.censored,
+            elapsed_ns: saturating_ns(load.elapsed),
+            throughput_rps: per(load.requests as f64, load.elapsed.as_secs_f64()).unwrap_or(0.0),
+            latency_ns: LatencySummary::of(&load.latency),
+            latency_hdr: EncodedHistogram(load.latency),
+            service_ns: LatencySummary::of(&load.service),
+            service_hdr: EncodedHistogram(load.service),
+            send_lag_ns: SendLagSummary::of(&load.send_lag),
+            server,
+            client: ClientMeasured {
+                engine: load.client.engine.to_owned(),
+                threads: load.client.threads,
+                cpu_ns,
+                cpu_ns_per_request: per(cpu_ns as f64, load.requests as f64),
+                utilisation: load.client.utilisation,
+            },
+        }
+    }
+}
+
+fn saturating_ns(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A quotient, unless it would have no meaning.
+pub(crate) fn per(value: f64, divisor: f64) -> Option<f64> {
+    (divisor > 0.0).then_some(value / divisor)
+}
+
+/// A distribution of latencies in the figures that are looked at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the percentile that its name says")]
+pub struct LatencySummary {
+    pub min: u64,
+    pub mean: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub p999: u64,
+    pub p9999: u64,
+    pub max: u64,
+}
+
+impl LatencySummary {
+    /// The figures of a histogram.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of u64 is one")]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        Self {
+            min: histogram.min(),
+            mean: histogram.mean().round() as u64,
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            p9999: histogram.value_at_quantile(0.9999),
+            max: histogram.max(),
+        }
+    }
+}
+
+/// How late requests were sent, in the figures that are looked at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the percentile that its name says")]
+pub struct SendLagSummary {
+    pub p50: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+impl SendLagSummary {
+    /// The figures of a histogram.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        Self { p50: histogram.value_at_quantile(0.5), p99: histogram.value_at_quantile(0.99), max: histogram.max() }
+    }
+}
+
+/// What a trial cost the server's process, from the opening of the window to its end; null what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerMeasured {
+    /// CPU time of all its threads, those of the kernel included.
+    pub cpu_ns: Option<u64>,
+    /// The same, for one answer.
+    pub cpu_ns_per_request: Option<f64>,
+    /// Share of the CPU time that it could have used.
+    pub utilisation: Option<f64>,
+    /// The most memory that it ever held.
+    pub max_rss_bytes: Option<u64>,
+    /// Times that a thread went to wait.
+    pub voluntary_switches: Option<u64>,
+    /// Times that a thread was made to wait.
+    pub involuntary_switches: Option<u64>,
+    /// Answers that the server counted while it counted `syscalls`.
+    pub requests: Option<u64>,
+    /// System calls, counted by the server.
+    pub syscalls: Option<u64>,
+    /// The same, by name.
+    pub syscalls_by_name: Option<BTreeMap<String, u64>>,
+    /// What the kernel granted.
+    pub receipt: Map<String, Value>,
+}
+
+/// What a trial cost the load generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientMeasured {
+    /// The interface it used for I/O.
+    pub engine: String,
+    /// Its threads.
+    pub threads: usize,
+    /// CPU time of all of them.
+    pub cpu_ns: u64,
+    /// The same, for one answer.
+    pub cpu_ns_per_request: Option<f64>,
+    /// Share of the time that the busiest of them was running.
+    pub utilisation: f64,
+}
+
+/// A measurement among the other fields of its trial, or a null for each of its fields.
+mod measured_or_nulls {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+    use serde_json::{Map, Value};
+
+    use super::Measured;
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(measured: &Option<Measured>, serializer: S) -> Result<S::Ok, S::Error> {
+        match measured {
+            Some(measured) => measured.serialize(serializer),
+            None => serializer.collect_map(Measured::FIELDS.map(|field| (field, ()))),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Measured>, D::Error> {
+        let fields = Map::deserialize(deserializer)?;
+        if Measured::FIELDS.iter().all(|&field| fields.get(field).is_none_or(Value::is_null)) {
+            return Ok(None);
+        }
+        serde_json::from_value(Value::Object(fields)).map(Some).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::ClientCost;
+    use crate::plan;
+
+    /// A trial of 2,000 requests, the `n`-th of which took `n` µs.
+    pub(crate) fn trial(backend: &str) -> TrialRecord {
+        let mut latency = Histogram::new(3).unwrap();
+        (1..=2000).for_each(|us| latency.record(us * 1000).unwrap());
+        let load = LoadOutcome {
+            requests: 2000,
+            elapsed: Duration::from_millis(500),
+            service: latency.clone(),
+            latency,
+            send_lag: Histogram::new(3).unwrap(),
+            errors: 0,
+            first_error: None,
+            mismatches: 0,
+            censored: 0,
+            client: ClientCost { engine: "epoll", threads: 1, cpu: Duration::from_millis(100), utilisation: 0.2 },
+        };
+        let server = ServerMeasured {
+            cpu_ns: Some(40_000_000),
+            max_rss_bytes: Some(4 << 20),
+            requests: Some(2000),
+            syscalls: Some(6000),
+            ..ServerMeasured::default()
+        };
+        TrialRecord {
+            trial: 1,
+            block: 1,
+            backend: backend.to_owned(),
+            cell: plan::tests::plan().cells().remove(0),
+            outcome: Outcome::Ok,
+            error: None,
+            measured: Some(Measured::new(load, Some(server))),
+            verdict: Verdict::Valid,
+            reasons: Vec::new(),
+            bottleneck: Some(Bottleneck::Latency),
+        }
+    }
+
+    pub(crate) fn failed_trial(backend: &str, error: &str) -> TrialRecord {
+        TrialRecord {
+            outcome: Outcome::Failed,
+            error: Some(error.to_owned()),
+            measured: None,
+            verdict: Verdict::Invalid,
+            bottleneck: None,
+            ..trial(backend)
+        }
+    }
+
+    fn json(trial: TrialRecord) -> Value {
+        serde_json::to_value(Record::Trial(Box::new(trial))).unwrap()
+    }
+
+    fn read_back(json: &Value) -> Result<TrialRecord, serde_json::Error> {
+        match serde_json::from_str(&json.to_string())? {
+            Record::Trial(trial) => Ok(*trial),
+            Record::Run(_) => panic!("a run"),
+        }
+    }
+
+    #[test]
+    fn a_trial_has_the_fields_of_the_contract() {
+        let names = "record trial block backend protocol transport connections payload_bytes depth rate_rps arrivals \
+                     server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
+                     latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck";
+        for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
+            let json = json(trial);
+            let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+            let mut expected: Vec<&str> = names.split_whitespace().collect();
+            fields.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(fields, expected);
+        }
+    }
+
+    #[test]
+    fn a_trial_reads_back_as_it_was() {
+        let before = trial("epoll");
+        let after = read_back(&json(before.clone())).unwrap();
+        assert_eq!(after.measured, before.measured);
+        assert_eq!(after.cell, before.cell);
+    }
+
+    #[test]
+    fn a_failed_trial_has_nulls_and_reads_back_without_a_measurement() {
+        let json = json(failed_trial("epoll", "it died"));
+        assert!(json["requests"].is_null() && json["server"].is_null());
+        assert_eq!(json["outcome"], "failed");
+        assert_eq!(read_back(&json).unwrap().measured, None);
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_broken_ones_are_not() {
+        let mut json = json(trial("epoll"));
+        json["a_field_of_tomorrow"] = Value::from(1);
+        assert!(read_back(&json).is_ok());
+        json["latency_hdr"] = Value::from("not a histogram");
+        assert!(read_back(&json).is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! Appends records to a results file, each in one write, so that what was finished stays whatever happens next.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::Record;
+
+/// A results file that is being written.
+#[derive(Debug)]
+pub struct Writer {
+    file: File,
+    path: PathBuf,
+}
+
+/// Why a results file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A new file was asked for and there is one already.
+    #[error("{} exists already; continue it with --resume or name another file with --output", .0.display())]
+    Exists(PathBuf),
+    /// Another process has it.
+    #[error("{} is being written by another sweep", .0.display())]
+    Busy(PathBuf),
+    /// The system refused.
+    #[error("cannot write {}: {error}", path.display())]
+    Io {
+        /// To which file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+impl Writer {
+    /// Starts a new file. What is no regular file (a pipe, a device) may exist already.
+    pub fn create(path: &Path) -> Result<Self, WriteError> {
+        let special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+        let opened = OpenOptions::new().write(true).create_new(!special).open(path);
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WriteError::Exists(path.to_owned())),
+            opened => Self::own(opened, path),
+        }
+    }
+
+    /// Continues a file after its first `intact_bytes`; what follows them is cut away.
+    pub fn resume(path: &Path, intact_bytes: u64) -> Result<Self, WriteError> {
+        let mut writer = Self::own(OpenOptions::new().write(true).open(path), path)?;
+        writer.file.set_len(intact_bytes).map_err(|error| writer.failed(error))?;
+        writer.file.seek(SeekFrom::End(0)).map_err(|error| writer.failed(error))?;
+        Ok(writer)
+    }
+
+    /// Appends one line.
+    pub fn append(&mut self, record: &Record) -> Result<(), WriteError> {
+        let mut line = serde_json::to_vec(record).map_err(|error| self.failed(error.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|error| self.failed(error))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn own(opened: io::Result<File>, path: &Path) -> Result<Self, WriteError> {
+        let path = path.to_owned();
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return Err(WriteError::Io { path, error }),
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(WriteError::Busy(path)),
+            // A file system without locks is no reason not to write.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { file, path }),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> WriteError {
+        WriteError::Io { path: self.path.clone(), error }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the trials of one backend in one cell say together.
+//!
+//! Histograms are merged and percentiles never averaged. An invalid trial adds nothing to any figure; a suspect one
+//! does, and is named.
+
+use hdrhistogram::Histogram;
+
+use crate::plan::{Cell, SweepPlan};
+use crate::results::{Bottleneck, Measured, Outcome, ServerMeasured, TrialRecord, Verdict};
+
+/// One cell of a sweep.
+#[derive(Clone, Debug)]
+pub struct CellSummary {
+    /// Which.
+    pub cell: Cell,
+    /// In the order of the plan, those without any trial included.
+    pub backends: Vec<BackendSummary>,
+}
+
+/// One backend in one cell.
+#[derive(Clone, Debug)]
+pub struct BackendSummary {
+    /// Which.
+    pub backend: String,
+    /// Trials that ended, however they did.
+    pub trials: usize,
+    /// Trials that all the figures are made of.
+    pub measured: usize,
+    /// Answers a second.
+    pub throughput_rps: Option<Spread>,
+    /// All latencies of all trials.
+    pub latency: Histogram<u64>,
+    /// CPU time of the server for one answer.
+    pub server_cpu_ns_per_request: Option<f64>,
+    /// System calls of the server for one answer.
+    pub syscalls_per_request: Option<f64>,
+    /// The most memory that any of the servers ever held.
+    pub max_rss_bytes: Option<u64>,
+    /// What kept throughput from being higher, each answer once.
+    pub bottlenecks: Vec<Bottleneck>,
+    /// Why trials are not valid, each reason once, with the number of trials that it holds for.
+    pub remarks: Vec<Remark>,
+}
+
+/// A reason not to take trials at face value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What became of them.
+    pub kind: RemarkKind,
+    /// Why.
+    pub reason: String,
+    /// Of how many trials.
+    pub trials: usize,
+}
+
+/// What became of a trial that is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// It could not be started here.
+    Unavailable,
+    /// It has no measurement.
+    Failed,
+    /// It has one that says nothing.
+    Invalid,
+    /// It has one to be looked at.
+    Suspect,
+}
+
+/// Where the values of several trials lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The least.
+    pub min: f64,
+    /// The middle one, or the mean of the two in the middle.
+    pub median: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// How far the values lie from the median at most, as a share of it.
+    #[must_use]
+    pub fn relative(&self) -> f64 {
+        (self.max - self.median).max(self.median - self.min) / self.median
+    }
+
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (&min, &max) = (values.first()?, values.last()?);
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Self { min, median: f64::midpoint(low, high), max })
+    }
+}
+
+/// One summary for every cell of the plan.
+#[must_use]
+pub fn summarise(plan: &SweepPlan, trials: &[TrialRecord]) -> Vec<CellSummary> {
+    let of_cell = |cell: &Cell| plan.backends.iter().map(|backend| backend_summary(backend, cell, trials)).collect();
+    plan.cells().into_iter().map(|cell| CellSummary { backends: of_cell(&cell), cell }).collect()
+}
+
+fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> BackendSummary {
+    let trials: Vec<&TrialRecord> =
+        trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
+    let believed: Vec<&TrialRecord> =
+        trials.iter().copied().filter(|trial| trial.verdict != Verdict::Invalid).collect();
+    let measured: Vec<&Measured> = believed.iter().filter_map(|trial| trial.measured.as_ref()).collect();
+    let servers: Vec<&ServerMeasured> = measured.iter().filter_map(|measured| measured.server.as_ref()).collect();
+
+    let mut bottlenecks = Vec::new();
+    for bottleneck in believed.iter().filter_map(|trial| trial.bottleneck) {
+        if !bottlenecks.contains(&bottleneck) {
+            bottlenecks.push(bottleneck);
+        }
+    }
+    BackendSummary {
+        backend: backend.to_owned(),
+        trials: trials.len(),
+        measured: measured.len(),
+        throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
+        latency: merged(&measured),
+        server_cpu_ns_per_request: quotient_of_sums(
+            measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
+        ),
+        syscalls_per_request: quotient_of_sums(servers.iter().map(|server| Some((server.syscalls?, server.requests?)))),
+        max_rss_bytes: servers.iter().filter_map(|server| server.max_rss_bytes).max(),
+        bottlenecks,
+        remarks: remarks(&trials),
+    }
+}
+
+fn merged(measured: &[&Measured]) -> Histogram<u64> {
+    let mut all = Histogram::new(3).expect("three digits are within what a histogram can keep");
+    for measured in measured {
+        // Auto-resizing, as `Histogram::new` makes it, a histogram takes in every other.
+        all.add(&measured.latency_hdr.0).expect("a resizing histogram takes any value");
+    }
+    all
+}
+
+/// The sum of the first over the sum of the second, of those that are known.
+fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
+    let (value, divisor) = pairs.flatten().fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    (divisor > 0).then(|| value as f64 / divisor as f64)
+}
+
+fn remarks(trials: &[&TrialRecord]) -> Vec<Remark> {
+    let mut remarks: Vec<Remark> = Vec::new();
+    for trial in trials {
+        let kind = match (trial.outcome, trial.verdict) {
+            (Outcome::Unavailable, _) => RemarkKind::Unavailable,
+            (Outcome::Failed, _) => RemarkKind::Failed,
+            (Outcome::Ok, Verdict::Invalid) => RemarkKind::Invalid,
+            (Outcome::Ok, Verdict::Suspect) => RemarkKind::Suspect,
+            (Outcome::Ok, Verdict::Valid) => continue,
+        };
+        for reason in trial.error.iter().chain(&trial.reasons) {
+            match remarks.iter_mut().find(|remark| remark.kind == kind && remark.reason == *reason) {
+                Some(remark) => remark.trials += 1,
+                None => remarks.push(Remark { kind, reason: reason.clone(), trials: 1 }),
+            }
+        }
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+    use crate::results::tests::{failed_trial, trial};
+
+    fn summary(trials: &[TrialRecord]) -> BackendSummary {
+        let mut cells = summarise(&plan::tests::plan(), trials);
+        cells.swap_remove(0).backends.into_iter().find(|summary| summary.backend == "epoll").unwrap()
+    }
+
+    #[test]
+    fn histograms_are_merged_and_not_averaged() {
+        let summary = summary(&[trial("epoll"), trial("epoll"), trial("poll")]);
+        assert_eq!((summary.trials, summary.measured), (2, 2));
+        assert_eq!(summary.latency.len(), 4000);
+        assert_eq!(summary.syscalls_per_request, Some(3.0));
+        assert_eq!(summary.server_cpu_ns_per_request, Some(20_000.0));
+    }
+
+    #[test]
+    fn an_invalid_trial_adds_to_no_figure_and_is_remarked() {
+        let mut invalid = trial("epoll");
+        invalid.verdict = Verdict::Invalid;
+        invalid.reasons = vec!["1 answer was wrong".to_owned()];
+        let summary = summary(&[trial("epoll"), invalid.clone(), invalid, failed_trial("epoll", "it died")]);
+        assert_eq!((summary.trials, summary.measured), (4, 1));
+        let remark = |kind, reason: &str, trials| Remark { kind, reason: reason.to_owned(), trials };
+        assert_eq!(
+            summary.remarks,
+            [remark(RemarkKind::Invalid, "1 answer was wrong", 2), remark(RemarkKind::Failed, "it died", 1)]
+        );
+    }
+
+    #[test]
+    fn a_backend_without_trials_has_no_figures() {
+        let summary = summary(&[]);
+        assert_eq!(summary.throughput_rps, None);
+        assert_eq!(summary.syscalls_per_request, None);
+        assert!(summary.latency.is_empty());
+    }
+
+    #[test]
+    fn the_median_of_two_lies_between_them() {
+        assert_eq!(Spread::of(vec![3.0, 1.0]), Some(Spread { min: 1.0, median: 2.0, max: 3.0 }));
+        assert_eq!(Spread::of(vec![3.0, 1.0, 9.0]), Some(Spread { min: 1.0, median: 3.0, max: 9.0 }));
+    }
+}

@@ -1,0 +1,72 @@
+//! Runs a plan: every backend in every cell, several times, each time against a fresh server process.
+//!
+//! Invariants: the order of all trials follows from the plan and the seed alone; a trial that ended is written before
+//! the next one begins; whatever happens to a server, its process is gone when its trial is over.
+
+mod order;
+mod process;
+mod resume;
+mod server;
+mod trial;
+mod verdict;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use order::{Slot, slots};
+pub use resume::{Mismatch, check_resumable};
+pub use verdict::{Evidence, Judgement, judge};
+
+use crate::plan::SweepPlan;
+use crate::results::{Record, TrialRecord, WriteError, Writer};
+
+/// What to run and with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep<'a> {
+    /// What to measure.
+    pub plan: &'a SweepPlan,
+    /// Decides the order and all other randomness.
+    pub seed: u64,
+    /// Started as `… serve --control` for every trial.
+    pub server_executable: &'a Path,
+}
+
+/// Told how a sweep gets on.
+pub trait Observer {
+    /// A trial begins.
+    fn trial_starts(&mut self, slot: &Slot);
+    /// A trial has ended and is written.
+    fn trial_ended(&mut self, trial: &TrialRecord);
+}
+
+/// Runs every trial that is not among `finished` already, and returns all of them.
+///
+/// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it.
+///
+/// # Errors
+///
+/// [`WriteError`] where a trial could not be written. That of a trial itself is in its record.
+pub fn run(
+    sweep: Sweep<'_>,
+    finished: Vec<TrialRecord>,
+    writer: &mut Writer,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+) -> Result<Vec<TrialRecord>, WriteError> {
+    let mut trials = finished;
+    let mut pending = slots(sweep.plan, sweep.seed);
+    pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
+    for slot in pending {
+        observer.trial_starts(&slot);
+        let trial = trial::run(sweep, &slot, cancel);
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
+        let record = Record::Trial(Box::new(trial));
+        writer.append(&record)?;
+        let Record::Trial(trial) = record else { unreachable!("it was made a trial above") };
+        observer.trial_ended(&trial);
+        trials.push(*trial);
+    }
+    Ok(trials)
+}

@@ -1,0 +1,101 @@
+//! The order of a sweep's trials.
+//!
+//! Whatever changes slowly on a machine (its temperature, its neighbours) must not fall on one backend or one cell.
+//! So the trials go in rounds; a round has one block of every cell, in random order, and a block one trial of every
+//! backend, in random order.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64Mcg;
+
+use crate::plan::{Cell, SweepPlan};
+
+/// The place of one trial in a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// From 1, in the order in which they run.
+    pub trial: usize,
+    /// From 1, in the order in which they run.
+    pub block: usize,
+    /// What serves.
+    pub backend: String,
+    /// What is asked of it.
+    pub cell: Cell,
+    /// Decides the arrivals of the requests; one for a whole block, whose backends are thus asked the same.
+    pub arrivals_seed: u64,
+}
+
+/// All trials of a plan, in order. The same plan and seed give the same order, today and with the next version:
+/// `--resume` relies on it.
+#[must_use]
+pub fn slots(plan: &SweepPlan, seed: u64) -> Vec<Slot> {
+    let mut random = Pcg64Mcg::seed_from_u64(seed);
+    let mut cells = plan.cells();
+    let mut backends = plan.backends.clone();
+    let mut slots = Vec::with_capacity(plan.trials * cells.len() * backends.len());
+    let mut block = 0;
+    for _round in 0..plan.trials {
+        cells.shuffle(&mut random);
+        for cell in &cells {
+            block += 1;
+            backends.shuffle(&mut random);
+            for backend in &backends {
+                slots.push(Slot {
+                    trial: slots.len() + 1,
+                    block,
+                    backend: backend.clone(),
+                    cell: cell.clone(),
+                    arrivals_seed: seed.wrapping_add(block as u64),
+                });
+            }
+        }
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::plan;
+
+    #[test]
+    fn every_backend_is_tried_as_often_as_asked_in_every_cell() {
+        let plan = plan();
+        let slots = slots(&plan, 1);
+        for cell in plan.cells() {
+            for backend in &plan.backends {
+                let trials = slots.iter().filter(|slot| slot.cell == cell && slot.backend == *backend).count();
+                assert_eq!(trials, plan.trials);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_is_one_trial_of_every_backend_in_one_cell() {
+        let plan = plan();
+        for block in slots(&plan, 1).chunks(plan.backends.len()) {
+            assert!(block.iter().all(|slot| slot.block == block[0].block && slot.cell == block[0].cell));
+            assert!(plan.backends.iter().all(|backend| block.iter().any(|slot| slot.backend == *backend)));
+        }
+    }
+
+    #[test]
+    fn a_round_visits_every_cell_before_any_comes_again() {
+        let plan = plan();
+        let slots = slots(&plan, 1);
+        let (first, second) = slots.split_at(slots.len() / 2);
+        for cell in plan.cells() {
+            assert!(first.iter().any(|slot| slot.cell == cell) && second.iter().any(|slot| slot.cell == cell));
+        }
+    }
+
+    /// Fails when a new version of the random number crates would order the rest of an old file differently.
+    #[test]
+    fn the_order_of_a_seed_never_changes() {
+        let order: Vec<(String, usize)> =
+            slots(&plan(), 42).into_iter().map(|slot| (slot.backend, slot.cell.connections)).collect();
+        let first: Vec<(&str, usize)> = order.iter().take(6).map(|(name, n)| (name.as_str(), *n)).collect();
+        assert_eq!(first, [("epoll", 1), ("poll", 1), ("epoll", 1), ("poll", 1), ("epoll", 64), ("poll", 64)]);
+        assert_ne!(slots(&plan(), 42), slots(&plan(), 43));
+    }
+}

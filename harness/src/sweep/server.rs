@@ -1,0 +1,219 @@
+//! The server of one trial: a process of our own executable, started, asked, stopped, and never left behind.
+//!
+//! Every wait in here is bounded.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::control::{Listening, REPORT_REQUEST, Report};
+use crate::cpus::CpuSet;
+use crate::plan::Cell;
+
+/// For a server to say that it listens; none takes a tenth of it.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a server to say what it has done so far.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For a server to end after it was asked to; it may drain for one second.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of what a server said last is looked at when it failed.
+const STDERR_TAIL_BYTES: u64 = 2048;
+/// And how many lines of that are shown.
+const STDERR_TAIL_LINES: usize = 3;
+
+/// A server that runs. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Server {
+    child: Child,
+    /// Held open: its end would mean to the server that we are gone.
+    stdin: ChildStdin,
+    stdout: Lines<ChildStdout>,
+    /// A file without a name: nobody has to read it for the server to go on.
+    stderr: File,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, with what the server said last.
+    pub(super) fn start(
+        executable: &Path,
+        backend: &str,
+        cell: &Cell,
+        cpus: &CpuSet,
+    ) -> Result<(Self, Listening), String> {
+        let mut server = Self::spawn(executable, backend, cell, cpus)
+            .map_err(|error| format!("cannot start the server process: {error}"))?;
+        let line = match server.stdout.next(START_TIMEOUT) {
+            Ok(Some(line)) => line,
+            Ok(None) => {
+                let end = server.end_within(STOP_TIMEOUT).map_or("without ending".to_owned(), |end| end.to_string());
+                return Err(server.with_last_words(format!("the server gave up before it listened ({end})")));
+            }
+            Err(error) => {
+                return Err(server.with_last_words(format!("the server did not say that it listens: {error}")));
+            }
+        };
+        match serde_json::from_str(&line) {
+            Ok(listening) => Ok((server, listening)),
+            Err(error) => Err(server.with_last_words(format!("the server said '{line}' when it began: {error}"))),
+        }
+    }
+
+    fn spawn(executable: &Path, backend: &str, cell: &Cell, cpus: &CpuSet) -> io::Result<Self> {
+        let stderr = File::from(memfd_create("stderr", MemfdFlags::CLOEXEC)?);
+        let mut child = Command::new(executable)
+            .arg0("harness")
+            .args(["serve", "--control", "--backend", backend, "--protocol", &cell.protocol.to_string()])
+            .args(["--threads", &cell.server_threads.to_string(), "--cpus", &cpus.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr.try_clone()?)
+            // Ctrl-C in a terminal goes to a whole process group; ending the server is up to us.
+            .process_group(0)
+            .spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            unreachable!("both were asked for above")
+        };
+        Ok(Self { child, stdin, stdout: Lines::new(stdout), stderr })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has done so far.
+    pub(super) fn report(&mut self) -> io::Result<Report> {
+        self.stdin.write_all(REPORT_REQUEST.as_bytes())?;
+        let line = self.stdout.next(REPORT_TIMEOUT)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// Asks it to stop and waits until it has; kills it where it does not.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, where it had ended before or did not end as it should.
+    pub(super) fn stop(mut self) -> Result<(), String> {
+        if let Ok(Some(end)) = self.child.try_wait() {
+            return Err(self.with_last_words(format!("the server ended during the trial ({end})")));
+        }
+        if let Some(pid) = self.rustix_pid() {
+            // Can fail only where it has just ended, and that is seen below.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        match self.end_within(STOP_TIMEOUT) {
+            Ok(end) if end.success() => Ok(()),
+            Ok(end) => Err(self.with_last_words(format!("the server did not end as it should ({end})"))),
+            Err(error) => Err(self.with_last_words(format!("the server had to be killed: {error}"))),
+        }
+    }
+
+    fn end_within(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
+        let pid = self.rustix_pid().ok_or(Errno::SRCH)?;
+        let ended = pidfd_open(pid, PidfdFlags::empty())?;
+        readable_within(ended.as_fd(), Instant::now() + timeout)?;
+        self.child.wait()
+    }
+
+    fn rustix_pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    /// Adds the last lines of its standard error.
+    fn with_last_words(&self, what: String) -> String {
+        let length = self.stderr.metadata().map_or(0, |metadata| metadata.len());
+        let from = length.saturating_sub(STDERR_TAIL_BYTES);
+        let mut tail = vec![0; usize::try_from(length - from).unwrap_or(0)];
+        let read = self.stderr.read_at(&mut tail, from).unwrap_or(0);
+        let text = String::from_utf8_lossy(&tail[..read]);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(STDERR_TAIL_LINES)..];
+        if last.is_empty() { what } else { format!("{what}: {}", last.join("; ")) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Neither does anything to a process that was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lines from a pipe, each awaited for a bounded time.
+#[derive(Debug)]
+struct Lines<P> {
+    pipe: P,
+    /// Read, but no whole line yet.
+    rest: Vec<u8>,
+}
+
+impl<P: Read + AsFd> Lines<P> {
+    fn new(pipe: P) -> Self {
+        Self { pipe, rest: Vec::new() }
+    }
+
+    /// The next line, or `None` at the end.
+    fn next(&mut self, timeout: Duration) -> io::Result<Option<String>> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(newline) = self.rest.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=newline).collect();
+                return Ok(Some(String::from_utf8_lossy(&line[..newline]).into_owned()));
+            }
+            readable_within(self.pipe.as_fd(), deadline)?;
+            let mut chunk = [0; 4096];
+            match self.pipe.read(&mut chunk)? {
+                0 => return Ok(None),
+                read => self.rest.extend_from_slice(&chunk[..read]),
+            }
+        }
+    }
+}
+
+/// Waits until there is something to read, or the end of the file.
+fn readable_within(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<()> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            // A signal to the sweep; whether it ends is decided elsewhere.
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_awaited_for_a_bounded_time() {
+        let (read, mut write) = io::pipe().unwrap();
+        let mut lines = Lines::new(read);
+        write.write_all(b"one\ntwo\nthr").unwrap();
+        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("one"));
+        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("two"));
+        assert_eq!(lines.next(Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        write.write_all(b"ee\n").unwrap();
+        drop(write);
+        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("three"));
+        assert_eq!(lines.next(Duration::from_secs(1)).unwrap(), None);
+    }
+}

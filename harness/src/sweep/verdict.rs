@@ -1,0 +1,252 @@
+//! Whether a trial may be believed, and what kept its throughput from being higher.
+//!
+//! A pure function of numbers: every fault that it knows can be handed to it in a test.
+
+use crate::results::{Bottleneck, Measured, Verdict};
+use crate::statistics::enough_samples;
+
+/// A side is busy from here on. Not 1: the last tenth goes to whatever else needs a CPU, and queues are long before.
+const BUSY: f64 = 0.9;
+
+/// The asked rate was met from here on. Not 1: the window ends with the last answer, a little after the last request.
+const RATE_MET: f64 = 0.995;
+
+/// The highest percentile that a trial must be able to carry by itself.
+const NEEDED_QUANTILE: f64 = 0.99;
+
+/// What is known of a trial that has a measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Answers that came.
+    pub requests: u64,
+    /// Connections that broke.
+    pub errors: u64,
+    /// How the first of them broke.
+    pub first_error: Option<String>,
+    /// Answers that differed from what was sent.
+    pub mismatches: u64,
+    /// Requests never sent or never answered.
+    pub censored: u64,
+    /// Answers a second.
+    pub throughput_rps: f64,
+    /// What was asked for; `None` in a closed loop.
+    pub rate_rps: Option<f64>,
+    /// Share of its CPU time that the server used; `None` where it cannot be seen.
+    pub server_utilisation: Option<f64>,
+    /// Share of its time that the busiest thread of the load generator was running.
+    pub client_utilisation: f64,
+    /// Whether both sides had to share a CPU.
+    pub cpus_shared: bool,
+}
+
+impl Evidence {
+    /// What a measurement by itself says; it does not know what was asked for, nor on which CPUs.
+    #[must_use]
+    pub fn of(measured: &Measured) -> Self {
+        Self {
+            requests: measured.requests,
+            errors: measured.errors,
+            first_error: None,
+            mismatches: measured.mismatches,
+            censored: measured.censored,
+            throughput_rps: measured.throughput_rps,
+            rate_rps: None,
+            server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),
+            client_utilisation: measured.client.utilisation,
+            cpus_shared: false,
+        }
+    }
+}
+
+/// What follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether the trial may be believed.
+    pub verdict: Verdict,
+    /// Why not; empty where it may.
+    pub reasons: Vec<String>,
+    /// What kept throughput from being higher; `None` where that cannot be known.
+    pub bottleneck: Option<Bottleneck>,
+}
+
+/// Judges a trial.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Judgement {
+    let invalid = reasons_against(evidence);
+    let suspect = reasons_to_doubt(evidence);
+    let verdict = match (invalid.is_empty(), suspect.is_empty()) {
+        (false, _) => Verdict::Invalid,
+        (true, false) => Verdict::Suspect,
+        (true, true) => Verdict::Valid,
+    };
+    Judgement { verdict, reasons: [invalid, suspect].concat(), bottleneck: bottleneck(evidence) }
+}
+
+fn reasons_against(evidence: &Evidence) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if evidence.mismatches > 0 {
+        reasons.push(format!("{} differed from what was sent", counted(evidence.mismatches, "answer")));
+    }
+    if evidence.requests == 0 {
+        reasons.push("no request was answered".to_owned());
+    }
+    reasons
+}
+
+fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if evidence.errors > 0 {
+        let first = evidence.first_error.as_deref().map_or(String::new(), |error| format!(", the first: {error}"));
+        reasons.push(format!("{} broke{first}", counted(evidence.errors, "connection")));
+    }
+    match evidence.rate_rps {
+        None if evidence.censored > 0 => {
+            reasons.push(format!("{} never answered", counted(evidence.censored, "request")));
+        }
+        // Where the rate was met, the few that the end of the window cut off change nothing.
+        Some(rate_rps) if evidence.censored > 0 && !rate_met(evidence) => reasons.push(format!(
+            "{} never sent or never answered: {:.0}/s were asked for and {:.0}/s achieved",
+            counted(evidence.censored, "request"),
+            rate_rps,
+            evidence.throughput_rps,
+        )),
+        _ => {}
+    }
+    if evidence.cpus_shared {
+        reasons.push("server and load generator shared a CPU".to_owned());
+    }
+    if evidence.requests > 0 && !enough_samples(evidence.requests, NEEDED_QUANTILE) {
+        reasons.push(format!("{} are too few for a p99", counted(evidence.requests, "answer")));
+    }
+    reasons
+}
+
+/// Where both sides were busy it says `client`, the cautious answer.
+fn bottleneck(evidence: &Evidence) -> Option<Bottleneck> {
+    if evidence.client_utilisation >= BUSY {
+        return Some(Bottleneck::Client);
+    }
+    if evidence.server_utilisation.is_some_and(|utilisation| utilisation >= BUSY) {
+        return Some(Bottleneck::Server);
+    }
+    if rate_met(evidence) {
+        return Some(Bottleneck::Rate);
+    }
+    // That the server was not busy has to be known.
+    evidence.server_utilisation.map(|_| Bottleneck::Latency)
+}
+
+fn rate_met(evidence: &Evidence) -> bool {
+    evidence.rate_rps.is_some_and(|rate_rps| evidence.throughput_rps >= RATE_MET * rate_rps)
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> Evidence {
+        Evidence {
+            requests: 100_000,
+            errors: 0,
+            first_error: None,
+            mismatches: 0,
+            censored: 0,
+            throughput_rps: 200_000.0,
+            rate_rps: None,
+            server_utilisation: Some(0.5),
+            client_utilisation: 0.5,
+            cpus_shared: false,
+        }
+    }
+
+    fn verdict(evidence: &Evidence) -> (Verdict, String) {
+        let judgement = judge(evidence);
+        (judgement.verdict, judgement.reasons.join(" | "))
+    }
+
+    #[test]
+    fn a_sound_trial_is_valid_without_reasons() {
+        assert_eq!(verdict(&sound()), (Verdict::Valid, String::new()));
+    }
+
+    #[test]
+    fn one_mismatch_makes_it_invalid() {
+        let (verdict, reasons) = verdict(&Evidence { mismatches: 1, ..sound() });
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "1 answer differed from what was sent"));
+    }
+
+    #[test]
+    fn without_an_answer_it_is_invalid() {
+        let (verdict, reasons) = verdict(&Evidence { requests: 0, ..sound() });
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "no request was answered"));
+    }
+
+    #[test]
+    fn every_reason_is_given() {
+        let (verdict, reasons) = verdict(&Evidence { mismatches: 2, errors: 3, ..sound() });
+        assert_eq!(verdict, Verdict::Invalid);
+        assert_eq!(reasons, "2 answers differed from what was sent | 3 connections broke");
+    }
+
+    #[test]
+    fn a_broken_connection_makes_it_suspect() {
+        let (verdict, reasons) = verdict(&Evidence { errors: 1, first_error: Some("reset".into()), ..sound() });
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "1 connection broke, the first: reset"));
+    }
+
+    #[test]
+    fn censored_requests_make_a_closed_loop_suspect() {
+        let (verdict, reasons) = verdict(&Evidence { censored: 4, ..sound() });
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "4 requests never answered"));
+    }
+
+    #[test]
+    fn censored_requests_make_an_open_loop_suspect_only_where_the_rate_was_not_met() {
+        let open = |throughput_rps| Evidence { censored: 4, rate_rps: Some(1000.0), throughput_rps, ..sound() };
+        assert_eq!(verdict(&open(999.0)).0, Verdict::Valid);
+        let (verdict, reasons) = verdict(&open(900.0));
+        assert_eq!(verdict, Verdict::Suspect);
+        assert!(reasons.ends_with("1000/s were asked for and 900/s achieved"), "{reasons}");
+    }
+
+    #[test]
+    fn a_shared_cpu_makes_it_suspect() {
+        assert_eq!(verdict(&Evidence { cpus_shared: true, ..sound() }).0, Verdict::Suspect);
+    }
+
+    #[test]
+    fn too_few_answers_for_a_p99_make_it_suspect() {
+        assert_eq!(verdict(&Evidence { requests: 1000, ..sound() }).0, Verdict::Valid);
+        assert_eq!(verdict(&Evidence { requests: 999, ..sound() }).0, Verdict::Suspect);
+    }
+
+    #[test]
+    fn the_busy_side_is_the_bottleneck_and_the_client_where_both_are() {
+        let of = |server_utilisation, client_utilisation| {
+            judge(&Evidence { server_utilisation, client_utilisation, ..sound() }).bottleneck
+        };
+        assert_eq!(of(Some(0.95), 0.5), Some(Bottleneck::Server));
+        assert_eq!(of(Some(0.5), 0.95), Some(Bottleneck::Client));
+        assert_eq!(of(Some(0.95), 0.95), Some(Bottleneck::Client));
+        assert_eq!(of(Some(0.5), 0.5), Some(Bottleneck::Latency));
+    }
+
+    #[test]
+    fn an_unseen_server_leaves_the_bottleneck_open() {
+        let unseen = Evidence { server_utilisation: None, ..sound() };
+        assert_eq!(judge(&unseen).bottleneck, None);
+        assert_eq!(judge(&Evidence { client_utilisation: 1.0, ..unseen }).bottleneck, Some(Bottleneck::Client));
+    }
+
+    #[test]
+    fn a_rate_that_was_met_is_the_bottleneck_unless_a_side_was_busy() {
+        let met = Evidence { rate_rps: Some(1000.0), throughput_rps: 995.0, ..sound() };
+        assert_eq!(judge(&met).bottleneck, Some(Bottleneck::Rate));
+        assert_eq!(judge(&Evidence { throughput_rps: 994.0, ..met.clone() }).bottleneck, Some(Bottleneck::Latency));
+        assert_eq!(judge(&Evidence { server_utilisation: Some(1.0), ..met }).bottleneck, Some(Bottleneck::Server));
+    }
+}
