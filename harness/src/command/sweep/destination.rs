@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use harness::environment::{Build, Environment};
 use harness::plan::SweepPlan;
-use harness::results::{self, Record, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
+use harness::report::figures;
+use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
 use jiff::{Timestamp, Unit};
 
@@ -35,21 +36,12 @@ impl Destination {
     ) -> Result<Self, Failure> {
         match output {
             Some(path) if resume => Self::resumed(plan, seed, &path),
-            Some(path) => Self::begun(plan, seed, Writer::create(&path)),
-            None => {
-                fs::create_dir_all(DIRECTORY)
-                    .with_context(|| format!("cannot make the directory {DIRECTORY}"))
-                    .map_err(Failure::Run)?;
-                Self::begun(plan, seed, Writer::create(&new_path()))
-            }
+            Some(path) => Self::begun(plan, seed, create(&path)?),
+            None => Self::begun(plan, seed, new_file()?),
         }
     }
 
-    fn begun(plan: &SweepPlan, seed: Option<u64>, writer: Result<Writer, WriteError>) -> Result<Self, Failure> {
-        let mut writer = writer.map_err(|error| match error {
-            WriteError::Exists(_) => usage(error.to_string()),
-            error => Failure::run(error),
-        })?;
+    fn begun(plan: &SweepPlan, seed: Option<u64>, mut writer: Writer) -> Result<Self, Failure> {
         let seed = seed.map_or_else(random_seed, Ok)?;
         let run = RunRecord {
             schema_version: SCHEMA_VERSION,
@@ -68,21 +60,48 @@ impl Destination {
             return Err(usage(format!("there is no {} to resume; leave out --resume to begin it", path.display())));
         }
         let recorded = results::read(path).map_err(Failure::run)?;
-        let resume = || Writer::resume(path, recorded.intact_bytes);
-        let Some(run) = recorded.run else {
-            return Self::begun(plan, seed, resume());
+        let Some(run) = &recorded.run else {
+            return Self::begun(plan, seed, continued(path, &recorded)?);
         };
         let seed = seed.unwrap_or(run.seed);
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
-        check_resumable(sweep, &run, &recorded.trials)
+        check_resumable(sweep, run, &recorded.trials)
             .map_err(|mismatch| usage(format!("cannot resume {}: {mismatch}", path.display())))?;
-        Ok(Self { writer: resume().map_err(Failure::run)?, seed, finished: recorded.trials })
+        Ok(Self { writer: continued(path, &recorded)?, seed, finished: recorded.trials })
     }
 }
 
-/// Named after the moment; the colons of RFC 3339 would be in the way in a shell.
-fn new_path() -> PathBuf {
-    Path::new(DIRECTORY).join(format!("{}.jsonl", now().to_string().replace(':', "-")))
+fn create(path: &Path) -> Result<Writer, Failure> {
+    Writer::create(path).map_err(|error| match error {
+        WriteError::Exists(_) => usage(error.to_string()),
+        error => Failure::run(error),
+    })
+}
+
+fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
+    let writer = Writer::resume(path, recorded.intact_bytes).map_err(Failure::run)?;
+    if recorded.cut_off {
+        let kept = figures::counted(recorded.trials.len(), "finished trial");
+        eprintln!("note: {} ended within a line, which was cut away; {kept} before it stay", path.display());
+    }
+    Ok(writer)
+}
+
+/// Named after the moment, and after how many there were before it in the same second. The colons of RFC 3339 would be
+/// in the way in a shell.
+fn new_file() -> Result<Writer, Failure> {
+    fs::create_dir_all(DIRECTORY)
+        .with_context(|| format!("cannot make the directory {DIRECTORY}"))
+        .map_err(Failure::Run)?;
+    let moment = now().to_string().replace(':', "-");
+    let mut earlier = 0;
+    loop {
+        let suffix = if earlier == 0 { String::new() } else { format!("-{earlier}") };
+        match Writer::create(&Path::new(DIRECTORY).join(format!("{moment}{suffix}.jsonl"))) {
+            Err(WriteError::Exists(_)) => earlier += 1,
+            created => return created.map_err(Failure::run),
+        }
+    }
 }
 
 fn now() -> Timestamp {

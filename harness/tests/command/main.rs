@@ -1,0 +1,10 @@
+//! The command as its users meet it: the real binary, real sockets on loopback, real signals.
+//!
+//! Every wait is for something that was seen to happen, and bounded.
+
+mod list;
+mod load;
+mod mistakes;
+mod serve;
+mod support;
+mod sweep;

@@ -1,0 +1,144 @@
+//! Starts the command, waits for it within bounds, and never leaves a process behind.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Far longer than anything here takes, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How a process ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<String>,
+    pub(crate) stderr: Vec<String>,
+}
+
+impl Ended {
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+}
+
+/// A process of the command that runs. Dropping it kills it.
+pub(crate) struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(arguments: &[&str], directory: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self { child, stdin, stdout, stderr }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn next_line(&self) -> String {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(error) => panic!("no line: {error}; it said {:?}", self.stderr.try_iter().collect::<Vec<_>>()),
+        }
+    }
+
+    pub(crate) fn next_json(&self) -> Value {
+        serde_json::from_str(&self.next_line()).unwrap()
+    }
+
+    pub(crate) fn say(&mut self, line: &str) {
+        self.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_id(self.child.id(), signal);
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) fn end(mut self) -> Ended {
+        let mut status = None;
+        eventually("the process ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        // The ends of both pipes are the ends of these.
+        Ended { status: status.unwrap(), stdout: self.stdout.iter().collect(), stderr: self.stderr.iter().collect() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the command to its end.
+pub(crate) fn harness(arguments: &[&str], directory: &Path) -> Ended {
+    Running::start(arguments, directory).end()
+}
+
+/// A server that accepts connections.
+pub(crate) struct Served {
+    pub(crate) process: Running,
+    pub(crate) first_line: Value,
+    pub(crate) address: SocketAddr,
+}
+
+pub(crate) fn serve(arguments: &[&str], directory: &Path) -> Served {
+    let process = Running::start(&[&["serve"], arguments].concat(), directory);
+    let first_line = process.next_json();
+    let address = first_line["listening"].as_str().unwrap().parse().unwrap();
+    Served { process, first_line, address }
+}
+
+pub(crate) fn kill_id(id: u32, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
+}
+
+/// Looks until `holds`, which has to happen within bounds.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,216 @@
+//! `harness sweep`: what it leaves in its file, and what can happen to it on the way.
+
+use std::fs;
+use std::path::Path;
+
+use harness::results::{Outcome, Recorded, read};
+use nix::sys::signal::Signal;
+
+use crate::support::{Ended, Running, eventually, harness, kill_id};
+
+/// Two backends, two cells, two rounds: eight trials that take a moment each.
+const TINY: [&str; 13] = [
+    "sweep",
+    "--backends",
+    "epoll,poll",
+    "--connections",
+    "1,4",
+    "--trials",
+    "2",
+    "--warmup",
+    "0s",
+    "--duration",
+    "20ms",
+    "--output",
+    "run.jsonl",
+];
+const TINY_TRIALS: usize = 8;
+
+fn tiny(more: &[&str], directory: &Path) -> Ended {
+    harness(&[TINY.as_slice(), more].concat(), directory)
+}
+
+fn recorded(directory: &Path) -> Recorded {
+    read(&directory.join("run.jsonl")).unwrap()
+}
+
+/// What identifies the trials, in the order in which they stand in the file.
+fn places(recorded: &Recorded) -> Vec<(usize, usize, String, usize)> {
+    let place = |trial: &harness::results::TrialRecord| {
+        (trial.trial, trial.block, trial.backend.clone(), trial.cell.connections)
+    };
+    recorded.trials.iter().map(place).collect()
+}
+
+#[test]
+fn a_sweep_leaves_a_file_and_prints_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = tiny(&["--seed", "7"], directory.path());
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
+    for part in ["seed     7", "results  run.jsonl", "1 connection · payload 64 B", "4 connections · payload 64 B"] {
+        assert!(ended.stdout.iter().any(|line| line.starts_with(part)), "{part} in {ended:?}");
+    }
+
+    let recorded = recorded(directory.path());
+    let run = recorded.run.as_ref().unwrap();
+    assert_eq!((run.seed, run.plan.trials), (7, 2));
+    assert_eq!(recorded.trials.len(), TINY_TRIALS);
+    for trial in &recorded.trials {
+        assert_eq!(trial.outcome, Outcome::Ok, "{trial:?}");
+        let measured = trial.measured.as_ref().unwrap();
+        assert_eq!((measured.errors, measured.mismatches), (0, 0));
+        assert_eq!(measured.latency_hdr.0.len(), measured.requests);
+        let server = measured.server.as_ref().unwrap();
+        assert!(server.cpu_ns.unwrap() > 0 && server.max_rss_bytes.unwrap() > 0);
+        assert!(server.syscalls.unwrap() > 0 && server.requests.unwrap() > 0);
+        assert!(!server.receipt.is_empty());
+    }
+}
+
+#[test]
+fn with_json_each_trial_is_a_line_as_in_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = tiny(&["--json"], directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let file = fs::read_to_string(directory.path().join("run.jsonl")).unwrap();
+    let trials: Vec<&str> = file.lines().skip(1).collect();
+    assert_eq!(ended.stdout, trials);
+}
+
+#[test]
+fn by_itself_a_sweep_makes_a_new_file_in_results() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = harness(&TINY[..11], directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let files: Vec<_> =
+        fs::read_dir(directory.path().join("results")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(read(&files[0]).unwrap().trials.len(), TINY_TRIALS);
+}
+
+#[test]
+fn resuming_a_file_cut_off_within_a_line_gives_the_same_trials() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run.jsonl");
+    assert_eq!(tiny(&[], directory.path()).code(), Some(0));
+    let whole = recorded(directory.path());
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let cut = recorded(directory.path());
+    assert!(cut.cut_off && cut.trials.len() < TINY_TRIALS);
+
+    let ended = tiny(&["--resume"], directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr[0].contains("run.jsonl ended within a line"), "{ended:?}");
+    let resumed = recorded(directory.path());
+    assert_eq!(places(&resumed), places(&whole));
+    assert_eq!(resumed.run, whole.run);
+    let kept = fs::read(&path).unwrap();
+    let intact_bytes = usize::try_from(cut.intact_bytes).unwrap();
+    assert_eq!(kept[..intact_bytes], bytes[..intact_bytes], "what was finished is not measured again");
+}
+
+#[test]
+fn resuming_with_another_plan_is_refused_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(tiny(&[], directory.path()).code(), Some(0));
+    let before = fs::read(directory.path().join("run.jsonl")).unwrap();
+    let ended = tiny(&["--resume", "--depth", "2"], directory.path());
+    assert_eq!(ended.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr[0].contains("depth was [1] and is [2]"), "{ended:?}");
+    assert_eq!(fs::read(directory.path().join("run.jsonl")).unwrap(), before);
+}
+
+#[test]
+fn an_interrupted_sweep_keeps_what_was_finished_and_can_be_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    let sweep = Running::start(&[TINY.as_slice(), &["--json"]].concat(), directory.path());
+    sweep.next_json();
+    sweep.signal(Signal::SIGINT);
+    let ended = sweep.end();
+    let finished = recorded(directory.path());
+    // It may have been too quick for us; then there was nothing to interrupt.
+    if finished.trials.len() < TINY_TRIALS {
+        assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+        assert!(ended.stderr[0].contains("--output run.jsonl --resume"), "{ended:?}");
+    }
+    assert!(!finished.trials.is_empty() && !finished.cut_off);
+    assert_eq!(tiny(&["--resume"], directory.path()).code(), Some(0));
+    let places = places(&recorded(directory.path()));
+    assert!(places.iter().map(|place| place.0).eq(1..=TINY_TRIALS), "{places:?}");
+}
+
+#[test]
+fn an_interrupted_sweep_leaves_no_server_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let sweep = Running::start(&["sweep", "--backends", "epoll", "--duration", "30s"], directory.path());
+        let server = serving_child(&sweep);
+        sweep.signal(signal);
+        sweep.end();
+        eventually("the server has gone", || !is_alive(server));
+    }
+}
+
+#[test]
+fn a_server_that_dies_is_a_failed_trial_and_the_sweep_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["sweep", "--backends", "epoll,poll", "--connections", "1", "--trials", "1", "--duration", "1s"];
+    let sweep = Running::start(&[arguments.as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
+    kill_id(serving_child(&sweep), Signal::SIGKILL);
+    let ended = sweep.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stdout.iter().any(|line| line.contains("1 of 1 trial failed: the server")), "{ended:?}");
+
+    let recorded = recorded(directory.path());
+    let outcomes: Vec<Outcome> = recorded.trials.iter().map(|trial| trial.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Ok]);
+    let error = recorded.trials[0].error.as_deref().unwrap();
+    assert!(error.contains("signal: 9"), "{error}");
+}
+
+#[test]
+fn a_plan_file_gives_what_flags_give() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = "backends = ['epoll', 'poll']\nconnections = [1, 4]\ntrials = 9\nwarmup = '0s'\nduration = '20ms'\n";
+    fs::write(directory.path().join("plan.toml"), plan).unwrap();
+    let ended = harness(&["sweep", "--plan", "plan.toml", "--trials", "2", "--output", "run.jsonl"], directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    // The same plan, so that it can be resumed by flags, and nothing is left to do.
+    let before = fs::read(directory.path().join("run.jsonl")).unwrap();
+    assert_eq!(tiny(&["--resume"], directory.path()).code(), Some(0));
+    assert_eq!(fs::read(directory.path().join("run.jsonl")).unwrap(), before);
+}
+
+/// Waits for the sweep to have a server that is under load, and says which process it is.
+fn serving_child(sweep: &Running) -> u32 {
+    let mut serving = None;
+    eventually("a server is under load", || {
+        serving = children(sweep.id()).into_iter().find(|&child| sockets(child) >= 2);
+        serving.is_some()
+    });
+    serving.unwrap()
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").unwrap();
+    let ids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    ids.filter(|id| status(*id, "PPid:").is_some_and(|text| text == parent.to_string())).collect()
+}
+
+/// Open sockets: one listens, the others are connections.
+fn sockets(process: u32) -> usize {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { return 0 };
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
+/// Whether the process runs; one that nobody has waited for yet does not.
+fn is_alive(process: u32) -> bool {
+    status(process, "State:").is_some_and(|state| !state.starts_with('Z'))
+}
+
+fn status(process: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
+}
