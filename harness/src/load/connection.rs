@@ -20,9 +20,9 @@ pub(super) struct Connection {
 pub(super) enum Loss {
     #[error("the server closed a connection")]
     Closed,
-    #[error("the server sent more than it was asked for on a connection")]
+    #[error("the server sent more than it was asked for")]
     Unsolicited,
-    #[error("a connection broke ({0})")]
+    #[error("a connection broke: {0}")]
     Broken(rustix::io::Errno),
 }
 

@@ -144,7 +144,7 @@ impl<'run> Share<'run> {
         // A server may hang up on a connection that nothing will be sent on any more.
         if now_ns < self.window.closes_ns || in_flight > 0 {
             let requests = if in_flight == 1 { "request" } else { "requests" };
-            self.recorder.broke(now_ns, format!("{loss} with {in_flight} {requests} in flight"));
+            self.recorder.broke(now_ns, format!("{loss}, with {in_flight} {requests} in flight"));
         }
     }
 
@@ -205,7 +205,8 @@ mod tests {
         assert_eq!((seen.send_lag.max(), seen.send_lag.min()), (30, 0));
         // Intended at 0 and at 100; sent at 30 and at 250.
         assert_eq!((seen.latency.max(), seen.latency.min()), (250, 160));
-        assert_eq!((seen.service().max(), seen.service().min()), (220, 10));
+        let service = seen.service.unwrap();
+        assert_eq!((service.max(), service.min()), (220, 10));
     }
 
     #[test]
@@ -261,7 +262,9 @@ mod tests {
         assert!(share.is_over(CLOSES_NS));
         let seen = share.finish();
         assert_eq!((seen.errors, seen.censored), (1, 1));
-        assert_eq!(seen.first_error(), Some("the server closed a connection with 1 request in flight"));
+        let (at_ns, error) = seen.first_error.unwrap();
+        assert_eq!(at_ns, CLOSES_NS);
+        assert_eq!(error, "the server closed a connection, with 1 request in flight");
     }
 
     fn traffic() -> Traffic {
