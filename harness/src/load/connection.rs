@@ -13,6 +13,8 @@ pub(super) struct Connection {
     incoming: Incoming,
     /// Whether an entry in its thread's agenda will send the next request.
     pub(super) on_agenda: bool,
+    /// Nothing more is sent or expected.
+    pub(super) lost: bool,
 }
 
 /// Why a connection ended before the run did.
@@ -34,12 +36,16 @@ impl Connection {
             outgoing: Outgoing::new(start),
             incoming: Incoming::new(start),
             on_agenda: false,
+            lost: false,
         }
     }
 
     /// From when on the next request could be sent: it is due, and there is room for it. None if it waits for an
-    /// answer first.
+    /// answer first, or in vain.
     pub(super) fn ready_ns(&self, now_ns: u64) -> Option<u64> {
+        if self.lost {
+            return None;
+        }
         let room_since_ns = self.in_flight.room_since_ns()?;
         Some(self.schedule.due_ns(now_ns).max(room_since_ns))
     }

@@ -138,7 +138,9 @@ impl<'run> Share<'run> {
 
     /// A connection has ended; told once for each. What was in flight stays there and is censored.
     pub(super) fn lost(&mut self, connection: usize, loss: Loss, now_ns: u64) {
-        let in_flight = self.connections[connection].in_flight.len();
+        let progress = &mut self.connections[connection];
+        progress.lost = true;
+        let in_flight = progress.in_flight.len();
         self.alive -= 1;
         self.in_flight -= in_flight;
         // A server may hang up on a connection that nothing will be sent on any more.
@@ -265,6 +267,19 @@ mod tests {
         let (at_ns, error) = seen.first_error.unwrap();
         assert_eq!(at_ns, CLOSES_NS);
         assert_eq!(error, "the server closed a connection, with 1 request in flight");
+    }
+
+    #[test]
+    fn nothing_is_sent_any_more_on_a_lost_connection() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, every_100_ns()) });
+        let mut share = only_share(&plan, &traffic);
+        share.release(1, 0);
+        share.lost(1, Loss::Closed, 50);
+        assert_eq!(share.take_due(100), Some(1));
+        share.release(1, 100);
+        assert!(share.is_over(CLOSES_NS));
+        let seen = share.finish();
+        assert_eq!((seen.send_lag.len(), seen.errors, seen.censored), (0, 1, 10));
     }
 
     fn traffic() -> Traffic {
