@@ -180,7 +180,7 @@ fn a_connection_that_the_server_closes_is_an_error_and_the_others_go_on() {
     });
     let outcome = carry_out(&LoadPlan { connections: 4, depth: 3, ..plan(target) });
     assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (1, 0, 3));
-    assert_eq!(outcome.first_error.unwrap(), "the server closed a connection with 3 requests in flight");
+    assert_eq!(outcome.first_error.unwrap(), "the server closed a connection, with 3 requests in flight");
     assert!(outcome.requests > 100);
 }
 

@@ -4,6 +4,7 @@
 //! it would try again only after a second. What is undecided for longer is therefore given up and tried anew, so that
 //! a short queue costs milliseconds.
 
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -24,8 +25,8 @@ const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// For all connections together.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Descriptors beside the connections: standard streams, epoll sets, timers, result files.
-const SPARE_DESCRIPTORS: u64 = 128;
+/// For event loops and timers, and for what other threads of the process open meanwhile.
+const SPARE_DESCRIPTORS: usize = 128;
 
 /// Opens `count` connections: non-blocking, without delay for small segments.
 pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> Result<Vec<OwnedFd>, LoadError> {
@@ -57,7 +58,8 @@ pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> 
 
 /// Raises the soft limit on descriptors, as far as the hard limit lets it, if `connections` need more.
 pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
-    let needed = (connections as u64).saturating_add(SPARE_DESCRIPTORS);
+    let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let needed = connections.saturating_add(open + SPARE_DESCRIPTORS) as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|limit| limit >= needed) {
         return Ok(());

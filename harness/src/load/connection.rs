@@ -13,6 +13,8 @@ pub(super) struct Connection {
     incoming: Incoming,
     /// Whether an entry in its thread's agenda will send the next request.
     pub(super) on_agenda: bool,
+    /// Nothing more is sent or expected.
+    pub(super) lost: bool,
 }
 
 /// Why a connection ended before the run did.
@@ -20,9 +22,9 @@ pub(super) struct Connection {
 pub(super) enum Loss {
     #[error("the server closed a connection")]
     Closed,
-    #[error("the server sent more than it was asked for on a connection")]
+    #[error("the server sent more than it was asked for")]
     Unsolicited,
-    #[error("a connection broke ({0})")]
+    #[error("a connection broke: {0}")]
     Broken(rustix::io::Errno),
 }
 
@@ -34,12 +36,16 @@ impl Connection {
             outgoing: Outgoing::new(start),
             incoming: Incoming::new(start),
             on_agenda: false,
+            lost: false,
         }
     }
 
     /// From when on the next request could be sent: it is due, and there is room for it. None if it waits for an
-    /// answer first.
+    /// answer first, or in vain.
     pub(super) fn ready_ns(&self, now_ns: u64) -> Option<u64> {
+        if self.lost {
+            return None;
+        }
         let room_since_ns = self.in_flight.room_since_ns()?;
         Some(self.schedule.due_ns(now_ns).max(room_since_ns))
     }

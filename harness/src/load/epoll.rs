@@ -60,16 +60,16 @@ impl Epoll {
     }
 
     /// Carries the share of the load whose connections these sockets are, until it is over or halted.
-    pub(super) fn run(self, share: Share<'_>, clock: Clock, halt: &Halt<'_>) -> io::Result<Finished> {
+    pub(super) fn run<'run>(self, share: Share<'run>, clock: Clock, halt: &Halt<'_>) -> io::Result<Finished<'run>> {
         let small = share.frame_bytes() <= SMALL_RECEIVE_BYTES;
         let receive_bytes = if small { SMALL_RECEIVE_BYTES } else { LARGE_RECEIVE_BYTES };
         let meter = CpuMeter::new(share.window());
-        let mut run = Run { io: self, share, clock, meter, received: vec![0; receive_bytes].into_boxed_slice() };
+        let mut run = Run { io: self, share, clock, meter, buffer: vec![0; receive_bytes].into_boxed_slice() };
         run.start();
         run.turn_until_over(halt)?;
         let cpu = run.meter.finish(clock.now_ns());
         let sockets = run.io.sockets.into_iter().flatten().map(|socket| socket.fd).collect();
-        Ok(Finished { recorder: run.share.finish(), cpu, _sockets: sockets })
+        Ok(Finished { share: run.share, cpu, _sockets: sockets })
     }
 
     /// Waits for events, for at most `longest_ns` rounded up to a millisecond.
@@ -81,7 +81,7 @@ impl Epoll {
         }
     }
 
-    /// Waits for room in a socket's buffer, or no longer.
+    /// Whether to wait for room in a socket's buffer, too.
     fn set_full(&mut self, connection: usize, full: bool) -> Result<(), Errno> {
         let Some(socket) = &mut self.sockets[connection] else { return Ok(()) };
         if socket.full == full {
@@ -99,7 +99,7 @@ struct Run<'run> {
     share: Share<'run>,
     clock: Clock,
     meter: CpuMeter,
-    received: Box<[u8]>,
+    buffer: Box<[u8]>,
 }
 
 impl Run<'_> {
@@ -147,11 +147,11 @@ impl Run<'_> {
 
     fn receive(&mut self, connection: usize) {
         let Some(socket) = &self.io.sockets[connection] else { return };
-        let received = recv(&socket.fd, &mut *self.received, RecvFlags::empty());
+        let received = recv(&socket.fd, &mut *self.buffer, RecvFlags::empty());
         let now_ns = self.now_ns();
         let outcome = match received {
             Ok((_, 0)) => Err(Loss::Closed),
-            Ok((_, bytes)) => self.share.received(connection, &self.received[..bytes], now_ns),
+            Ok((_, bytes)) => self.share.received(connection, &self.buffer[..bytes], now_ns),
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(error) => Err(Loss::Broken(error)),
         };

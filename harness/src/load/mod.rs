@@ -164,7 +164,8 @@ pub struct ClientCost {
 }
 
 /// Told when the window opens and when it is over, on the thread that called [`run`]. The connections are still open
-/// both times, so that a look at the server sees neither their opening nor their closing.
+/// both times, so that a look at the server sees neither their opening nor their closing. A run that fails or is
+/// cancelled does not close its window.
 pub trait Observer {
     /// The warm-up is over; what is counted from now on belongs to the window.
     fn window_opens(&mut self) {}

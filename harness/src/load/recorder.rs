@@ -11,19 +11,20 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// Counts and times. Answers are recorded from the opening of the window on; what went wrong is counted from the
 /// first request on, because no warm-up excuses it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Recorder {
     opens_ns: u64,
     pub(super) latency: Histogram<u64>,
     /// None in a closed loop, where it would be the same as the latency.
-    service: Option<Histogram<u64>>,
+    pub(super) service: Option<Histogram<u64>>,
     pub(super) send_lag: Histogram<u64>,
     /// When the last answer came, if one was recorded.
     pub(super) last_answer_ns: u64,
     pub(super) mismatches: u64,
     pub(super) censored: u64,
     pub(super) errors: u64,
-    first_error: Option<(u64, String)>,
+    /// With its time.
+    pub(super) first_error: Option<(u64, String)>,
 }
 
 impl Recorder {
@@ -64,8 +65,8 @@ impl Recorder {
         self.first_error.get_or_insert((now_ns, error));
     }
 
-    /// Adds what another thread has seen.
-    pub(super) fn merge(&mut self, other: &Self) {
+    /// What two threads have seen together.
+    pub(super) fn merge(mut self, other: Self) -> Self {
         add(&mut self.latency, &other.latency);
         if let (Some(service), Some(others)) = (&mut self.service, &other.service) {
             add(service, others);
@@ -75,16 +76,8 @@ impl Recorder {
         self.mismatches += other.mismatches;
         self.censored += other.censored;
         self.errors += other.errors;
-        let errors = [self.first_error.take(), other.first_error.clone()];
-        self.first_error = errors.into_iter().flatten().min();
-    }
-
-    pub(super) fn service(&self) -> &Histogram<u64> {
-        self.service.as_ref().unwrap_or(&self.latency)
-    }
-
-    pub(super) fn first_error(&self) -> Option<&str> {
-        self.first_error.as_ref().map(|(_, error)| error.as_str())
+        self.first_error = [self.first_error, other.first_error].into_iter().flatten().min();
+        self
     }
 }
 

@@ -43,7 +43,6 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let halt = Halt { cancel, failed: AtomicBool::new(false) };
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
-            name: format!("load-{index}"),
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
@@ -59,13 +58,13 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
         return Err(LoadError::Cancelled);
     }
     observer.window_closed();
-    Ok(outcome(window, &finished))
+    Ok(outcome(window, finished))
 }
 
 /// What a thread comes back with.
 #[derive(Debug)]
-pub(super) struct Finished {
-    pub(super) recorder: Recorder,
+pub(super) struct Finished<'run> {
+    pub(super) share: Share<'run>,
     pub(super) cpu: CpuUse,
     /// Still open. Closing them would cost the server something that is not part of the window.
     pub(super) _sockets: Vec<OwnedFd>,
@@ -87,32 +86,32 @@ impl Halt<'_> {
 
 /// What one thread is given.
 struct Job<'run> {
-    name: String,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: Share<'run>,
 }
 
-type Thread<'scope> = ScopedJoinHandle<'scope, Result<Finished, LoadError>>;
+type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, LoadError>>;
 
 /// Starts a thread for each job, and the clock when all of them have what they need.
 fn start<'scope, 'run>(
     scope: &'scope Scope<'scope, 'run>,
     jobs: impl Iterator<Item = Job<'run>>,
     halt: &'run Halt<'run>,
-) -> Result<(Clock, Vec<Thread<'scope>>), LoadError> {
+) -> Result<(Clock, Vec<Thread<'scope, 'run>>), LoadError> {
     let (ready, readiness) = mpsc::channel();
     // To give up is to drop these: threads that wait for the clock then leave.
     let mut clocks = Vec::new();
     let mut threads = Vec::new();
-    for mut job in jobs {
+    for (index, job) in jobs.enumerate() {
         let ready = ready.clone();
         let (clock, start) = mpsc::channel();
-        let thread = thread::Builder::new().name(std::mem::take(&mut job.name));
+        let thread = thread::Builder::new().name(format!("load-{index}"));
         let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, halt));
         threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
         clocks.push(clock);
     }
+    drop(ready);
     for _ in &threads {
         readiness.recv().expect("a thread panicked while it got ready")?;
     }
@@ -123,30 +122,31 @@ fn start<'scope, 'run>(
     Ok((clock, threads))
 }
 
-impl Job<'_> {
+impl<'run> Job<'run> {
     fn carry_out(
         self,
         ready: mpsc::Sender<Result<(), LoadError>>,
         start: &mpsc::Receiver<Clock>,
         halt: &Halt<'_>,
-    ) -> Result<Finished, LoadError> {
-        let Job { cpu, sockets, share, .. } = self;
-        let prepared = cpu.map_or(Ok(()), pin).and_then(|()| {
-            Epoll::new(sockets).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
-        });
-        let (engine, outcome) = match prepared {
+    ) -> Result<Finished<'run>, LoadError> {
+        let (engine, outcome) = match prepare(self.cpu, self.sockets) {
             Ok(engine) => (Some(engine), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        // The other end is gone only where the run was given up already.
+        // Nobody is there to be told where another thread failed first; then the clock does not come either.
         let _ = ready.send(outcome);
         drop(ready);
         let (Some(engine), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
-        engine.run(share, clock, halt).map_err(|cause| {
+        engine.run(self.share, clock, halt).map_err(|cause| {
             halt.failed.store(true, Ordering::Relaxed);
             LoadError::Kernel { what: "wait for events", cause }
         })
     }
+}
+
+fn prepare(cpu: Option<usize>, sockets: Vec<OwnedFd>) -> Result<Epoll, LoadError> {
+    cpu.map_or(Ok(()), pin)?;
+    Epoll::new(sockets).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
 }
 
 /// Binds the calling thread to one CPU.
@@ -167,32 +167,30 @@ fn sleep_until(at_ns: u64, clock: Clock, woken: impl Fn() -> bool) {
     }
 }
 
-fn join(thread: Thread<'_>) -> Result<Finished, LoadError> {
+fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(window: Window, finished: &[Finished]) -> LoadOutcome {
-    let (first, others) = finished.split_first().expect("a plan has at least one thread");
-    let mut sum = first.recorder.clone();
-    for thread in others {
-        sum.merge(&thread.recorder);
-    }
-    let end_ns = window.closes_ns.max(sum.last_answer_ns);
+fn outcome(window: Window, finished: Vec<Finished<'_>>) -> LoadOutcome {
+    let client = ClientCost {
+        engine: epoll::NAME,
+        threads: finished.len(),
+        cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
+        utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
+    };
+    let seen = finished.into_iter().map(|thread| thread.share.finish()).reduce(Recorder::merge);
+    let seen = seen.expect("a plan has at least one thread");
+    let end_ns = window.closes_ns.max(seen.last_answer_ns);
     LoadOutcome {
-        requests: sum.latency.len(),
+        requests: seen.latency.len(),
         elapsed: Duration::from_nanos(end_ns - window.opens_ns),
-        service: sum.service().clone(),
-        errors: sum.errors,
-        first_error: sum.first_error().map(str::to_owned),
-        mismatches: sum.mismatches,
-        censored: sum.censored,
-        client: ClientCost {
-            engine: epoll::NAME,
-            threads: finished.len(),
-            cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
-            utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
-        },
-        latency: sum.latency,
-        send_lag: sum.send_lag,
+        service: seen.service.unwrap_or_else(|| seen.latency.clone()),
+        latency: seen.latency,
+        send_lag: seen.send_lag,
+        errors: seen.errors,
+        first_error: seen.first_error.map(|(_, error)| error),
+        mismatches: seen.mismatches,
+        censored: seen.censored,
+        client,
     }
 }

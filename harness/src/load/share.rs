@@ -138,13 +138,15 @@ impl<'run> Share<'run> {
 
     /// A connection has ended; told once for each. What was in flight stays there and is censored.
     pub(super) fn lost(&mut self, connection: usize, loss: Loss, now_ns: u64) {
-        let in_flight = self.connections[connection].in_flight.len();
+        let progress = &mut self.connections[connection];
+        progress.lost = true;
+        let in_flight = progress.in_flight.len();
         self.alive -= 1;
         self.in_flight -= in_flight;
         // A server may hang up on a connection that nothing will be sent on any more.
         if now_ns < self.window.closes_ns || in_flight > 0 {
             let requests = if in_flight == 1 { "request" } else { "requests" };
-            self.recorder.broke(now_ns, format!("{loss} with {in_flight} {requests} in flight"));
+            self.recorder.broke(now_ns, format!("{loss}, with {in_flight} {requests} in flight"));
         }
     }
 
@@ -205,7 +207,8 @@ mod tests {
         assert_eq!((seen.send_lag.max(), seen.send_lag.min()), (30, 0));
         // Intended at 0 and at 100; sent at 30 and at 250.
         assert_eq!((seen.latency.max(), seen.latency.min()), (250, 160));
-        assert_eq!((seen.service().max(), seen.service().min()), (220, 10));
+        let service = seen.service.unwrap();
+        assert_eq!((service.max(), service.min()), (220, 10));
     }
 
     #[test]
@@ -261,7 +264,22 @@ mod tests {
         assert!(share.is_over(CLOSES_NS));
         let seen = share.finish();
         assert_eq!((seen.errors, seen.censored), (1, 1));
-        assert_eq!(seen.first_error(), Some("the server closed a connection with 1 request in flight"));
+        let (at_ns, error) = seen.first_error.unwrap();
+        assert_eq!(at_ns, CLOSES_NS);
+        assert_eq!(error, "the server closed a connection, with 1 request in flight");
+    }
+
+    #[test]
+    fn nothing_is_sent_any_more_on_a_lost_connection() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, every_100_ns()) });
+        let mut share = only_share(&plan, &traffic);
+        share.release(1, 0);
+        share.lost(1, Loss::Closed, 50);
+        assert_eq!(share.take_due(100), Some(1));
+        share.release(1, 100);
+        assert!(share.is_over(CLOSES_NS));
+        let seen = share.finish();
+        assert_eq!((seen.send_lag.len(), seen.errors, seen.censored), (0, 1, 10));
     }
 
     fn traffic() -> Traffic {
