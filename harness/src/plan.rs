@@ -224,6 +224,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn names_are_the_same_for_people_and_in_results_and_flags() {
+        fn check<T: ValueEnum + fmt::Display + Serialize>() {
+            for value in T::value_variants() {
+                assert_eq!(serde_json::to_value(value).unwrap(), value.to_string());
+                assert_eq!(value.to_possible_value().unwrap().get_name(), value.to_string());
+            }
+        }
+        check::<Protocol>();
+        check::<Transport>();
+        check::<Arrivals>();
+    }
+
+    #[test]
     fn a_cell_reads_as_a_heading() {
         let cells = plan().cells();
         assert_eq!(

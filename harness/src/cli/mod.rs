@@ -2,6 +2,7 @@
 //!
 //! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
 
+pub(crate) mod machine;
 pub(crate) mod settings;
 pub(crate) mod values;
 

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use glob::Pattern;
 use harness::cpus::{self, CpuSet};
-use harness::descriptors;
 use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
 use serde::Deserialize;
 
+use super::machine::Machine;
 use super::values::{Count, List, Rate, Size, Span, list, scalar};
 use super::{Connections, Depth, Threads};
 
@@ -187,47 +186,6 @@ fn values<T, U>(list: Option<&List<T>>, value: impl Fn(&T) -> U) -> Option<Vec<U
 
 fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).expect("a span is at most a day long")
-}
-
-/// What a plan depends on besides what was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    /// The CPUs that this process may use, those of one core together.
-    pub(crate) cores: Vec<CpuSet>,
-    /// Descriptors that a process may open.
-    pub(crate) descriptors: u64,
-}
-
-impl Machine {
-    /// Descriptors that a process needs for other things than connections.
-    const OTHER_DESCRIPTORS: usize = 64;
-
-    /// The one that this process runs on. The descriptor limit is raised to what it says.
-    pub(crate) fn this() -> anyhow::Result<Self> {
-        Ok(Self {
-            cores: cpus::cores().context("cannot ask for the CPUs of this process")?,
-            descriptors: descriptors::raise_limit().context("cannot raise the limit on descriptors")?,
-        })
-    }
-
-    /// Refuses connections that cannot all be open at once.
-    pub(crate) fn check_descriptors(&self, connections: usize) -> Result<(), String> {
-        let needed = connections + Self::OTHER_DESCRIPTORS;
-        if needed as u64 <= self.descriptors {
-            return Ok(());
-        }
-        Err(format!(
-            "{connections} connections need {needed} descriptors and a process may open {}; \
-             ask for fewer or raise the hard limit (ulimit -Hn)",
-            self.descriptors
-        ))
-    }
-
-    /// All CPUs but these; these where there is no other.
-    fn cpus_besides(&self, taken: &CpuSet) -> CpuSet {
-        let rest: CpuSet = self.cores.iter().flat_map(CpuSet::iter).filter(|&cpu| !taken.contains(cpu)).collect();
-        if rest.is_empty() { taken.clone() } else { rest }
-    }
 }
 
 #[cfg(test)]

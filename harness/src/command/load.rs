@@ -10,7 +10,7 @@ use harness::results::{Measured, Outcome, Record, TrialRecord};
 use harness::sweep::{Evidence, judge};
 use serde_json::Value;
 
-use crate::cli::settings::Machine;
+use crate::cli::machine::Machine;
 use crate::cli::{Engine, LoadArguments};
 use crate::failure::Failure;
 use crate::{interrupt, output};

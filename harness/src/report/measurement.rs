@@ -45,7 +45,7 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
         rows.push(("", format!("({note})")));
     }
     rows.push(("censored", censored(measured, cell.rate_rps.is_some())));
-    rows.push(("errors", format!("{} connections broke", measured.errors)));
+    rows.push(("errors", format!("{} connections lost", measured.errors)));
     rows.push(("mismatches", format!("{} answers differed from what was sent", measured.mismatches)));
     let client = &measured.client;
     rows.push((
@@ -74,12 +74,13 @@ fn line(histogram: &Histogram<u64>) -> String {
         let value = percentile(histogram, q).map_or(NONE.to_owned(), |ns| figures::duration(ns as f64));
         let _ = write!(text, "{name} {value}  ");
     }
-    text + &format!("max {}", figures::duration(histogram.max() as f64))
+    let max = if histogram.is_empty() { NONE.to_owned() } else { figures::duration(histogram.max() as f64) };
+    text + "max " + &max
 }
 
 fn censored(measured: &Measured, open_loop: bool) -> String {
     let what = if open_loop { "due but never sent, or never answered" } else { "sent but never answered" };
-    format!("{} {what}; no latency above holds them", figures::grouped(measured.censored as f64))
+    format!("{} {what} (in none of the figures above)", figures::grouped(measured.censored as f64))
 }
 
 fn verdict(trial: &TrialRecord) -> String {

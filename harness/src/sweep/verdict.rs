@@ -96,8 +96,8 @@ fn reasons_against(evidence: &Evidence) -> Vec<String> {
 fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.errors > 0 {
-        let first = evidence.first_error.as_deref().map_or(String::new(), |error| format!(", the first: {error}"));
-        reasons.push(format!("{} broke{first}", counted(evidence.errors, "connection")));
+        let first = evidence.first_error.as_deref().map_or(String::new(), |error| format!("; the first: {error}"));
+        reasons.push(format!("{} lost{first}", counted(evidence.errors, "connection")));
     }
     match evidence.rate_rps {
         None if evidence.censored > 0 => {
@@ -121,9 +121,12 @@ fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     reasons
 }
 
-/// Where both sides were busy it says `client`, the cautious answer.
+/// Where both sides were busy it says `client`, the cautious answer; and so where they kept one CPU busy together.
 fn bottleneck(evidence: &Evidence) -> Option<Bottleneck> {
     if evidence.client_utilisation >= BUSY {
+        return Some(Bottleneck::Client);
+    }
+    if evidence.cpus_shared && evidence.client_utilisation + evidence.server_utilisation.unwrap_or(0.0) >= BUSY {
         return Some(Bottleneck::Client);
     }
     if evidence.server_utilisation.is_some_and(|utilisation| utilisation >= BUSY) {
@@ -189,13 +192,13 @@ mod tests {
     fn every_reason_is_given() {
         let (verdict, reasons) = verdict(&Evidence { mismatches: 2, errors: 3, ..sound() });
         assert_eq!(verdict, Verdict::Invalid);
-        assert_eq!(reasons, "2 answers differed from what was sent | 3 connections broke");
+        assert_eq!(reasons, "2 answers differed from what was sent | 3 connections lost");
     }
 
     #[test]
     fn a_broken_connection_makes_it_suspect() {
         let (verdict, reasons) = verdict(&Evidence { errors: 1, first_error: Some("reset".into()), ..sound() });
-        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "1 connection broke, the first: reset"));
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "1 connection lost; the first: reset"));
     }
 
     #[test]
@@ -233,6 +236,13 @@ mod tests {
         assert_eq!(of(Some(0.5), 0.95), Some(Bottleneck::Client));
         assert_eq!(of(Some(0.95), 0.95), Some(Bottleneck::Client));
         assert_eq!(of(Some(0.5), 0.5), Some(Bottleneck::Latency));
+    }
+
+    #[test]
+    fn sides_that_keep_one_cpu_busy_together_say_nothing_about_the_server() {
+        let shared = Evidence { cpus_shared: true, client_utilisation: 0.5, ..sound() };
+        assert_eq!(judge(&shared).bottleneck, Some(Bottleneck::Client));
+        assert_eq!(judge(&Evidence { cpus_shared: false, ..shared }).bottleneck, Some(Bottleneck::Latency));
     }
 
     #[test]

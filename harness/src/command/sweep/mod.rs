@@ -21,7 +21,8 @@ use rand::rngs::SysRng;
 use self::destination::Destination;
 use self::progress::Progress;
 use crate::cli::SweepArguments;
-use crate::cli::settings::{Machine, Settings};
+use crate::cli::machine::Machine;
+use crate::cli::settings::Settings;
 use crate::failure::Failure;
 use crate::{interrupt, output};
 
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
     let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let slots = sweep::slots(&plan, seed).len();
-    let mut progress = Progress::new(slots, finished.len(), arguments.json);
+    let mut progress = Progress::new(&plan, slots - finished.len(), finished.len(), arguments.json);
     let trials = sweep::run(sweep, finished, &mut writer, &mut progress, &interrupted).map_err(Failure::run)?;
     let output_failure = progress.finish();
 
@@ -98,13 +99,14 @@ fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
     } else {
         format!("server {}, client {}", plan.server_cpus, plan.client_cpus)
     };
+    let revision = build.git_revision;
     let dirty = if build.git_dirty == Some(true) { " with changes" } else { "" };
     let unoptimised = if build.build_profile == "debug" { ", unoptimised: these figures mean little" } else { "" };
     let rows = [
         ("machine", format!("{cpu}, {memory}{virtualised}")),
         ("kernel", environment.kernel),
         ("CPUs", cpus),
-        ("build", format!("{}{dirty}, {}{unoptimised}", build.git_revision, build.build_profile)),
+        ("build", format!("{revision:.12}{dirty}, {}{unoptimised}", build.build_profile)),
         ("seed", seed.to_string()),
         ("results", results.display().to_string()),
     ];

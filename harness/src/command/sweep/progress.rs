@@ -1,10 +1,12 @@
 //! A sweep that is under way: a bar on a terminal, and with `--json` each trial as it ends.
 
+use std::fmt::Write;
 use std::time::Duration;
 
+use harness::plan::SweepPlan;
 use harness::results::{Record, TrialRecord};
 use harness::sweep::{Observer, Slot};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::failure::Failure;
 use crate::output;
@@ -22,12 +24,18 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(trials: usize, finished: usize, json: bool) -> Self {
-        let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {eta} left · {msg}");
-        let bar = ProgressBar::new(trials as u64)
-            .with_style(style.expect("the template is a constant"))
+    pub(super) fn new(plan: &SweepPlan, pending: usize, finished: usize, json: bool) -> Self {
+        let planned = plan.warmup() + plan.duration();
+        let left = move |state: &ProgressState, text: &mut dyn Write| {
+            let done = state.pos().saturating_sub(finished as u64);
+            let left = time_left(planned, pending, done, state.elapsed());
+            // Nothing can be done about a bar that cannot be drawn.
+            let _ = write!(text, "{:#}", HumanDuration(left));
+        };
+        let style = ProgressStyle::with_template("{pos}/{len} {bar:24} {left} left · {wide_msg}");
+        let bar = ProgressBar::new((finished + pending) as u64)
+            .with_style(style.expect("the template is a constant").with_key("left", left))
             .with_position(finished as u64);
-        bar.reset_eta();
         bar.enable_steady_tick(TICK);
         Self { bar, json, failure: None }
     }
@@ -50,5 +58,31 @@ impl Observer for Progress {
             // The trial is in the file; a reader who has left is no reason to stop measuring.
             self.failure = output::print_json(&Record::Trial(Box::new(trial.clone()))).err();
         }
+    }
+}
+
+/// What `pending` trials need from here on, `done` of them being over after `elapsed`: as long as planned, or as long as
+/// those before them took.
+fn time_left(planned: Duration, pending: usize, done: u64, elapsed: Duration) -> Duration {
+    let each = planned.as_secs_f64().max(elapsed.as_secs_f64() / (done + 1) as f64);
+    Duration::from_secs_f64((each * pending as f64 - elapsed.as_secs_f64()).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_known_before_the_first_trial_has_ended() {
+        let second = Duration::from_secs(1);
+        assert_eq!(time_left(second, 10, 0, Duration::ZERO), 10 * second);
+        assert_eq!(time_left(second, 10, 4, 4 * second), 6 * second);
+    }
+
+    #[test]
+    fn trials_that_take_longer_than_planned_are_expected_to_go_on_so() {
+        let second = Duration::from_secs(1);
+        assert_eq!(time_left(second, 10, 4, 10 * second), 10 * second);
+        assert_eq!(time_left(second, 1, 1, 5 * second), Duration::ZERO);
     }
 }
