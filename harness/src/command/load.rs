@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let Engine::Epoll = arguments.engine;
     let cell = cell(arguments);
     let plan = plan(arguments, &cell)?;
-    let interrupted = interrupt::interrupted()?;
+    let interrupted = interrupt::flag()?;
     let outcome = load::run(&plan, &mut (), &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
         error => Failure::run(error),

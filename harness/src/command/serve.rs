@@ -12,12 +12,10 @@ use backends::{Limits, Receipt, ServeJob, Stats, Stop};
 use harness::control::{Listening, REPORT_REQUEST, Report, receipt_json};
 use harness::plan::Protocol;
 use harness::{cpus, descriptors};
-use signal_hook::iterator::Signals;
 
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
-use crate::interrupt::{self, SIGNALS};
-use crate::output;
+use crate::{interrupt, output};
 
 /// Serves until SIGINT, SIGTERM or, under `--control`, the end of standard input.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
@@ -33,7 +31,8 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     descriptors::raise_limit().context("cannot raise the limit on descriptors").map_err(Failure::run)?;
     backend.probe().map_err(|unavailable| Failure::run(anyhow!("{name} cannot run here: {unavailable}")))?;
     let stop = Arc::new(Stop::new().context("cannot make an eventfd").map_err(Failure::run)?);
-    stop_on_signal(&stop)?;
+    let stop_at_signal = Arc::clone(&stop);
+    interrupt::on_signal(move || stop_at_signal.request())?;
     let listeners = backends::bind(arguments.listen, arguments.threads.0)
         .with_context(|| format!("cannot listen on {}", arguments.listen))
         .map_err(Failure::run)?;
@@ -76,15 +75,6 @@ fn name_process(backend: &str) {
         // Without it, they are only harder to tell apart.
         let _ = rustix::thread::set_name(&name);
     }
-}
-
-/// The first signal requests a stop; any later one ends the process at once.
-fn stop_on_signal(stop: &Arc<Stop>) -> Result<(), Failure> {
-    interrupt::interrupted()?;
-    let mut signals = Signals::new(SIGNALS).context("cannot handle signals").map_err(Failure::run)?;
-    let stop = Arc::clone(stop);
-    thread::spawn(move || signals.forever().for_each(|_| stop.request()));
-    Ok(())
 }
 
 /// Answers requests for reports. The end of standard input means that whoever started us has gone.

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let settings = settings(arguments.settings, arguments.plan.as_deref())?;
     let plan = settings.plan(&Machine::this().map_err(Failure::run)?).map_err(usage)?;
     pin(&plan)?;
-    let interrupted = interrupt::interrupted()?;
+    let interrupted = interrupt::flag()?;
 
     let Destination { mut writer, seed, finished } =
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
