@@ -19,6 +19,12 @@ const FRAME_BYTES: usize = HEADER_BYTES + 16 * 1024;
 static OFFERED: LazyLock<Vec<u8>> =
     LazyLock::new(|| (0..4096).map(|seed| frame(seed, FRAME_BYTES - HEADER_BYTES)).collect::<Vec<_>>().concat());
 
+/// A frame whose answer does not fit into the kernel's buffers on both sides while its peer does not read: the longest
+/// that is allowed by default.
+pub(crate) fn long_frame() -> Vec<u8> {
+    frame(1, 16 * 1024 * 1024)
+}
+
 /// What a server may hold for one connection, beside what lies in the kernel.
 fn held_bytes_max(backend: Subject) -> u64 {
     match backend.info().model {

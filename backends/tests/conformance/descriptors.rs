@@ -9,9 +9,9 @@ use backends::{Event, Limits};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::Subject;
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
+use crate::{Subject, wait};
 
 pub(crate) fn descriptors_come_back_after_every_stop(backend: Subject) {
     // Once beforehand, for what a process opens once and keeps.
@@ -53,39 +53,61 @@ fn open_descriptors() -> Vec<String> {
 }
 
 pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
-    // Before the server starts: io_uring goes by the limit of when it was asked to accept.
-    lower_descriptor_limit();
-    let server = Server::start(backend, Setup::default());
+    let cpu_clock = CpuClock::open();
+    let Shortage { server, admitted, waiting, hoard } = Shortage::begin(backend);
     let message = frame(1, 1000);
-    let admitted = Client::connect(&server);
-    admitted.exchange(&message);
-    let clock = CpuClock::open();
-    let waiting: Vec<Socket> =
-        (0..10).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left")).collect();
 
-    let hoard = take_all_descriptors();
-    for socket in &waiting {
-        socket.connect(&server.address.into()).expect("the kernel completes connections before they are accepted");
-    }
-    crate::wait::until("the server finds no descriptor", || server.count(Event::AcceptPaused) > 0);
-    let (start, cpu_before) = (Instant::now(), clock.seconds());
-    let turns = server.turns();
+    let (start, cpu_before, turns_before) = (Instant::now(), cpu_clock.seconds(), server.turns());
     thread::sleep(Duration::from_secs(1));
-    let cpu_share = (clock.seconds() - cpu_before) / start.elapsed().as_secs_f64();
+    let cpu_share = (cpu_clock.seconds() - cpu_before) / start.elapsed().as_secs_f64();
     assert!(cpu_share < 0.2, "while accepting paused, {:.0} % of a CPU were used", cpu_share * 100.0);
-    let turns = server.turns() - turns;
+    let turns = server.turns() - turns_before;
     assert!(turns < 1000, "{turns} turns and system calls within a second in which nothing could be accepted");
     admitted.exchange(&message);
     assert_eq!(server.count(Event::Accepted), 1);
 
     drop(hoard);
-    for socket in waiting {
-        let client = Client::over(socket.into());
+    for client in &waiting {
         client.exchange(&message);
     }
     let report = server.stop();
-    assert_eq!(report.count(Event::Accepted), 11);
+    assert_eq!(report.count(Event::Accepted), 1 + waiting.len() as u64);
     assert_eq!(report.count(Event::ConnectionErrors), 0);
+}
+
+pub(crate) fn stops_while_descriptors_are_out(backend: Subject) {
+    let Shortage { server, admitted, .. } = Shortage::begin(backend);
+    let report = server.stop();
+    assert_eq!(report.count(Event::Accepted), 1);
+    admitted.expect_eof();
+}
+
+/// A server that serves one client and has no descriptor left for others, of whom some wait.
+struct Shortage {
+    server: Server,
+    admitted: Client,
+    waiting: Vec<Client>,
+    /// What took all descriptors.
+    hoard: Vec<File>,
+}
+
+impl Shortage {
+    fn begin(backend: Subject) -> Self {
+        // Before the server starts: io_uring goes by the limit of when it was asked to accept.
+        lower_descriptor_limit();
+        let server = Server::start(backend, Setup::default());
+        let admitted = Client::connect(&server);
+        admitted.exchange(&frame(1, 1000));
+        let sockets: Vec<Socket> =
+            (0..10).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left")).collect();
+        let hoard = take_all_descriptors();
+        for socket in &sockets {
+            socket.connect(&server.address.into()).expect("the kernel completes connections before they are accepted");
+        }
+        let waiting = sockets.into_iter().map(|socket| Client::over(socket.into())).collect();
+        wait::until("the server finds no descriptor", || server.count(Event::AcceptPaused) > 0);
+        Self { server, admitted, waiting, hoard }
+    }
 }
 
 fn lower_descriptor_limit() {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use backends::protocol::{Framed, ProtocolKind};
 use backends::{Event, Limits};
 
-use crate::backpressure::NeverReading;
-use crate::client::{Client, frame};
+use crate::backpressure::{NeverReading, long_frame};
+use crate::client::{Client, HEADER_BYTES, frame};
 use crate::server::{Server, Setup};
 use crate::{Subject, wait};
 
@@ -51,6 +51,21 @@ pub(crate) fn an_over_long_frame_is_refused_by_its_header(backend: Subject) {
         client.expect_end();
     }
     assert_eq!(server.stop().count(Event::Violations), 2);
+}
+
+pub(crate) fn what_came_before_an_over_long_frame_is_answered_in_full(backend: Subject) {
+    let server = Server::start(backend, Setup::default());
+    let client = Client::connect(&server);
+    let before = long_frame();
+    let (last, rest) = before.split_last().expect("a frame has a header at least");
+    client.send(rest);
+    server.wait_for(Event::BytesReceived, rest.len() as u64);
+    // In one segment, so that the violation is seen while most of the answer still waits for room.
+    client.send(&[&[*last], &u32::MAX.to_be_bytes()[..]].concat());
+    server.wait_for(Event::BytesReceived, (before.len() + HEADER_BYTES) as u64);
+    client.expect(&before);
+    client.expect_end();
+    assert_eq!(server.stop().count(Event::Violations), 1);
 }
 
 pub(crate) fn one_connection_over_the_limit_is_closed(backend: Subject) {

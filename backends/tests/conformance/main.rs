@@ -59,6 +59,7 @@ macro_rules! suite {
             crowds::many_long_streams_flow_at_once
             limits::an_over_long_frame_ends_its_connection_only
             limits::an_over_long_frame_is_refused_by_its_header
+            limits::what_came_before_an_over_long_frame_is_answered_in_full
             limits::one_connection_over_the_limit_is_closed
             limits::the_connection_limit_is_that_of_all_threads
             limits::an_idle_connection_is_closed_and_a_busy_one_is_not
@@ -70,6 +71,7 @@ macro_rules! suite {
             stopping::stops_with_half_a_frame_pending
             stopping::stops_with_a_peer_that_never_reads
             stopping::answers_what_was_sent_before_the_stop
+            stopping::finishes_a_long_answer_after_the_stop
             quiet::idle_connections_cost_nothing
             quiet::a_peer_that_never_reads_costs_nothing
             quiet::draining_costs_nothing
@@ -80,6 +82,7 @@ macro_rules! suite {
         suite! { run_alone, $backend,
             descriptors::descriptors_come_back_after_every_stop
             descriptors::accepting_pauses_while_descriptors_are_out
+            descriptors::stops_while_descriptors_are_out
         }
     };
     ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {
@@ -106,7 +109,7 @@ fn module_of(backend: Subject) -> String {
 /// What a test is run against.
 type Subject = &'static dyn Backend;
 
-fn run(test_name: &str, backend_module: &str, test: fn(Subject)) {
+fn run(test_name: &str, backend_module: &str, test: impl FnOnce(Subject)) {
     let backend = BACKENDS
         .iter()
         .find(|backend| module_of(**backend) == backend_module)
@@ -133,9 +136,11 @@ const ALONE: &str = "CONFORMANCE_TEST_ALONE";
 
 /// Runs a test in a process that no other test runs in: this program once more, told to run nothing else.
 fn run_alone(test_name: &str, backend_module: &str, test: fn(Subject)) {
-    if env::var_os(ALONE).is_some() {
-        return run(test_name, backend_module, test);
-    }
+    let is_alone = env::var_os(ALONE).is_some();
+    run(test_name, backend_module, |backend| if is_alone { test(backend) } else { start_alone(test_name) });
+}
+
+fn start_alone(test_name: &str) {
     let program = env::current_exe().expect("a test knows its own program");
     let alone = Command::new(program)
         .args([test_name, "--exact", "--nocapture"])

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use backends::{Event, Limits};
 
-use crate::backpressure::NeverReading;
+use crate::backpressure::{NeverReading, long_frame};
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
 use crate::{Subject, wait};
@@ -116,6 +116,18 @@ pub(crate) fn answers_what_was_sent_before_the_stop(backend: Subject) {
             client.expect_eof();
         }
     }
+}
+
+pub(crate) fn finishes_a_long_answer_after_the_stop(backend: Subject) {
+    let server = Server::start(backend, patient());
+    let client = Client::connect(&server);
+    let message = long_frame();
+    client.send(&message);
+    server.wait_for(Event::BytesReceived, message.len() as u64);
+    server.request_stop();
+    client.expect(&message);
+    client.expect_eof();
+    assert_eq!(server.stop().count(Event::Forced), 0);
 }
 
 /// Waits until all that `client` has sent lies in the server's socket or beyond.
