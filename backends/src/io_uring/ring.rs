@@ -252,18 +252,32 @@ impl Ring {
         self.push(poll, Kind::Stop, NOBODY, counters)
     }
 
+    /// Whether there are sends whose success is known only after the next submission.
+    pub(super) fn has_silent_sends(&self) -> bool {
+        !self.silent.is_empty()
+    }
+
     /// Submits everything and waits for a completion, a signal, or until `timeout` has passed.
     pub(super) fn wait(&mut self, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
+        self.enter(1, timeout, counters)
+    }
+
+    /// Submits everything and does not wait. Afterwards silent sends are known to have succeeded or not.
+    pub(super) fn submit(&mut self, counters: &Counters) -> io::Result<()> {
+        self.enter(0, None, counters)
+    }
+
+    fn enter(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
         self.buffers.publish();
         counters.syscall(Syscall::IoUringEnter);
-        let waited = match timeout {
-            None => self.uring.submit_and_wait(1),
+        let entered = match timeout {
+            None => self.uring.submit_and_wait(wanted),
             Some(timeout) => {
                 let timeout = Timespec::from(timeout);
-                self.uring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
+                self.uring.submitter().submit_with_args(wanted, &SubmitArgs::new().timespec(&timeout))
             }
         };
-        match waited.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
+        match entered.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
             // EBUSY: completions wait outside a full queue; they move in as it is emptied.
             Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
             Err((_, error)) => return Err(failed("io_uring_enter", error)),
@@ -343,8 +357,8 @@ impl Ring {
         self.entries.extend(self.uring.completion());
         let submissions = self.uring.submission();
         if !submissions.is_empty() || submissions.cq_overflow() {
-            // A silent send may not have been made yet, or its failure may be waiting outside the queue. Neither
-            // lets the next wait last, so it is enough to ask again then.
+            // A silent send may not have been made yet, or its failure may be waiting outside the queue. Both come to
+            // light with the next submission.
             return;
         }
         drop(submissions);

@@ -24,6 +24,9 @@ use crate::workers::{Context, Worker};
 /// being sent stays taken for as long as its peer does not read, and enough such peers would starve all others.
 const SCARCE_BUFFERS: u16 = BUFFERS / 4;
 
+/// With fewer free buffers than this, those that have been sent are given back before the loop waits.
+const LOW_BUFFERS: u16 = BUFFERS / 2;
+
 /// One thread of the backend.
 pub(super) struct Server<'a> {
     ring: Ring,
@@ -50,6 +53,7 @@ impl<'a> Worker<'a> for Server<'a> {
             peers: Slab::new(),
             next_generation: 0,
             starved: VecDeque::new(),
+            send_awaited: false,
             buffers: Buffers::new(),
             now: Instant::now(),
             accepting: Accepting::Armed,
@@ -85,6 +89,8 @@ struct Turns<'l, 'a, P: Protocol> {
     next_generation: u32,
     /// Who waits for a free buffer, in order.
     starved: VecDeque<Id>,
+    /// Some connection has to go on when its send is over.
+    send_awaited: bool,
     buffers: Buffers,
     /// When this turn began; kept up only while something depends on it.
     now: Instant,
@@ -98,8 +104,13 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.ring.watch_stop(self.context.stop, self.counters)?;
         loop {
             let timeout = self.timeout();
-            self.ring.wait(timeout, self.counters)?;
-            self.counters.event(Event::Wakeups);
+            if self.is_send_awaited() {
+                self.ring.submit(self.counters)?;
+            } else {
+                self.ring.wait(timeout, self.counters)?;
+                self.counters.event(Event::Wakeups);
+            }
+            self.send_awaited = false;
             if timeout.is_some() || self.context.limits.idle_timeout.is_some() {
                 self.now = Instant::now();
             }
@@ -112,6 +123,13 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether to find out at once which silent sends have succeeded, instead of with whatever is waited for next:
+    /// a connection has to go on after its send, or the buffers that are being sent would be missed by receives.
+    fn is_send_awaited(&self) -> bool {
+        let awaited = self.send_awaited || !self.starved.is_empty() || self.ring.free_buffers() < LOW_BUFFERS;
+        awaited && self.ring.has_silent_sends()
     }
 
     /// How long the next wait may last; forever, unless something is due by the clock.
@@ -267,6 +285,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
             peer.sending = true;
             self.ring.send(&peer.socket, id, payload, self.counters)?;
         }
+        self.send_awaited |= peer.sending && (peer.ending || peer.has_output());
         match peer.receiving {
             Receiving::Armed if !peer.ending && peer.is_clogged() => {
                 peer.receiving = Receiving::Pausing;
