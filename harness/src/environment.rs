@@ -19,6 +19,8 @@ pub struct Environment {
     pub memory_bytes: Option<u64>,
     /// The largest packet on loopback: it decides how many of them a large payload becomes.
     pub loopback_mtu_bytes: Option<u64>,
+    /// How TCP paces itself, on loopback too; it takes part in every figure.
+    pub tcp_congestion_control: Option<String>,
     /// Whether a hypervisor shows itself; timings are then at its mercy.
     pub virtualised: Option<bool>,
 }
@@ -40,6 +42,9 @@ impl Environment {
             loopback_mtu_bytes: fs::read_to_string("/sys/class/net/lo/mtu")
                 .ok()
                 .and_then(|mtu| mtu.trim().parse().ok()),
+            tcp_congestion_control: fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")
+                .ok()
+                .map(|name| name.trim().to_owned()),
             virtualised: field(&cpuinfo, "flags").map(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
         }
     }

@@ -185,7 +185,7 @@ pub(crate) enum Engine {
 fn engine(text: &str) -> Result<Engine, String> {
     match text {
         "auto" | "epoll" => Ok(Engine::Epoll),
-        "io_uring" => Err("there is no io_uring engine yet; use epoll".to_owned()),
+        "io_uring" => Err("there is no io_uring engine; use epoll".to_owned()),
         _ => Err("there are auto and epoll".to_owned()),
     }
 }
@@ -237,7 +237,7 @@ mod tests {
             ("harness serve --backend epoll --listen localhost", "such as 127.0.0.1:9000"),
             ("harness load --target 192.0.2.1:80", "only loopback"),
             ("harness load --target 127.0.0.1:80 --connections -5", "'-5' is not a whole number"),
-            ("harness load --target 127.0.0.1:80 --engine io_uring", "no io_uring engine yet"),
+            ("harness load --target 127.0.0.1:80 --engine io_uring", "no io_uring engine"),
             ("harness load --target 127.0.0.1:80 --arrivals poisson", "--rate <R>"),
             ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
             ("harness sweep --resume", "--output <FILE.jsonl>"),
