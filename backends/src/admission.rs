@@ -50,7 +50,7 @@ pub(crate) enum AcceptFailure {
     NobodyWaits,
     /// That one connection was lost; the next may be fine.
     TryNext,
-    /// Descriptors or memory ran out: rest for [`ACCEPT_REST`].
+    /// Nobody can be accepted for now: rest for [`ACCEPT_REST`].
     Rest,
     /// The listener itself is unusable.
     Fatal,
@@ -61,9 +61,20 @@ impl AcceptFailure {
     pub(crate) fn of(error: Errno) -> Self {
         match error {
             Errno::AGAIN => Self::NobodyWaits,
-            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Self::Rest,
-            Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::OPNOTSUPP => Self::Fatal,
-            _ => Self::TryNext,
+            Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::PERM
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::OPNOTSUPP
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NONET => Self::TryNext,
+            Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT => Self::Fatal,
+            // EMFILE, ENFILE, ENOBUFS and ENOMEM; and whatever else may last, for to try again at once would spin.
+            _ => Self::Rest,
         }
     }
 }
@@ -109,6 +120,7 @@ mod tests {
             Errno::NONET,
             Errno::HOSTUNREACH,
             Errno::NETUNREACH,
+            Errno::OPNOTSUPP,
             Errno::PERM,
         ];
         for error in passing {
@@ -117,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn shortage_makes_accepting_rest() {
-        for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+    fn shortage_and_the_unknown_make_accepting_rest() {
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ACCESS] {
             assert_eq!(AcceptFailure::of(error), AcceptFailure::Rest, "{error}");
         }
     }

@@ -16,6 +16,7 @@ mod replies;
 mod stats;
 mod stop;
 mod threads;
+mod timers;
 mod workers;
 
 pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};

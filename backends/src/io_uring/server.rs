@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
@@ -12,12 +11,13 @@ use slab::Slab;
 use super::buffer_ring::{BUFFERS, Buffer};
 use super::peer::{Peer, Receiving, Reply};
 use super::ring::{Completion, Id, Payload, Ring};
-use crate::admission::{ACCEPT_REST, AcceptFailure};
+use crate::admission::AcceptFailure;
 use crate::backend::Receipt;
 use crate::buffers::Buffers;
 use crate::kernel::failed;
 use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, Syscall, ThreadCounters};
+use crate::timers::{Due, Phase, Timers};
 use crate::workers::{Context, Worker};
 
 /// With fewer free buffers than this, replies are copied and their buffers given back at once: a buffer that is
@@ -55,9 +55,7 @@ impl<'a> Worker<'a> for Server<'a> {
             starved: VecDeque::new(),
             send_awaited: false,
             buffers: Buffers::new(),
-            now: Instant::now(),
-            accepting: Accepting::Armed,
-            next_idle_scan: None,
+            timers: Timers::new(&self.context.limits),
         };
         turns.run()
     }
@@ -65,18 +63,6 @@ impl<'a> Worker<'a> for Server<'a> {
     fn counters(&self) -> &ThreadCounters {
         &self.counters
     }
-}
-
-/// Whether new connections are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepting {
-    Armed,
-    /// Descriptors or memory ran out; tried again then, or when a connection closes.
-    RestingUntil(Instant),
-    /// The server is stopping; what is still open then is closed by force.
-    DrainingUntil(Instant),
-    /// It was closed by force.
-    Forced,
 }
 
 /// The loop while it runs.
@@ -92,10 +78,7 @@ struct Turns<'l, 'a, P: Protocol> {
     /// Some connection has to go on when its send is over.
     send_awaited: bool,
     buffers: Buffers,
-    /// When this turn began; kept up only while something depends on it.
-    now: Instant,
-    accepting: Accepting,
-    next_idle_scan: Option<Instant>,
+    timers: Timers,
 }
 
 impl<P: Protocol> Turns<'_, '_, P> {
@@ -103,7 +86,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.ring.accept(&self.context.listener, self.counters)?;
         self.ring.watch_stop(self.context.stop, self.counters)?;
         loop {
-            let timeout = self.timeout();
+            let timeout = self.timers.timeout(!self.peers.is_empty());
             if self.is_send_awaited() {
                 self.ring.submit(self.counters)?;
             } else {
@@ -111,15 +94,13 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 self.counters.event(Event::Wakeups);
             }
             self.send_awaited = false;
-            if timeout.is_some() || self.context.limits.idle_timeout.is_some() {
-                self.now = Instant::now();
-            }
+            self.timers.turn_begins(timeout.is_some());
             while let Some(completion) = self.ring.next() {
                 self.complete(completion)?;
             }
             self.feed_the_starved()?;
             self.on_time()?;
-            if matches!(self.accepting, Accepting::DrainingUntil(_) | Accepting::Forced) && self.peers.is_empty() {
+            if self.timers.is_stopping() && self.peers.is_empty() {
                 return Ok(());
             }
         }
@@ -130,17 +111,6 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn is_send_awaited(&self) -> bool {
         let awaited = self.send_awaited || !self.starved.is_empty() || self.ring.free_buffers() < LOW_BUFFERS;
         awaited && self.ring.has_silent_sends()
-    }
-
-    /// How long the next wait may last; forever, unless something is due by the clock.
-    fn timeout(&self) -> Option<Duration> {
-        let due = match self.accepting {
-            Accepting::Armed | Accepting::Forced => None,
-            Accepting::RestingUntil(due) | Accepting::DrainingUntil(due) => Some(due),
-        };
-        let scan = self.next_idle_scan.filter(|_| !self.peers.is_empty());
-        let next = [due, scan].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
@@ -156,15 +126,15 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn accepted(&mut self, result: Result<OwnedFd, Errno>, last: bool) -> io::Result<()> {
         match result.map_err(|error| (AcceptFailure::of(error), error)) {
             Ok(socket) => self.open(socket)?,
-            Err(_) if self.accepting != Accepting::Armed => {}
+            Err(_) if self.timers.phase() != Phase::Accepting => {}
             Err((AcceptFailure::NobodyWaits | AcceptFailure::TryNext, _)) => {}
             Err((AcceptFailure::Rest, _)) => {
                 self.counters.event(Event::AcceptPaused);
-                self.accepting = Accepting::RestingUntil(Instant::now() + ACCEPT_REST);
+                self.timers.rest();
             }
             Err((AcceptFailure::Fatal, error)) => return Err(failed("cannot accept", error)),
         }
-        if last && self.accepting == Accepting::Armed {
+        if last && self.timers.phase() == Phase::Accepting {
             self.ring.accept(&self.context.listener, self.counters)?;
         }
         Ok(())
@@ -179,13 +149,10 @@ impl<P: Protocol> Turns<'_, '_, P> {
         let key = u32::try_from(entry.key()).expect("a process has fewer descriptors than that");
         let id = Id::new(key, self.next_generation);
         self.next_generation = self.next_generation.wrapping_add(1);
-        let peer = entry.insert(Peer::new(socket, id, self.now));
-        if matches!(self.accepting, Accepting::DrainingUntil(_) | Accepting::Forced) {
+        let peer = entry.insert(Peer::new(socket, id, self.timers.opened()));
+        if self.timers.is_stopping() {
             // Accepted before the accept was cancelled: what it has sent is still answered.
             shut_down(peer, Shutdown::Read, self.counters);
-        }
-        if let (None, Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout) {
-            self.next_idle_scan = Some(self.now + idle_timeout / 4);
         }
         peer.receiving = Receiving::Armed;
         self.ring.receive(&peer.socket, id, self.counters)
@@ -228,9 +195,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
             self.ring.recycle(buffer);
             return Ok(());
         }
-        if self.context.limits.idle_timeout.is_some() {
-            peer.last_moved = self.now;
-        }
+        self.timers.touch(&mut peer.last_moved);
         let received = self.ring.bytes(&buffer);
         match peer.receive(self.protocol, received, &mut self.buffers, self.counters) {
             Ok(Reply::Direct(range)) if self.ring.free_buffers() >= SCARCE_BUFFERS => {
@@ -255,9 +220,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
         match result {
             Ok(sent_bytes) => {
                 self.counters.events(Event::BytesSent, sent_bytes as u64);
-                if self.context.limits.idle_timeout.is_some() {
-                    peer.last_moved = self.now;
-                }
+                self.timers.touch(&mut peer.last_moved);
                 if payload.advance(sent_bytes) {
                     peer.sending = true;
                     return self.ring.send_rest(&peer.socket, id, payload, self.counters);
@@ -318,9 +281,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.counters.event(Event::Closed);
         drop(peer);
         self.context.admission.leave();
-        if let Accepting::RestingUntil(due) = &mut self.accepting {
-            *due = self.now;
-        }
+        self.timers.closed();
     }
 
     /// Re-arms as many of those that found no buffer as there are buffers now: not before, or they would fail again.
@@ -337,7 +298,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
     /// Stops accepting; every connection is read to its end, answered and closed.
     fn drain(&mut self) -> io::Result<()> {
         self.ring.cancel_accept(self.counters)?;
-        self.accepting = Accepting::DrainingUntil(Instant::now() + self.context.limits.drain_timeout);
+        self.timers.drain();
         for (_, peer) in &self.peers {
             shut_down(peer, Shutdown::Read, self.counters);
         }
@@ -346,23 +307,14 @@ impl<P: Protocol> Turns<'_, '_, P> {
 
     /// Does what is due by the clock.
     fn on_time(&mut self) -> io::Result<()> {
-        match self.accepting {
-            Accepting::RestingUntil(due) if self.now >= due => {
-                self.accepting = Accepting::Armed;
-                self.ring.accept(&self.context.listener, self.counters)?;
+        while let Some(due) = self.timers.next_due() {
+            match due {
+                Due::Accept => self.ring.accept(&self.context.listener, self.counters)?,
+                Due::Force => self.end_all_where(Event::Forced, |_| true)?,
+                Due::CloseIdleSince(since) => {
+                    self.end_all_where(Event::IdleClosed, |peer| !peer.ending && peer.last_moved <= since)?;
+                }
             }
-            Accepting::DrainingUntil(due) if self.now >= due => {
-                self.accepting = Accepting::Forced;
-                self.end_all_where(Event::Forced, |_| true)?;
-            }
-            _ => {}
-        }
-        if let (Some(due), Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout)
-            && self.now >= due
-        {
-            let now = self.now;
-            self.end_all_where(Event::IdleClosed, |peer| !peer.ending && now - peer.last_moved >= idle_timeout)?;
-            self.next_idle_scan = (!self.peers.is_empty()).then(|| now + idle_timeout / 4);
         }
         Ok(())
     }

@@ -7,18 +7,19 @@ pub(crate) mod select;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::net::{SocketFlags, accept_with};
 use slab::Slab;
 
-use crate::admission::{ACCEPT_REST, AcceptFailure};
+use crate::admission::AcceptFailure;
 use crate::backend::{Receipt, Unavailable};
 use crate::buffers::Buffers;
 use crate::connection::{Connection, Ended, Moved};
 use crate::kernel::failed;
 use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, Syscall, ThreadCounters};
+use crate::timers::{Due, Phase, Timers};
 use crate::workers::{Context, Worker};
 
 /// A way to learn which descriptors can be read from or written to, level-triggered.
@@ -107,9 +108,7 @@ impl<'a, R: Readiness> Worker<'a> for EventLoop<'a, R> {
             protocol,
             connections: Slab::new(),
             buffers: Buffers::new(),
-            now: Instant::now(),
-            accepting: Accepting::Yes,
-            next_idle_scan: None,
+            timers: Timers::new(&self.context.limits),
         };
         turns.run()
     }
@@ -117,16 +116,6 @@ impl<'a, R: Readiness> Worker<'a> for EventLoop<'a, R> {
     fn counters(&self) -> &ThreadCounters {
         &self.counters
     }
-}
-
-/// Whether new connections are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepting {
-    Yes,
-    /// Descriptors or memory ran out; tried again then, or when a connection closes.
-    RestingUntil(Instant),
-    /// The server is stopping; what is still open then is closed by force.
-    DrainingUntil(Instant),
 }
 
 /// The loop while it runs.
@@ -137,10 +126,7 @@ struct Turns<'l, 'a, R: Readiness, P: Protocol> {
     protocol: &'l P,
     connections: Slab<Open<P>>,
     buffers: Buffers,
-    /// When this turn began; kept up only while something depends on it.
-    now: Instant,
-    accepting: Accepting,
-    next_idle_scan: Option<Instant>,
+    timers: Timers,
 }
 
 struct Open<P: Protocol> {
@@ -154,12 +140,10 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
     fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
         loop {
-            let timeout = self.timeout();
+            let timeout = self.timers.timeout(!self.connections.is_empty());
             self.readiness.wait(timeout, &mut ready, self.counters).map_err(|error| failed("cannot wait", error))?;
             self.counters.event(Event::Wakeups);
-            if timeout.is_some() || self.context.limits.idle_timeout.is_some() {
-                self.now = Instant::now();
-            }
+            self.timers.turn_begins(timeout.is_some());
             for token in ready.drain(..) {
                 match token {
                     Token::LISTENER => self.accept()?,
@@ -168,26 +152,15 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
                 }
             }
             self.on_time()?;
-            if matches!(self.accepting, Accepting::DrainingUntil(_)) && self.connections.is_empty() {
+            if self.timers.is_stopping() && self.connections.is_empty() {
                 return Ok(());
             }
         }
     }
 
-    /// How long the next wait may last; forever, unless something is due by the clock.
-    fn timeout(&self) -> Option<Duration> {
-        let due = match self.accepting {
-            Accepting::Yes => None,
-            Accepting::RestingUntil(due) | Accepting::DrainingUntil(due) => Some(due),
-        };
-        let scan = self.next_idle_scan.filter(|_| !self.connections.is_empty());
-        let next = [due, scan].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
-    }
-
     /// Takes in everybody who waits.
     fn accept(&mut self) -> io::Result<()> {
-        while self.accepting == Accepting::Yes {
+        while self.timers.phase() == Phase::Accepting {
             self.counters.syscall(Syscall::Accept4);
             match accept_with(&self.context.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.open(socket),
@@ -209,12 +182,9 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         }
         let entry = self.connections.vacant_entry();
         let token = Token::connection(entry.key());
-        let connection = Connection::new(socket, self.now);
+        let connection = Connection::new(socket, self.timers.opened());
         if self.readiness.add(connection.as_fd(), token, Interest::Read, self.counters).is_ok() {
             entry.insert(Open { connection, interest: Interest::Read, ending: false });
-            if let (None, Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout) {
-                self.next_idle_scan = Some(self.now + idle_timeout / 4);
-            }
         } else {
             self.counters.event(Event::Unservable);
             connection.close(self.counters);
@@ -224,13 +194,8 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
 
     fn rest(&mut self) -> io::Result<()> {
         self.counters.event(Event::AcceptPaused);
-        self.accepting = Accepting::RestingUntil(Instant::now() + ACCEPT_REST);
+        self.timers.rest();
         self.watch_listener(Interest::None)
-    }
-
-    fn accept_again(&mut self) -> io::Result<()> {
-        self.accepting = Accepting::Yes;
-        self.watch_listener(Interest::Read)
     }
 
     fn watch_listener(&mut self, interest: Interest) -> io::Result<()> {
@@ -246,8 +211,8 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
             open.connection.receive(self.protocol, &mut self.buffers, self.counters)
         };
         match moved {
-            Ok(Moved::Some) if self.context.limits.idle_timeout.is_some() => open.connection.last_moved = self.now,
-            Ok(_) => {}
+            Ok(Moved::Some) => self.timers.touch(&mut open.connection.last_moved),
+            Ok(Moved::None) => {}
             Err(ended) => {
                 ended.count(self.counters);
                 if matches!(ended, Ended::Violation) && open.connection.has_output() {
@@ -274,9 +239,7 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         self.readiness.remove(connection.as_fd(), Token::connection(key), self.counters)?;
         connection.close(self.counters);
         self.context.admission.leave();
-        if matches!(self.accepting, Accepting::RestingUntil(_)) {
-            self.accept_again()?;
-        }
+        self.timers.closed();
         Ok(())
     }
 
@@ -284,10 +247,10 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
     fn drain(&mut self) -> io::Result<()> {
         // The stop stays readable for the other threads; watching on would make this loop spin.
         self.readiness.remove(self.context.stop.as_fd(), Token::STOP, self.counters)?;
-        if !matches!(self.accepting, Accepting::RestingUntil(_)) {
+        if self.timers.phase() == Phase::Accepting {
             self.watch_listener(Interest::None)?;
         }
-        self.accepting = Accepting::DrainingUntil(Instant::now() + self.context.limits.drain_timeout);
+        self.timers.drain();
         for (_, open) in &self.connections {
             open.connection.stop_receiving(self.counters);
         }
@@ -296,17 +259,14 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
 
     /// Does what is due by the clock.
     fn on_time(&mut self) -> io::Result<()> {
-        match self.accepting {
-            Accepting::RestingUntil(due) if self.now >= due => self.accept_again()?,
-            Accepting::DrainingUntil(due) if self.now >= due => self.close_all_where(Event::Forced, |_| true)?,
-            _ => {}
-        }
-        if let (Some(due), Some(idle_timeout)) = (self.next_idle_scan, self.context.limits.idle_timeout)
-            && self.now >= due
-        {
-            let now = self.now;
-            self.close_all_where(Event::IdleClosed, |connection| now - connection.last_moved >= idle_timeout)?;
-            self.next_idle_scan = (!self.connections.is_empty()).then(|| now + idle_timeout / 4);
+        while let Some(due) = self.timers.next_due() {
+            match due {
+                Due::Accept => self.watch_listener(Interest::Read)?,
+                Due::Force => self.close_all_where(Event::Forced, |_| true)?,
+                Due::CloseIdleSince(since) => {
+                    self.close_all_where(Event::IdleClosed, |connection| connection.last_moved <= since)?;
+                }
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use crate::support::harness;
 
@@ -32,7 +33,6 @@ fn nonsense_arguments_are_refused() {
         (vec!["serve", "--backend", "epoll", "--max-frame", "0"], "not within 1"),
         (vec!["serve", "--backend", "epoll", "--protocol", "raw", "--max-frame", "1KiB"], "means nothing"),
         (load(&["--connections", "-1"]), "from 1 to"),
-        (load(&["--connections", "999999"]), "ulimit -Hn"),
         (load(&["--connections", "2", "--threads", "3"]), "3 threads"),
         (load(&["--rate", "0"]), "not a rate"),
         (load(&["--rate", "NaN"]), "not a rate"),
@@ -40,7 +40,7 @@ fn nonsense_arguments_are_refused() {
         (load(&["--arrivals", "poisson"]), "--rate"),
         (load(&["--duration", "0s"]), "not within 1ms"),
         (load(&["--duration", "5"]), "such as 500ms"),
-        (load(&["--engine", "io_uring"]), "no io_uring engine yet"),
+        (load(&["--engine", "io_uring"]), "no io_uring engine"),
         (vec!["load", "--target", "192.0.2.1:9"], "only loopback"),
         (vec!["sweep", "--backends", "epoll,kqueue"], "there is no backend 'kqueue'"),
         (vec!["sweep", "--backends", "epoll,epoll"], "listed twice"),
@@ -57,6 +57,14 @@ fn nonsense_arguments_are_refused() {
     ] {
         fails(2, &arguments, expected);
     }
+}
+
+#[test]
+fn too_few_descriptors_name_the_limit_to_raise() {
+    let load = "ulimit -n 64 && exec \"$0\" load --target 127.0.0.1:9 --connections 1000";
+    let ended = Command::new("sh").args(["-c", load, env!("CARGO_BIN_EXE_harness")]).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("ulimit -Hn"), "{ended:?}");
 }
 
 #[test]
