@@ -30,8 +30,8 @@ fn held_bytes_max(backend: Subject) -> u64 {
     match backend.info().model {
         // Nothing is received while a reply waits: a frame that is not complete, and what a receive or two bring.
         IoModel::Blocking | IoModel::Readiness => 1024 * 1024,
-        // The kernel fills all the buffers that it was given before it hears that it should stop: 8 MiB of them.
-        IoModel::Completion => 10 * 1024 * 1024,
+        // The kernel fills all the buffers that it was given before it hears that it should stop: 16 MiB of them.
+        IoModel::Completion => 18 * 1024 * 1024,
     }
 }
 
