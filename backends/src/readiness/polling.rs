@@ -1,7 +1,7 @@
 //! `polling`: the portable crate that async runtimes build on, here level-triggered.
 //!
-//! It stands for itself and not for epoll, which it uses on Linux: every wait also drains and re-arms the crate's
-//! own notifier, and a time-out costs two calls more. On other systems it is kqueue, event ports or IOCP.
+//! It stands for itself and not for epoll, which it uses on Linux: around every wait it makes four more calls, for a
+//! timer and a notifier of its own. On other systems it is kqueue, event ports or IOCP.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -73,12 +73,10 @@ impl Readiness for Polling {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Token>, counters: &Counters) -> io::Result<()> {
-        // What the crate does around the wait itself, `epoll.rs` there: arm its timer, if there is a time-out, and
-        // afterwards drain and re-arm its notifier.
-        if timeout.is_some_and(|timeout| !timeout.is_zero()) {
-            counters.syscall(Syscall::TimerfdSettime);
-            counters.syscall(Syscall::EpollCtl);
-        }
+        // What the crate does around the wait itself (`epoll.rs` of version 3.11): it arms its timer, whether or not
+        // there is a time-out, and afterwards drains and re-arms its notifier.
+        counters.syscall(Syscall::TimerfdSettime);
+        counters.syscall(Syscall::EpollCtl);
         counters.syscall(Syscall::EpollPwait);
         counters.syscall(Syscall::Read);
         counters.syscall(Syscall::EpollCtl);

@@ -6,5 +6,6 @@ mod list;
 mod load;
 mod mistakes;
 mod serve;
+mod strangers;
 mod support;
 mod sweep;

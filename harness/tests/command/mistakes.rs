@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::support::harness;
+use crate::support::{HARNESS, harness};
 
 /// Runs the command in an empty directory and checks how it fails.
 #[track_caller]
@@ -62,7 +62,7 @@ fn nonsense_arguments_are_refused() {
 #[test]
 fn too_few_descriptors_name_the_limit_to_raise() {
     let load = "ulimit -n 64 && exec \"$0\" load --target 127.0.0.1:9 --connections 1000";
-    let ended = Command::new("sh").args(["-c", load, env!("CARGO_BIN_EXE_harness")]).output().unwrap();
+    let ended = Command::new("sh").args(["-c", load, HARNESS]).output().unwrap();
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(String::from_utf8_lossy(&ended.stderr).contains("ulimit -Hn"), "{ended:?}");
 }

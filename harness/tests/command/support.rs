@@ -15,6 +15,9 @@ use serde_json::Value;
 /// Far longer than anything here takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The executable under test.
+pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
+
 /// How a process ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -39,14 +42,12 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str], directory: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
-            .args(arguments)
-            .current_dir(directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_command(Command::new(HARNESS).args(arguments).current_dir(directory))
+    }
+
+    /// Starts another command, which may start ours.
+    pub(crate) fn start_command(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
@@ -112,10 +113,24 @@ pub(crate) struct Served {
 }
 
 pub(crate) fn serve(arguments: &[&str], directory: &Path) -> Served {
-    let process = Running::start(&[&["serve"], arguments].concat(), directory);
+    serving(Running::start(&[&["serve"], arguments].concat(), directory))
+}
+
+/// Waits until `process` serves.
+pub(crate) fn serving(process: Running) -> Served {
     let first_line = process.next_json();
     let address = first_line["listening"].as_str().unwrap().parse().unwrap();
     Served { process, first_line, address }
+}
+
+/// Whether a tool that is no part of this project is here. Where `REQUIRE_TOOLS=all`, it has to be.
+pub(crate) fn has_tool(name: &str) -> bool {
+    let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !found {
+        assert!(std::env::var("REQUIRE_TOOLS").as_deref() != Ok("all"), "{name} is required and not installed");
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
 }
 
 pub(crate) fn kill_id(id: u32, signal: Signal) {
