@@ -70,14 +70,11 @@ impl Readiness for Epoll {
         Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token.0 as u64), flags(interest))?)
     }
 
-    fn remove(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
-        if token == Token::STOP {
-            // Stays open, for it belongs to all threads.
-            counters.syscall(Syscall::EpollCtl);
-            epoll::delete(&self.epoll, fd)?;
-        }
-        // Closing the last descriptor of a socket removes it from every epoll set: epoll(7), question 6.
-        Ok(())
+    fn remove(&mut self, fd: BorrowedFd<'_>, _: Token, counters: &Counters) -> io::Result<()> {
+        // Closing a descriptor takes it out of the set only if no copy of it is open (epoll(7), question 6), and a
+        // process that forks holds copies until it executes something else.
+        counters.syscall(Syscall::EpollCtl);
+        Ok(epoll::delete(&self.epoll, fd)?)
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Token>, counters: &Counters) -> io::Result<()> {

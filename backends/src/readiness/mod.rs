@@ -281,3 +281,66 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+    use crate::stats::Stats;
+
+    const TOKEN: Token = Token(7);
+
+    /// What is ready now.
+    fn ready<R: Readiness>(readiness: &mut R, counters: &Counters) -> Vec<Token> {
+        let mut ready = Vec::new();
+        readiness.wait(Some(Duration::ZERO), &mut ready, counters).unwrap();
+        ready
+    }
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap()
+    }
+
+    fn what_is_ready_follows_the_interest<R: Readiness>() {
+        let counters = Arc::new(Stats::default()).register();
+        let (ours, theirs) = pair();
+        let mut readiness = R::new().unwrap();
+        readiness.add(ours.as_fd(), TOKEN, Interest::Read, &counters).unwrap();
+        assert_eq!(ready(&mut readiness, &counters), []);
+        rustix::io::write(&theirs, b"?").unwrap();
+        assert_eq!(ready(&mut readiness, &counters), [TOKEN]);
+        assert_eq!(ready(&mut readiness, &counters), [TOKEN], "level-triggered");
+        readiness.modify(ours.as_fd(), TOKEN, Interest::None, &counters).unwrap();
+        assert_eq!(ready(&mut readiness, &counters), []);
+        readiness.modify(ours.as_fd(), TOKEN, Interest::Write, &counters).unwrap();
+        assert_eq!(ready(&mut readiness, &counters), [TOKEN]);
+    }
+
+    /// As in a process that forks: until it executes something else, the child has a copy of every descriptor.
+    fn a_removed_socket_is_forgotten_while_a_copy_of_it_is_open<R: Readiness>() {
+        let counters = Arc::new(Stats::default()).register();
+        let (ours, theirs) = pair();
+        let _copy = ours.try_clone().unwrap();
+        let mut readiness = R::new().unwrap();
+        readiness.add(ours.as_fd(), TOKEN, Interest::Read, &counters).unwrap();
+        readiness.remove(ours.as_fd(), TOKEN, &counters).unwrap();
+        drop(ours);
+        rustix::io::write(&theirs, b"?").unwrap();
+        assert_eq!(ready(&mut readiness, &counters), []);
+    }
+
+    macro_rules! for_every_readiness {
+        ($($test:ident),+) => {$(
+            mod $test {
+                #[test] fn select() { super::$test::<super::select::Select>(); }
+                #[test] fn poll() { super::$test::<super::poll::Poll>(); }
+                #[test] fn epoll() { super::$test::<super::epoll::Epoll>(); }
+                #[test] fn polling() { super::$test::<super::polling::Polling>(); }
+            }
+        )+};
+    }
+    for_every_readiness!(what_is_ready_follows_the_interest, a_removed_socket_is_forgotten_while_a_copy_of_it_is_open);
+}
