@@ -3,7 +3,7 @@
 //! A loop handles one connection at a time, so one receive buffer, always hot in the cache, serves them all; a
 //! connection owns memory only while it has something unfinished.
 
-/// Bytes that one receive asks for.
+/// Bytes that one receive asks for, at the least.
 pub(crate) const RECEIVE_BYTES: usize = 64 * 1024;
 
 /// Buffers kept for re-use: growing one for each long frame would cost a page fault for every 4 KiB of it.
@@ -27,11 +27,28 @@ impl Buffers {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Takes back a buffer that is not needed any more.
+    /// Takes back a buffer that is not needed any more. One without memory would only take the place of another.
     pub(crate) fn give_back(&mut self, mut buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES_EACH {
+        if self.spare.len() < SPARE_BUFFERS && (1..=SPARE_BYTES_EACH).contains(&buffer.capacity()) {
             buffer.clear();
             self.spare.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_buffers_with_memory_are_kept() {
+        let mut buffers = Buffers::new();
+        for _ in 0..2 * SPARE_BUFFERS {
+            buffers.give_back(Vec::new());
+        }
+        buffers.give_back(Vec::with_capacity(SPARE_BYTES_EACH + 1));
+        buffers.give_back(Vec::with_capacity(1000));
+        assert!(buffers.take().capacity() >= 1000);
+        assert_eq!(buffers.take().capacity(), 0);
     }
 }

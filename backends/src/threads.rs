@@ -28,6 +28,9 @@ use crate::workers::{self, Context, Worker};
 /// Enough for this code and a panic message; the default of 2 MiB would only be address space, but 10,000 times.
 const STACK_BYTES: usize = 128 * 1024;
 
+/// A time-out of zero would mean none to the kernel.
+const SHORTEST_CALL_TIMEOUT: Duration = Duration::from_millis(1);
+
 pub(crate) struct ThreadsBackend;
 
 impl Backend for ThreadsBackend {
@@ -142,11 +145,13 @@ impl Acceptor<'_> {
 
 /// Serves one connection to its end.
 fn converse<P: Protocol>(socket: Arc<OwnedFd>, protocol: &P, idle_timeout: Option<Duration>, counters: &Counters) {
-    if idle_timeout.is_some() {
+    // Calls come back after a quarter of the time-out, to look at the clock: see `Limits::idle_timeout`.
+    let call_timeout = idle_timeout.map(|idle_timeout| (idle_timeout / 4).max(SHORTEST_CALL_TIMEOUT));
+    if call_timeout.is_some() {
         for direction in [Timeout::Recv, Timeout::Send] {
             counters.syscall(Syscall::Setsockopt);
             // Fails for no socket that was just accepted; if it does, this connection has no idle time-out.
-            let _ = set_socket_timeout(&socket, direction, idle_timeout);
+            let _ = set_socket_timeout(&socket, direction, call_timeout);
         }
     }
     let mut connection = Connection::new(socket, Instant::now());
@@ -159,11 +164,12 @@ fn converse<P: Protocol>(socket: Arc<OwnedFd>, protocol: &P, idle_timeout: Optio
         };
         counters.event(Event::Wakeups);
         match moved {
-            Ok(Moved::Some) => {}
-            Ok(Moved::None) => {
+            Ok(Moved::Some) if idle_timeout.is_some() => connection.last_moved = Instant::now(),
+            Ok(Moved::None) if idle_timeout.is_some_and(|limit| connection.last_moved.elapsed() >= limit) => {
                 counters.event(Event::IdleClosed);
                 break;
             }
+            Ok(_) => {}
             Err(ended) => {
                 ended.count(counters);
                 // The replies to what came before a violation.

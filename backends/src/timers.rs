@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use crate::admission::ACCEPT_REST;
 use crate::backend::Limits;
 
+/// For the kernel to end the operations of sockets that were shut down; it takes it no time, but is trusted no further.
+const FORCE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The clock of one loop, and what is due by it.
 #[derive(Debug)]
 pub(crate) struct Timers {
@@ -27,8 +30,8 @@ pub(crate) enum Phase {
     RestingUntil(Instant),
     /// The server is stopping; what is still open then is closed by force.
     DrainingUntil(Instant),
-    /// It was closed by force.
-    Forced,
+    /// It was closed by force; what the kernel has not let go of then is given up.
+    ForcedUntil(Instant),
 }
 
 /// What has fallen due.
@@ -38,6 +41,8 @@ pub(crate) enum Due {
     Accept,
     /// Close what is still open.
     Force,
+    /// Leave: the kernel does not let go of what was closed by force.
+    GiveUp,
     /// Close connections on which nothing has moved since then.
     CloseIdleSince(Instant),
 }
@@ -59,14 +64,14 @@ impl Timers {
 
     /// Whether the stop was requested.
     pub(crate) fn is_stopping(&self) -> bool {
-        matches!(self.phase, Phase::DrainingUntil(_) | Phase::Forced)
+        matches!(self.phase, Phase::DrainingUntil(_) | Phase::ForcedUntil(_))
     }
 
     /// How long the next wait may last; forever, unless something is due by the clock.
     pub(crate) fn timeout(&self, any_open: bool) -> Option<Duration> {
         let phase_ends = match self.phase {
-            Phase::Accepting | Phase::Forced => None,
-            Phase::RestingUntil(due) | Phase::DrainingUntil(due) => Some(due),
+            Phase::Accepting => None,
+            Phase::RestingUntil(due) | Phase::DrainingUntil(due) | Phase::ForcedUntil(due) => Some(due),
         };
         let scan = self.next_idle_scan.filter(|_| any_open);
         let next = [phase_ends, scan].into_iter().flatten().min()?;
@@ -121,9 +126,10 @@ impl Timers {
                 return Some(Due::Accept);
             }
             Phase::DrainingUntil(due) if self.now >= due => {
-                self.phase = Phase::Forced;
+                self.phase = Phase::ForcedUntil(self.now + FORCE_TIMEOUT);
                 return Some(Due::Force);
             }
+            Phase::ForcedUntil(due) if self.now >= due => return Some(Due::GiveUp),
             _ => {}
         }
         let idle_timeout = self.idle_timeout?;

@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::admission::Admission;
 use crate::backend::{Limits, Receipt, ServeJob, Threading};
+use crate::kernel::failed;
 use crate::protocol::{Protocol, ProtocolKind};
 use crate::stats::{Event, ServeReport, Stats, ThreadCounters};
 use crate::stop::Stop;
@@ -59,8 +60,10 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
     let admission = Arc::new(Admission::new(limits.max_connections));
 
     let ended: io::Result<Vec<u64>> = thread::scope(|scope| {
+        // Threads that run already must not outlive a failure to start the others, or of `ready`.
+        let _started = StopOnDrop(stop);
         let (granted, receipts) = mpsc::channel();
-        let workers: Vec<_> = listeners
+        let workers = listeners
             .into_iter()
             .map(|listener| {
                 let context = Context {
@@ -71,7 +74,7 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
                     stop,
                 };
                 let granted = granted.clone();
-                scope.spawn(move || {
+                thread::Builder::new().name("server".into()).spawn_scoped(scope, move || {
                     let _others = StopOnDrop(stop);
                     let mut worker = W::start(context)?;
                     // The receiver outlives all senders.
@@ -81,7 +84,8 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
                     Ok(worker.counters().own(Event::Accepted))
                 })
             })
-            .collect();
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|error| failed("cannot start a server thread", error))?;
         drop(granted);
 
         let receipts: Vec<Receipt> = receipts.iter().collect();

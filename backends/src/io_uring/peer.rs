@@ -13,7 +13,7 @@ use crate::stats::Counters;
 
 /// More output than this, beyond what is being sent, and a peer is not received from until it has read it. What
 /// arrives before the receive has been cancelled comes on top: at most what the buffer ring holds.
-pub(super) const MAX_OUTPUT_BYTES: usize = 256 * 1024;
+pub(super) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 #[expect(clippy::struct_excessive_bools)] // Independent facts; most of their combinations occur.
 pub(super) struct Peer<P: Protocol> {
@@ -107,8 +107,8 @@ impl<P: Protocol> Peer<P> {
             self.output.truncate(direct.end);
             return Ok(Reply::Queued);
         }
-        if resumed || !in_place {
-            self.output.extend_from_slice(&input[direct.clone()]);
+        if (resumed || !in_place) && !direct.is_empty() {
+            append(&mut self.output, &input[direct.clone()], buffers);
         }
         let taken = parsed?;
         if !resumed {
@@ -127,8 +127,8 @@ impl<P: Protocol> Peer<P> {
     }
 
     /// Queues a reply behind those that are queued already.
-    pub(super) fn queue(&mut self, reply: &[u8]) {
-        self.output.extend_from_slice(reply);
+    pub(super) fn queue(&mut self, reply: &[u8], buffers: &mut Buffers) {
+        append(&mut self.output, reply, buffers);
     }
 
     /// Takes everything that waits to be sent.
@@ -146,6 +146,11 @@ impl<P: Protocol> Peer<P> {
         !mem::replace(&mut self.abandoned, true)
     }
 
+    /// Whether what is owed was dropped.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
     /// Whether the socket was not yet shut down by us; from now on it counts as that.
     pub(super) fn shut_down_first(&mut self) -> bool {
         !mem::replace(&mut self.shut_down, true)
@@ -160,4 +165,12 @@ impl<P: Protocol> Peer<P> {
     pub(super) fn is_clogged(&self) -> bool {
         self.output.len() > MAX_OUTPUT_BYTES
     }
+}
+
+/// Appends to an output, whose memory comes from the buffers to spare.
+fn append(output: &mut Vec<u8>, bytes: &[u8], buffers: &mut Buffers) {
+    if output.capacity() == 0 {
+        *output = buffers.take();
+    }
+    output.extend_from_slice(bytes);
 }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -14,12 +14,13 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 
 use super::buffer_ring::{BUFFER_BYTES, BUFFERS, Buffer, BufferRing, GROUP};
 use super::setup::{self, Granted};
 use crate::backend::Receipt;
 use crate::kernel::failed;
+use crate::listen::bind;
 use crate::stats::{Counters, Syscall};
 
 /// A ring with its buffers.
@@ -210,15 +211,18 @@ impl Ring {
         self.push_send(&socket, id, payload, Kind::SendSilent, (flags, squeue::Flags::SKIP_SUCCESS), counters)
     }
 
-    /// Sends what a send that did not wait has left of its payload; the kernel goes on after short sends.
+    /// Sends what a send that did not wait has left of its payload. The kernel goes on by itself after short sends,
+    /// unless each is to be `reported`.
     pub(super) fn send_rest(
         &mut self,
         socket: impl AsFd,
         id: Id,
         payload: Payload,
+        reported: bool,
         counters: &Counters,
     ) -> io::Result<()> {
-        self.push_send(&socket, id, payload, Kind::SendWaiting, (MSG_WAITALL, squeue::Flags::empty()), counters)
+        let send_flags = if reported { 0 } else { MSG_WAITALL };
+        self.push_send(&socket, id, payload, Kind::SendWaiting, (send_flags, squeue::Flags::empty()), counters)
     }
 
     fn push_send(
@@ -241,8 +245,9 @@ impl Ring {
         if place >= self.sending.len() {
             self.sending.resize_with(place + 1, || None);
         }
-        let before = self.sending[place].replace(Sending { payload, asked_bytes: len as usize, spoke: false });
-        assert!(before.is_none(), "connection {place} already sends");
+        // Before it is replaced: the kernel may be reading what would be dropped.
+        assert!(self.sending[place].is_none(), "connection {place} already sends");
+        self.sending[place] = Some(Sending { payload, asked_bytes: len as usize, spoke: false });
         self.push(send, kind, id, counters)
     }
 
@@ -268,6 +273,12 @@ impl Ring {
     }
 
     fn enter(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
+        self.enter_only(wanted, timeout, counters)?;
+        self.collect();
+        Ok(())
+    }
+
+    fn enter_only(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
         self.buffers.publish();
         counters.syscall(Syscall::IoUringEnter);
         let entered = match timeout {
@@ -282,7 +293,6 @@ impl Ring {
             Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
             Err((_, error)) => return Err(failed("io_uring_enter", error)),
         }
-        self.collect();
         Ok(())
     }
 
@@ -393,16 +403,19 @@ impl Ring {
         let entry = entry.user_data(kind.user_data(id));
         self.outstanding += 1;
         // SAFETY: what the operation points to is a provided buffer or stands in `sending`; both outlive it, see
-        // `drop`. Descriptors need not: a closed one makes the operation fail.
+        // `drop`. A wrong descriptor would be a mistake, but not one of memory.
         while unsafe { self.uring.submission().push(&entry) }.is_err() {
-            counters.syscall(Syscall::IoUringEnter);
-            self.uring.submit().map_err(|error| failed("io_uring_enter", error))?;
+            self.enter_only(0, None, counters)?;
+            // Makes room for more where the kernel would not submit because completions were in its way.
+            self.entries.extend(self.uring.completion());
         }
         Ok(())
     }
 
     /// Cancels everything and waits for the last completion of each operation. False when the kernel does not answer.
-    fn settle(&mut self) -> bool {
+    ///
+    /// To be called while every descriptor that operations name is still open: what was not submitted yet is now.
+    pub(super) fn settle(&mut self) -> bool {
         let uncounted = Counters::new();
         for _ in 0..SETTLE_TURNS {
             while let Some(completion) = self.next() {
@@ -457,7 +470,7 @@ fn owned(fd: i32) -> OwnedFd {
 pub(super) fn probe() -> io::Result<Receipt> {
     let counters = Counters::new();
     let mut ring = Ring::new()?;
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 1)?.remove(0);
     ring.accept(&listener, &counters)?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     rustix::io::write(&theirs, b"?")?;
@@ -480,7 +493,8 @@ pub(super) fn probe() -> io::Result<Receipt> {
             }
             Completion::Sent { result, .. } => {
                 let sent_bytes = result.map_err(|error| failed("a send that does not wait is refused", error))?;
-                sent_short = sent_bytes < too_much;
+                // Kernels before 6.1 could say that nothing was sent when something was.
+                sent_short = sent_bytes > 0 && sent_bytes == readable_bytes(&theirs)?;
             }
             _ => {}
         }
@@ -492,4 +506,17 @@ pub(super) fn probe() -> io::Result<Receipt> {
         ));
     }
     Ok(ring.receipt())
+}
+
+/// Reads all that has arrived.
+fn readable_bytes(socket: &OwnedFd) -> io::Result<usize> {
+    let mut piece = vec![0; 64 * 1024];
+    let mut sum_bytes = 0;
+    loop {
+        match recv(socket, &mut piece, RecvFlags::DONTWAIT) {
+            Ok((_, bytes)) => sum_bytes += bytes,
+            Err(Errno::AGAIN) => return Ok(sum_bytes),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

@@ -65,6 +65,13 @@ impl<'a> Worker<'a> for Server<'a> {
     }
 }
 
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    NotLast,
+    Last,
+}
+
 /// The loop while it runs.
 struct Turns<'l, 'a, P: Protocol> {
     ring: &'l mut Ring,
@@ -93,14 +100,14 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 self.ring.wait(timeout, self.counters)?;
                 self.counters.event(Event::Wakeups);
             }
-            self.send_awaited = false;
+            // Where the kernel could not tell, it is asked again.
+            self.send_awaited &= self.ring.has_silent_sends();
             self.timers.turn_begins(timeout.is_some());
             while let Some(completion) = self.ring.next() {
                 self.complete(completion)?;
             }
             self.feed_the_starved()?;
-            self.on_time()?;
-            if self.timers.is_stopping() && self.peers.is_empty() {
+            if self.on_time()? == Turn::Last || (self.timers.is_stopping() && self.peers.is_empty()) {
                 return Ok(());
             }
         }
@@ -127,8 +134,9 @@ impl<P: Protocol> Turns<'_, '_, P> {
         match result.map_err(|error| (AcceptFailure::of(error), error)) {
             Ok(socket) => self.open(socket)?,
             Err(_) if self.timers.phase() != Phase::Accepting => {}
-            Err((AcceptFailure::NobodyWaits | AcceptFailure::TryNext, _)) => {}
-            Err((AcceptFailure::Rest, _)) => {
+            Err((AcceptFailure::TryNext, _)) => {}
+            // A multishot accept waits by itself; if it does not, to arm it again at once would be a busy loop.
+            Err((AcceptFailure::Rest | AcceptFailure::NobodyWaits, _)) => {
                 self.counters.event(Event::AcceptPaused);
                 self.timers.rest();
             }
@@ -202,7 +210,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 peer.sending = true;
                 return self.ring.send(&peer.socket, id, Payload::Received(buffer, range), self.counters);
             }
-            Ok(Reply::Direct(range)) => peer.queue(&received[range]),
+            Ok(Reply::Direct(range)) => peer.queue(&received[range], &mut self.buffers),
             Ok(Reply::Queued) => {}
             Err(_) => {
                 self.counters.event(Event::Violations);
@@ -220,10 +228,14 @@ impl<P: Protocol> Turns<'_, '_, P> {
         match result {
             Ok(sent_bytes) => {
                 self.counters.events(Event::BytesSent, sent_bytes as u64);
-                self.timers.touch(&mut peer.last_moved);
+                if sent_bytes > 0 {
+                    self.timers.touch(&mut peer.last_moved);
+                }
                 if payload.advance(sent_bytes) {
                     peer.sending = true;
-                    return self.ring.send_rest(&peer.socket, id, payload, self.counters);
+                    // An idle time-out needs to know whether anything moves.
+                    let reported = self.context.limits.idle_timeout.is_some();
+                    return self.ring.send_rest(&peer.socket, id, payload, reported, self.counters);
                 }
             }
             Err(_) => {
@@ -259,13 +271,15 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 self.ring.receive(&peer.socket, id, self.counters)
             }
             _ if !peer.ending || peer.sending => Ok(()),
-            Receiving::Armed | Receiving::Pausing => {
-                // Closing a descriptor does not end a receive on it; shutting the socket down does.
+            Receiving::Armed => {
                 if peer.shut_down_first() {
                     shut_down(peer, Shutdown::Both, self.counters);
                 }
-                Ok(())
+                // Closing a descriptor does not end a receive on it, and a shutdown can be missed: see `drain`.
+                peer.receiving = Receiving::Pausing;
+                self.ring.cancel_receive(id, self.counters)
             }
+            Receiving::Pausing => Ok(()),
             Receiving::Paused | Receiving::Starved | Receiving::Ended => {
                 self.close(id);
                 Ok(())
@@ -289,34 +303,42 @@ impl<P: Protocol> Turns<'_, '_, P> {
         for _ in 0..self.ring.free_buffers() {
             let Some(id) = self.starved.pop_front() else { break };
             let Some(peer) = self.peers.get_mut(id.key as usize).filter(|peer| peer.id == id) else { continue };
-            peer.receiving = Receiving::Armed;
-            self.ring.receive(&peer.socket, id, self.counters)?;
+            peer.receiving = Receiving::Paused;
+            self.go_on(id)?;
         }
         Ok(())
     }
 
     /// Stops accepting; every connection is read to its end, answered and closed.
+    ///
+    /// A multishot receive that is busy with the last bytes misses that the socket was shut down meanwhile, and waits
+    /// for ever (seen on Linux 6.18). One that starts afterwards sees it; so each is ended, and started once more.
     fn drain(&mut self) -> io::Result<()> {
         self.ring.cancel_accept(self.counters)?;
         self.timers.drain();
-        for (_, peer) in &self.peers {
+        for (_, peer) in &mut self.peers {
             shut_down(peer, Shutdown::Read, self.counters);
+            if peer.receiving == Receiving::Armed {
+                peer.receiving = Receiving::Pausing;
+                self.ring.cancel_receive(peer.id, self.counters)?;
+            }
         }
         Ok(())
     }
 
     /// Does what is due by the clock.
-    fn on_time(&mut self) -> io::Result<()> {
+    fn on_time(&mut self) -> io::Result<Turn> {
         while let Some(due) = self.timers.next_due() {
             match due {
                 Due::Accept => self.ring.accept(&self.context.listener, self.counters)?,
                 Due::Force => self.end_all_where(Event::Forced, |_| true)?,
+                Due::GiveUp => return Ok(Turn::Last),
                 Due::CloseIdleSince(since) => {
-                    self.end_all_where(Event::IdleClosed, |peer| !peer.ending && peer.last_moved <= since)?;
+                    self.end_all_where(Event::IdleClosed, |peer| !peer.is_abandoned() && peer.last_moved <= since)?;
                 }
             }
         }
-        Ok(())
+        Ok(Turn::NotLast)
     }
 
     /// Ends connections without asking their peers. They close when the kernel has let go of them.
@@ -332,6 +354,13 @@ impl<P: Protocol> Turns<'_, '_, P> {
             self.go_on(id)?;
         }
         Ok(())
+    }
+}
+
+impl<P: Protocol> Drop for Turns<'_, '_, P> {
+    /// Before the sockets are closed: what was not submitted yet names them by number.
+    fn drop(&mut self) {
+        self.ring.settle();
     }
 }
 

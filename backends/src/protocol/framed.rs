@@ -29,12 +29,13 @@ impl Protocol for Framed {
             if payload_bytes > self.max_frame_bytes {
                 return Err(Violation::FrameTooLong { payload_bytes, max_frame_bytes: self.max_frame_bytes });
             }
-            let frame_bytes = HEADER_BYTES + payload_bytes as usize;
-            if input.len() - taken < frame_bytes {
+            // Compared without the header: where `usize` has 32 bits, their sum may not fit.
+            if input.len() - taken - HEADER_BYTES < payload_bytes as usize {
                 break;
             }
-            replies.echo(taken..taken + frame_bytes);
-            taken += frame_bytes;
+            let end = taken + HEADER_BYTES + payload_bytes as usize;
+            replies.echo(taken..end);
+            taken = end;
         }
         Ok(taken)
     }

@@ -22,6 +22,9 @@ use crate::stats::{Counters, Event, Syscall, ThreadCounters};
 use crate::timers::{Due, Phase, Timers};
 use crate::workers::{Context, Worker};
 
+/// Connections taken in before those that are open have their turn again.
+const ACCEPTS_PER_TURN: usize = 256;
+
 /// A way to learn which descriptors can be read from or written to, level-triggered.
 pub(crate) trait Readiness: Sized {
     fn new() -> io::Result<Self>;
@@ -158,16 +161,19 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         }
     }
 
-    /// Takes in everybody who waits.
+    /// Takes in who waits.
     fn accept(&mut self) -> io::Result<()> {
-        while self.timers.phase() == Phase::Accepting {
+        if self.timers.phase() != Phase::Accepting {
+            return Ok(());
+        }
+        for _ in 0..ACCEPTS_PER_TURN {
             self.counters.syscall(Syscall::Accept4);
             match accept_with(&self.context.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.open(socket),
                 Err(error) => match AcceptFailure::of(error) {
                     AcceptFailure::NobodyWaits => return Ok(()),
                     AcceptFailure::TryNext => {}
-                    AcceptFailure::Rest => self.rest()?,
+                    AcceptFailure::Rest => return self.rest(),
                     AcceptFailure::Fatal => return Err(failed("cannot accept", error)),
                 },
             }
@@ -263,6 +269,8 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
             match due {
                 Due::Accept => self.watch_listener(Interest::Read)?,
                 Due::Force => self.close_all_where(Event::Forced, |_| true)?,
+                // Closing is all there is to do here, and was done.
+                Due::GiveUp => return Ok(()),
                 Due::CloseIdleSince(since) => {
                     self.close_all_where(Event::IdleClosed, |connection| connection.last_moved <= since)?;
                 }

@@ -1,5 +1,6 @@
 //! What no peer may exceed: the length of a frame, the number of connections, the time without a byte.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use backends::protocol::{Framed, ProtocolKind};
@@ -133,4 +134,26 @@ pub(crate) fn a_peer_that_never_reads_is_idle(backend: Subject) {
     let _never_reading = NeverReading::connect(&server);
     server.wait_for(Event::IdleClosed, 1);
     server.wait_for(Event::Closed, 1);
+}
+
+pub(crate) fn a_half_closed_peer_that_never_reads_is_idle(backend: Subject) {
+    let server = Server::start(backend, impatient());
+    let never_reading = NeverReading::connect(&server);
+    never_reading.client.finish_sending();
+    server.wait_for(Event::IdleClosed, 1);
+    server.wait_for(Event::Closed, 1);
+}
+
+pub(crate) fn a_slow_but_steady_reader_is_not_idle(backend: Subject) {
+    let server = Server::start(backend, impatient());
+    let client = Client::connect(&server);
+    let message = long_frame();
+    client.send(&message);
+    // Twice as long as the time-out, in many steps.
+    let step_bytes = message.len().div_ceil(128);
+    for step in message.chunks(step_bytes) {
+        thread::sleep(IDLE_TIMEOUT / 64);
+        client.expect(step);
+    }
+    assert_eq!(server.stop().count(Event::IdleClosed), 0);
 }

@@ -64,9 +64,12 @@ macro_rules! suite {
             limits::the_connection_limit_is_that_of_all_threads
             limits::an_idle_connection_is_closed_and_a_busy_one_is_not
             limits::a_peer_that_never_reads_is_idle
+            limits::a_half_closed_peer_that_never_reads_is_idle
+            limits::a_slow_but_steady_reader_is_not_idle
             stopping::stops_without_connections
             stopping::stops_while_idle
             stopping::stops_while_busy
+            stopping::stops_while_long_frames_stream
             stopping::stops_all_threads
             stopping::stops_with_half_a_frame_pending
             stopping::stops_with_a_peer_that_never_reads

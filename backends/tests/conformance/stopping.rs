@@ -3,6 +3,7 @@
 //! That `serve` returns is checked by [`Server::stop`] itself.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,6 +81,24 @@ pub(crate) fn stops_while_busy(backend: Subject) {
             server.stop();
         });
     }
+}
+
+pub(crate) fn stops_while_long_frames_stream(backend: Subject) {
+    let drain_timeout = Duration::from_millis(100);
+    let server = Server::start(backend, Setup::limited(Limits { drain_timeout, ..Limits::default() }));
+    let message = frame(1, 1024 * 1024);
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            let client = Client::connect(&server);
+            let reading = client.stream.try_clone().expect("a descriptor is left");
+            let message = &message;
+            scope.spawn(move || while (&client.stream).write_all(message).is_ok() {});
+            scope.spawn(move || while (&reading).read(&mut vec![0; 256 * 1024]).is_ok_and(|bytes| bytes > 0) {});
+        }
+        server.wait_for(Event::Accepted, 32);
+        wait::until("the clients are busy", || server.count(Event::BytesSent) > 64 * message.len() as u64);
+        assert_eq!(server.stop().count(Event::Closed), 32);
+    });
 }
 
 pub(crate) fn stops_with_a_peer_that_never_reads(backend: Subject) {
