@@ -56,6 +56,10 @@ pub enum ReadError {
 pub fn read(path: &Path) -> Result<Recorded, ReadError> {
     let bytes = fs::read(path).map_err(|error| ReadError::Io { path: path.to_owned(), error })?;
     let intact_bytes = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    if intact_bytes == 0 && !may_begin_a_run(&bytes) {
+        let what = "this is no results file; name another one".to_owned();
+        return Err(ReadError::Line { path: path.to_owned(), line: 1, what });
+    }
     let mut recorded = Recorded {
         run: None,
         trials: Vec::new(),
@@ -72,6 +76,13 @@ pub fn read(path: &Path) -> Result<Recorded, ReadError> {
         }
     }
     Ok(recorded)
+}
+
+/// Whether a first line that was never finished can be one of ours. To resume is to cut it away, so it must not be
+/// somebody else's text.
+fn may_begin_a_run(unfinished: &[u8]) -> bool {
+    const BEGINNING: &[u8] = br#"{"record":"run""#;
+    unfinished.starts_with(BEGINNING) || BEGINNING.starts_with(unfinished)
 }
 
 fn parse(line: &[u8], path: &Path, fail: impl Fn(String) -> ReadError) -> Result<Record, ReadError> {

@@ -102,6 +102,19 @@ fn a_file_that_exists_is_not_overwritten() {
 }
 
 #[test]
+fn resuming_a_file_that_is_not_ours_leaves_it_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    for text in ["no newline", "{\"record\": 1", "two\nlines"] {
+        fs::write(&path, text).unwrap();
+        let ended = harness(&["sweep", "--output", "notes.txt", "--resume"], directory.path());
+        assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+        assert!(ended.stderr[0].starts_with("error: notes.txt line 1: "), "{ended:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
 fn a_broken_results_file_is_refused_with_its_line() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("run.jsonl"), "{\"record\":\"run\"}\n").unwrap();
