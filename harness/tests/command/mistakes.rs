@@ -60,6 +60,13 @@ fn nonsense_arguments_are_refused() {
 }
 
 #[test]
+fn where_a_mistake_cannot_be_said_its_code_still_is() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = Command::new(HARNESS).args(["list", "--bogus"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
 fn too_few_descriptors_name_the_limit_to_raise() {
     let load = "ulimit -n 64 && exec \"$0\" load --target 127.0.0.1:9 --connections 1000";
     let ended = Command::new("sh").args(["-c", load, HARNESS]).output().unwrap();

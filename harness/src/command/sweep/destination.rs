@@ -13,6 +13,7 @@ use jiff::{Timestamp, Unit};
 
 use super::{THIS_EXECUTABLE, random_seed, usage};
 use crate::failure::Failure;
+use crate::output;
 
 /// Where new files go by themselves.
 const DIRECTORY: &str = "results";
@@ -82,7 +83,7 @@ fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
     let writer = Writer::resume(path, recorded.intact_bytes).map_err(Failure::run)?;
     if recorded.cut_off {
         let kept = figures::counted(recorded.trials.len(), "finished trial");
-        eprintln!("note: {} ended within a line, which was cut away; {kept} before it stay", path.display());
+        output::say(&format!("note: {} ended within a line, which was cut away; kept: {kept}", path.display()));
     }
     Ok(writer)
 }
