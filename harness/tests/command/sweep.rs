@@ -170,6 +170,17 @@ fn a_server_that_dies_is_a_failed_trial_and_the_sweep_goes_on() {
 }
 
 #[test]
+fn a_sweep_that_measured_nothing_has_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["sweep", "--backends", "epoll", "--connections", "1", "--trials", "1", "--duration", "1s"];
+    let sweep = Running::start(&arguments, directory.path());
+    kill_id(serving_child(&sweep), Signal::SIGKILL);
+    let ended = sweep.end();
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("nothing was measured in 1 trial") && ended.stderr[0].contains("signal: 9"));
+}
+
+#[test]
 fn a_plan_file_gives_what_flags_give() {
     let directory = tempfile::tempdir().unwrap();
     let plan = "backends = ['epoll', 'poll']\nconnections = [1, 4]\ntrials = 9\nwarmup = '0s'\nduration = '20ms'\n";

@@ -54,7 +54,18 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
             writer.path().display()
         )));
     }
+    check_measured(&trials)?;
     output_failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Refuses to call it done where nothing was measured.
+fn check_measured(trials: &[TrialRecord]) -> Result<(), Failure> {
+    if trials.iter().any(|trial| trial.measured.is_some()) {
+        return Ok(());
+    }
+    let of = figures::counted(trials.len(), "trial");
+    let why = trials.iter().find_map(|trial| trial.error.as_deref()).unwrap_or("no reason is recorded");
+    Err(Failure::Run(anyhow!("nothing was measured in {of}; put this right first: {why}")))
 }
 
 fn usage(message: String) -> Failure {
