@@ -75,6 +75,17 @@ fn too_few_descriptors_name_the_limit_to_raise() {
 }
 
 #[test]
+fn connections_that_are_allowed_have_their_descriptors() {
+    let directory = tempfile::tempdir().unwrap();
+    let sweep = "sweep --backends epoll --connections 64 --trials 1 --warmup 0s --duration 20ms";
+    for (limit, code) in [(128 + 63, 2), (128 + 64, 0)] {
+        let limited = format!("ulimit -n {limit} && exec \"$0\" {sweep}");
+        let ended = Command::new("sh").args(["-c", &limited, HARNESS]).current_dir(directory.path()).output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
