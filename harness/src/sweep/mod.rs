@@ -39,21 +39,20 @@ pub trait Observer {
     fn trial_ended(&mut self, trial: &TrialRecord);
 }
 
-/// Runs every trial that is not among `finished` already, and returns all of them.
+/// Runs every trial that is not among `trials` already, and adds it to them when it is written.
 ///
 /// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it.
 ///
 /// # Errors
 ///
-/// [`WriteError`] where a trial could not be written. That of a trial itself is in its record.
+/// [`WriteError`] where a trial could not be written; those before it stay. That of a trial itself is in its record.
 pub fn run(
     sweep: Sweep<'_>,
-    finished: Vec<TrialRecord>,
+    trials: &mut Vec<TrialRecord>,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
-) -> Result<Vec<TrialRecord>, WriteError> {
-    let mut trials = finished;
+) -> Result<(), WriteError> {
     let mut pending = slots(sweep.plan, sweep.seed);
     pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
     for slot in pending {
@@ -68,5 +67,5 @@ pub fn run(
         observer.trial_ended(&trial);
         trials.push(*trial);
     }
-    Ok(trials)
+    Ok(())
 }

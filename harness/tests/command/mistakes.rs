@@ -109,6 +109,16 @@ fn unwritable_output_is_found_before_the_first_trial() {
 }
 
 #[test]
+fn where_no_directory_can_be_made_another_file_can_be_named() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("results"), "in the way").unwrap();
+    let ended = harness(&["sweep"], directory.path());
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("cannot make the directory results: "), "{ended:?}");
+    assert!(ended.stderr[0].contains("--output"), "{ended:?}");
+}
+
+#[test]
 fn a_file_that_exists_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run.jsonl");

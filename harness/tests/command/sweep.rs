@@ -1,12 +1,14 @@
 //! `harness sweep`: what it leaves in its file, and what can happen to it on the way.
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use harness::results::{Outcome, Recorded, read};
 use nix::sys::signal::Signal;
 
-use crate::support::{Ended, Running, eventually, harness, kill_id};
+use crate::support::{Ended, HARNESS, Running, eventually, harness, kill_id};
 
 /// Two backends, two cells, two rounds: eight trials that take a moment each.
 const TINY: [&str; 13] = [
@@ -141,11 +143,44 @@ fn an_interrupted_sweep_keeps_what_was_finished_and_can_be_resumed() {
 }
 
 #[test]
+fn a_disk_that_fills_up_leaves_a_table_and_a_way_on() {
+    let directory = tempfile::tempdir().unwrap();
+    // Beyond this size, a file cannot be written to: room for the run and for some trials.
+    let limited = format!("trap '' XFSZ; ulimit -f 24; exec \"$0\" {}", TINY.join(" "));
+    let mut command = Command::new("sh");
+    let sweep = Running::start_command(command.args(["-c", &limited, HARNESS]).current_dir(directory.path()));
+    let ended = sweep.end();
+    let finished = recorded(directory.path());
+    assert!((1..TINY_TRIALS).contains(&finished.trials.len()) && finished.cut_off, "{finished:?}");
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    let kept = format!("kept: {} finished trial", finished.trials.len());
+    for part in ["cannot write run.jsonl: ", &kept, "--output run.jsonl --resume"] {
+        assert!(ended.stderr[0].contains(part), "{part} in {ended:?}");
+    }
+    assert!(ended.stdout.iter().any(|line| line.starts_with("1 connection")), "{ended:?}");
+    assert_eq!(tiny(&["--resume"], directory.path()).code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_sweep_says_so_where_nobody_reads_its_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["sweep", "--backends", "epoll", "--duration", "30s"];
+    let mut command = Command::new(HARNESS);
+    command.args(arguments).current_dir(directory.path()).stdout(writer).stderr(Stdio::null());
+    let mut sweep = command.spawn().unwrap();
+    serving_child(sweep.id());
+    kill_id(sweep.id(), Signal::SIGINT);
+    assert_eq!(sweep.wait().unwrap().code(), Some(1));
+}
+
+#[test]
 fn an_interrupted_sweep_leaves_no_server_behind() {
     let directory = tempfile::tempdir().unwrap();
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
         let sweep = Running::start(&["sweep", "--backends", "epoll", "--duration", "30s"], directory.path());
-        let server = serving_child(&sweep);
+        let server = serving_child(sweep.id());
         sweep.signal(signal);
         sweep.end();
         eventually("the server has gone", || !is_alive(server));
@@ -157,7 +192,7 @@ fn a_server_that_dies_is_a_failed_trial_and_the_sweep_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["sweep", "--backends", "epoll,poll", "--connections", "1", "--trials", "1", "--duration", "1s"];
     let sweep = Running::start(&[arguments.as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
-    kill_id(serving_child(&sweep), Signal::SIGKILL);
+    kill_id(serving_child(sweep.id()), Signal::SIGKILL);
     let ended = sweep.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.iter().any(|line| line.contains("1 of 1 trial failed: the server")), "{ended:?}");
@@ -174,7 +209,7 @@ fn a_sweep_that_measured_nothing_has_failed() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["sweep", "--backends", "epoll", "--connections", "1", "--trials", "1", "--duration", "1s"];
     let sweep = Running::start(&arguments, directory.path());
-    kill_id(serving_child(&sweep), Signal::SIGKILL);
+    kill_id(serving_child(sweep.id()), Signal::SIGKILL);
     let ended = sweep.end();
     assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
     assert!(ended.stderr[0].contains("nothing was measured in 1 trial") && ended.stderr[0].contains("signal: 9"));
@@ -194,10 +229,10 @@ fn a_plan_file_gives_what_flags_give() {
 }
 
 /// Waits for the sweep to have a server that is under load, and says which process it is.
-fn serving_child(sweep: &Running) -> u32 {
+fn serving_child(sweep: u32) -> u32 {
     let mut serving = None;
     eventually("a server is under load", || {
-        serving = children(sweep.id()).into_iter().find(|&child| sockets(child) >= 2);
+        serving = children(sweep).into_iter().find(|&child| sockets(child) >= 2);
         serving.is_some()
     });
     serving.unwrap()

@@ -36,26 +36,29 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     pin(&plan)?;
     let interrupted = interrupt::flag()?;
 
-    let Destination { mut writer, seed, finished } =
+    let Destination { mut writer, seed, mut trials } =
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
     let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let slots = sweep::slots(&plan, seed).len();
-    let mut progress = Progress::new(&plan, slots - finished.len(), finished.len(), arguments.json);
-    let trials = sweep::run(sweep, finished, &mut writer, &mut progress, &interrupted).map_err(Failure::run)?;
-    let output_failure = progress.finish();
+    let mut progress = Progress::new(&plan, slots - trials.len(), trials.len(), arguments.json);
+    let written = sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted);
+    let mut printed = progress.finish();
 
     if !arguments.json {
-        output::print(&summary(&plan, seed, writer.path(), &trials))?;
+        printed = output::print(&summary(&plan, seed, writer.path(), &trials));
+    }
+    // A reader who has left is no error, and so must not hide one.
+    let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
+    if let Err(error) = written {
+        let kept = figures::counted(trials.len(), "finished trial");
+        return Err(Failure::Run(anyhow!("{error}; kept: {kept}; to go on, make room, then {go_on}")));
     }
     if interrupted.load(Ordering::Relaxed) && trials.len() < slots {
-        return Err(Failure::Run(anyhow!(
-            "interrupted after {} of {slots} trials; to go on, give the same arguments and --output {} --resume",
-            trials.len(),
-            writer.path().display()
-        )));
+        let finished = trials.len();
+        return Err(Failure::Run(anyhow!("interrupted after {finished} of {slots} trials; to go on, {go_on}")));
     }
     check_measured(&trials)?;
-    output_failure.map_or(Ok(ExitCode::SUCCESS), Err)
+    printed.map(|()| ExitCode::SUCCESS)
 }
 
 /// Refuses to call it done where nothing was measured.
