@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use harness::cpus::{self, CpuSet};
 use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
@@ -24,6 +25,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let interrupted = interrupt::flag()?;
     let outcome = load::run(&plan, &mut (), &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
+        LoadError::Cancelled => {
+            Failure::Run(anyhow!("interrupted before the end, so nothing was measured; ask for a shorter --duration"))
+        }
         error => Failure::run(error),
     })?;
     let trial = trial(cell, outcome);
