@@ -29,6 +29,22 @@ pub(crate) type Depth = Count<{ LoadPlan::MAX_DEPTH }>;
 /// Threads of one process.
 pub(crate) type Threads = Count<1024>;
 
+/// Requests in flight on all connections: each is remembered until its answer has come, which is some hundred MiB for as
+/// many as this.
+const MAX_IN_FLIGHT: usize = 16 << 20;
+
+/// Refuses connections and a depth that only together are too much.
+pub(crate) fn check_in_flight(connections: usize, depth: usize) -> Result<(), String> {
+    let in_flight = connections.saturating_mul(depth);
+    if in_flight <= MAX_IN_FLIGHT {
+        return Ok(());
+    }
+    Err(format!(
+        "{connections} connections with a depth of {depth} are {in_flight} requests in flight and may be {MAX_IN_FLIGHT}; \
+         ask for fewer of either"
+    ))
+}
+
 /// Reads the arguments of this process. Help and version are printed here.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();

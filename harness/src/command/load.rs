@@ -12,7 +12,7 @@ use harness::sweep::{Evidence, judge};
 use serde_json::Value;
 
 use crate::cli::machine::Machine;
-use crate::cli::{Engine, LoadArguments};
+use crate::cli::{Engine, LoadArguments, check_in_flight};
 use crate::failure::Failure;
 use crate::{interrupt, output};
 
@@ -57,6 +57,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     let usage = |message: String| Failure::usage("load", message);
     let machine = Machine::this().map_err(Failure::run)?;
     machine.check_descriptors(cell.connections).map_err(usage)?;
+    check_in_flight(cell.connections, cell.depth).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
         cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
     }

@@ -34,6 +34,7 @@ fn nonsense_arguments_are_refused() {
         (vec!["serve", "--backend", "epoll", "--protocol", "raw", "--max-frame", "1KiB"], "means nothing"),
         (load(&["--connections", "-1"]), "from 1 to"),
         (load(&["--connections", "2", "--threads", "3"]), "3 threads"),
+        (load(&["--connections", "512", "--depth", "65536"]), "33554432 requests in flight"),
         (load(&["--rate", "0"]), "not a rate"),
         (load(&["--rate", "NaN"]), "not a rate"),
         (load(&["--rate", "inf"]), "not a rate"),
