@@ -146,7 +146,7 @@ fn an_interrupted_sweep_keeps_what_was_finished_and_can_be_resumed() {
 fn a_disk_that_fills_up_leaves_a_table_and_a_way_on() {
     let directory = tempfile::tempdir().unwrap();
     // Beyond this size, a file cannot be written to: room for the run and for some trials.
-    let limited = format!("trap '' XFSZ; ulimit -f 24; exec \"$0\" {}", TINY.join(" "));
+    let limited = format!("trap '' XFSZ; ulimit -f 12; exec \"$0\" {}", TINY.join(" "));
     let mut command = Command::new("sh");
     let sweep = Running::start_command(command.args(["-c", &limited, HARNESS]).current_dir(directory.path()));
     let ended = sweep.end();
