@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
-use super::figures::{self, NONE};
+use crate::figures::{self, NONE};
 use crate::results::{Measured, TrialRecord};
 use crate::statistics::{enough_samples, percentile};
 

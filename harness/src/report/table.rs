@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 
-use super::figures::{self, NONE};
+use crate::figures::{self, NONE};
 use crate::results::Bottleneck;
 use crate::statistics::{BackendSummary, CellSummary, Remark, RemarkKind, percentile};
 

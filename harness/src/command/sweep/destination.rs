@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use harness::environment::{Build, Environment};
+use harness::figures;
 use harness::plan::SweepPlan;
-use harness::report::figures;
 use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
 use jiff::{Timestamp, Unit};
