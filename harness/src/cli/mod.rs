@@ -60,11 +60,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     Err(Failure::Usage { message: one_line(&error), command })
 }
 
-/// What clap says of an error, without the usage and the hints that follow it.
+/// What clap says of an error, without what follows it: the usage, and tips that guess from the letters and name
+/// `--server-cpus` for `--server`.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let follows = |line: &str| ["tip:", "Usage:", "For more information"].iter().any(|start| line.starts_with(start));
+    let lines = lines.take_while(|line| !follows(line));
     let line = lines.collect::<Vec<_>>().join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
@@ -258,9 +260,12 @@ mod tests {
             ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
             ("harness sweep --resume", "--output <FILE.jsonl>"),
             ("harness sweep --conections 1", "unexpected argument '--conections'"),
+            ("harness sweep --server a=b", "unexpected argument '--server' found"),
+            ("harness sweep --protocol frame", "[possible values: framed, raw]"),
         ] {
             let message = refusal(line);
             assert!(message.contains(expected) && !message.contains('\n'), "{message:?} for {line:?}");
+            assert!(!message.contains("tip:"), "{message:?} for {line:?}");
         }
     }
 }
