@@ -41,7 +41,8 @@ pub trait Observer {
 
 /// Runs every trial that is not among `trials` already, and adds it to them when it is written.
 ///
-/// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it.
+/// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it, unless it
+/// was measured to its end.
 ///
 /// # Errors
 ///
@@ -56,9 +57,14 @@ pub fn run(
     let mut pending = slots(sweep.plan, sweep.seed);
     pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
     for slot in pending {
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
         observer.trial_starts(&slot);
         let trial = trial::run(sweep, &slot, cancel);
-        if cancel.load(Ordering::Relaxed) {
+        // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
+        // to the end of the sweep.
+        if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {
             break;
         }
         let record = Record::Trial(Box::new(trial));

@@ -1,11 +1,17 @@
 //! `harness sweep`: what it leaves in its file, and what can happen to it on the way.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use harness::results::{Outcome, Recorded, read};
+use harness::cpus;
+use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
+use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
 
 use crate::support::{Ended, HARNESS, Running, eventually, harness, kill_id};
@@ -173,6 +179,66 @@ fn an_interrupted_sweep_says_so_where_nobody_reads_its_table() {
     serving_child(sweep.id());
     kill_id(sweep.id(), Signal::SIGINT);
     assert_eq!(sweep.wait().unwrap().code(), Some(1));
+}
+
+/// Ctrl-C that comes after the window, while the server is being stopped.
+#[test]
+fn a_trial_that_was_measured_to_its_end_is_kept_when_its_sweep_is_interrupted() {
+    let directory = tempfile::tempdir().unwrap();
+    // Stands for the server: says when it has ended, and waits until that was seen.
+    let stand_in = directory.path().join("server");
+    let (ended, file) = (directory.path().join("ended"), directory.path().join("run.jsonl"));
+    let script = format!(
+        "#!/bin/sh\nexec 3<&0\n'{HARNESS}' \"$@\" <&3 &\nserver=$!\n\
+         trap 'kill $server; wait $server; : > \"{0}\"; while [ -e \"{0}\" ]; do sleep 0.01; done; exit 0' TERM\n\
+         wait $server\n",
+        ended.display()
+    );
+    fs::write(&stand_in, script).unwrap();
+    fs::set_permissions(&stand_in, Permissions::from_mode(0o755)).unwrap();
+
+    let interrupted = AtomicBool::new(false);
+    let mut trials = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            eventually("the server has ended", || ended.exists());
+            interrupted.store(true, Ordering::Relaxed);
+            fs::remove_file(&ended).unwrap();
+        });
+        let sweep = Sweep { plan: &two_trials(), seed: 7, server_executable: &stand_in };
+        let mut writer = Writer::create(&file).unwrap();
+        sweep::run(sweep, &mut trials, &mut writer, &mut Unobserved, &interrupted).unwrap();
+    });
+    assert_eq!(trials.len(), 1, "nothing is begun after it");
+    assert_eq!(trials[0].outcome, Outcome::Ok, "{:?}", trials[0].error);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+fn two_trials() -> SweepPlan {
+    let cpus = cpus::cores().unwrap().swap_remove(0);
+    SweepPlan {
+        backends: vec!["epoll".to_owned()],
+        protocol: Protocol::Framed,
+        transport: Transport::Tcp,
+        connections: vec![1],
+        payload_bytes: vec![64],
+        depth: vec![1],
+        rate_rps: vec![None],
+        arrivals: Arrivals::Constant,
+        server_threads: vec![1],
+        trials: 2,
+        warmup_ns: 0,
+        duration_ns: 20_000_000,
+        server_cpus: cpus.clone(),
+        client_cpus: cpus,
+    }
+}
+
+struct Unobserved;
+
+impl sweep::Observer for Unobserved {
+    fn trial_starts(&mut self, _: &sweep::Slot) {}
+    fn trial_ended(&mut self, _: &TrialRecord) {}
 }
 
 #[test]
