@@ -43,16 +43,18 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let slots = sweep::slots(&plan, seed).len();
     let mut progress = Progress::new(&plan, slots - trials.len(), trials.len(), arguments.json);
     let written = sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted);
+    // Looked at last: that a reader has left is no error, and must not hide one.
     let mut printed = progress.finish();
 
     if !arguments.json {
         printed = output::print(&summary(&plan, seed, writer.path(), &trials));
     }
-    // A reader who has left is no error, and so must not hide one.
     let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
     if let Err(error) = written {
         let kept = figures::counted(trials.len(), "finished trial");
-        return Err(Failure::Run(anyhow!("{error}; kept: {kept}; to go on, make room, then {go_on}")));
+        return Err(Failure::Run(anyhow!(
+            "{error}; kept: {kept}; to go on, put that right (where the disk is full, make room), then {go_on}"
+        )));
     }
     if interrupted.load(Ordering::Relaxed) && trials.len() < slots {
         let finished = trials.len();
