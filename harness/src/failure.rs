@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::output;
+
 /// Why the command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -34,20 +36,14 @@ impl Failure {
         match self {
             Self::Usage { message, command } => {
                 let command = command.map_or(String::new(), |command| format!("{command} "));
-                print_line(&format!("error: {message} (see 'harness {command}--help')"));
+                output::say(&format!("error: {message} (see 'harness {command}--help')"));
                 ExitCode::from(2)
             }
             Self::Run(error) => {
-                print_line(&format!("error: {error:#}"));
+                output::say(&format!("error: {error:#}"));
                 ExitCode::FAILURE
             }
             Self::OutputClosed => ExitCode::SUCCESS,
         }
     }
-}
-
-/// One line, whatever is in the message.
-fn print_line(message: &str) {
-    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    eprintln!("{}", lines.join("; "));
 }

@@ -1,12 +1,14 @@
 //! The measuring side: load generation, sweeps, results and their statistics.
 //!
-//! Dependencies point one way: `sweep` → `load` and `results` → `plan`; `statistics` reads results, `report` draws
-//! statistics. `load` never knows which backend it is talking to; everything above it never touches a socket.
+//! Dependencies point one way: `report` and `sweep` → `statistics` → `results` → `plan` → `load`, each on any that come
+//! after it, and all of them on those that depend on nothing, such as `cpus` and `figures`. `load` never knows which
+//! backend it is talking to; everything above it never touches a socket.
 
 pub mod control;
 pub mod cpus;
 pub mod descriptors;
 pub mod environment;
+pub mod figures;
 pub mod load;
 pub mod plan;
 pub mod report;

@@ -1,4 +1,5 @@
-//! Data for standard output. That its reader leaves early (`harness list | head -1`) is no error.
+//! Data for standard output, where a reader that leaves early (`harness list | head -1`) is no error; and words for
+//! standard error.
 
 use std::io::{self, Write};
 
@@ -17,4 +18,10 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes `value` as one line of JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&serde_json::to_string(value).map_err(Failure::run)?)
+}
+
+/// Says one line on standard error, whatever is in `message`. Where that cannot be written, nobody could be told.
+pub(crate) fn say(message: &str) {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join("; "));
 }

@@ -10,8 +10,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus::CpuSet;
+use crate::figures;
 use crate::load::{self, Pace};
-use crate::report::figures;
 
 /// What to measure: every combination of the lists is a cell, measured on every backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,9 +14,6 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Descriptors that a process needs for other things than connections.
-    const OTHER_DESCRIPTORS: usize = 64;
-
     /// The one that this process runs on. The descriptor limit is raised to what it says.
     pub(crate) fn this() -> anyhow::Result<Self> {
         Ok(Self {
@@ -27,8 +24,8 @@ impl Machine {
 
     /// Refuses connections that cannot all be open at once.
     pub(crate) fn check_descriptors(&self, connections: usize) -> Result<(), String> {
-        let needed = connections + Self::OTHER_DESCRIPTORS;
-        if needed as u64 <= self.descriptors {
+        let needed = descriptors::needed(connections);
+        if needed <= self.descriptors {
             return Ok(());
         }
         Err(format!(

@@ -29,6 +29,22 @@ pub(crate) type Depth = Count<{ LoadPlan::MAX_DEPTH }>;
 /// Threads of one process.
 pub(crate) type Threads = Count<1024>;
 
+/// Requests in flight on all connections: each is remembered until its answer has come, which is some hundred MiB for as
+/// many as this.
+const MAX_IN_FLIGHT: usize = 16 << 20;
+
+/// Refuses connections and a depth that only together are too much.
+pub(crate) fn check_in_flight(connections: usize, depth: usize) -> Result<(), String> {
+    let in_flight = connections.saturating_mul(depth);
+    if in_flight <= MAX_IN_FLIGHT {
+        return Ok(());
+    }
+    Err(format!(
+        "{connections} connections with a depth of {depth} are {in_flight} requests in flight and may be {MAX_IN_FLIGHT}; \
+         ask for fewer of either"
+    ))
+}
+
 /// Reads the arguments of this process. Help and version are printed here.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -44,11 +60,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     Err(Failure::Usage { message: one_line(&error), command })
 }
 
-/// What clap says of an error, without the usage and the hints that follow it.
+/// What clap says of an error, without what follows it: the usage, and tips that guess from the letters and name
+/// `--server-cpus` for `--server`.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let follows = |line: &str| ["tip:", "Usage:", "For more information"].iter().any(|start| line.starts_with(start));
+    let lines = lines.take_while(|line| !follows(line));
     let line = lines.collect::<Vec<_>>().join(" ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
@@ -242,9 +260,12 @@ mod tests {
             ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
             ("harness sweep --resume", "--output <FILE.jsonl>"),
             ("harness sweep --conections 1", "unexpected argument '--conections'"),
+            ("harness sweep --server a=b", "unexpected argument '--server' found"),
+            ("harness sweep --protocol frame", "[possible values: framed, raw]"),
         ] {
             let message = refusal(line);
             assert!(message.contains(expected) && !message.contains('\n'), "{message:?} for {line:?}");
+            assert!(!message.contains("tip:"), "{message:?} for {line:?}");
         }
     }
 }

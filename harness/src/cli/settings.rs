@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::machine::Machine;
 use super::values::{Count, List, Rate, Size, Span, list, scalar};
-use super::{Connections, Depth, Threads};
+use super::{Connections, Depth, Threads, check_in_flight};
 
 /// More trials than this are a mistake.
 const MAX_TRIALS: usize = 10_000;
@@ -117,7 +117,10 @@ impl Settings {
             return Err("arrivals mean nothing in a closed loop; add a rate, or leave them out".to_owned());
         }
         let connections = values(self.connections.as_ref(), |count| count.0).unwrap_or(vec![1, 64, 512]);
-        machine.check_descriptors(connections.iter().copied().max().unwrap_or(0))?;
+        let depth = values(self.depth.as_ref(), |count| count.0).unwrap_or(vec![1]);
+        let most = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
+        machine.check_descriptors(most(&connections))?;
+        check_in_flight(most(&connections), most(&depth))?;
         let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
         Ok(SweepPlan {
@@ -126,7 +129,7 @@ impl Settings {
             transport: Transport::Tcp,
             connections,
             payload_bytes: values(self.payload.as_ref(), |size| size.0).unwrap_or(vec![64]),
-            depth: values(self.depth.as_ref(), |count| count.0).unwrap_or(vec![1]),
+            depth,
             rate_rps: values(self.rate.as_ref(), |rate| Some(rate.0)).unwrap_or(vec![None]),
             arrivals: self.arrivals.unwrap_or(Arrivals::Constant),
             server_threads,
@@ -282,6 +285,19 @@ mod tests {
         let settings = Settings { connections: Some(List(vec![Count(19_990)])), ..Settings::default() };
         let error = settings.plan(&machine()).unwrap_err();
         assert!(error.contains("may open 20000"), "{error}");
+    }
+
+    #[test]
+    fn connections_times_depth_is_bounded() {
+        let plan = |connections: usize, depth: usize| {
+            let connections = Some(List(vec![Count(1), Count(connections)]));
+            let settings =
+                Settings { connections, depth: Some(List(vec![Count(depth), Count(1)])), ..Settings::default() };
+            settings.plan(&machine())
+        };
+        assert!(plan(256, 65_536).is_ok());
+        let error = plan(257, 65_536).unwrap_err();
+        assert!(error.starts_with("257 connections with a depth of 65536 are 16842752 requests in flight"), "{error}");
     }
 
     #[test]

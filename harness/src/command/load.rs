@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use harness::cpus::{self, CpuSet};
 use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
@@ -11,7 +12,7 @@ use harness::sweep::{Evidence, judge};
 use serde_json::Value;
 
 use crate::cli::machine::Machine;
-use crate::cli::{Engine, LoadArguments};
+use crate::cli::{Engine, LoadArguments, check_in_flight};
 use crate::failure::Failure;
 use crate::{interrupt, output};
 
@@ -24,6 +25,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let interrupted = interrupt::flag()?;
     let outcome = load::run(&plan, &mut (), &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
+        LoadError::Cancelled => {
+            Failure::Run(anyhow!("interrupted before the end, so nothing was measured; ask for a shorter --duration"))
+        }
         error => Failure::run(error),
     })?;
     let trial = trial(cell, outcome);
@@ -53,6 +57,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     let usage = |message: String| Failure::usage("load", message);
     let machine = Machine::this().map_err(Failure::run)?;
     machine.check_descriptors(cell.connections).map_err(usage)?;
+    check_in_flight(cell.connections, cell.depth).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
         cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
     }

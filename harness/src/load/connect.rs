@@ -4,7 +4,6 @@
 //! it would try again only after a second. What is undecided for longer is therefore given up and tried anew, so that
 //! a short queue costs milliseconds.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -14,9 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, getsockname, socket_with, sockopt};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::error::LoadError;
+use crate::descriptors;
 
 /// Connections begun at a time; fits into the listen queues of most servers.
 const PENDING: usize = 64;
@@ -24,9 +23,6 @@ const PENDING: usize = 64;
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// For all connections together.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// For event loops and timers, and for what other threads of the process open meanwhile.
-const SPARE_DESCRIPTORS: usize = 128;
 
 /// Opens `count` connections: non-blocking, without delay for small segments.
 pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> Result<Vec<OwnedFd>, LoadError> {
@@ -56,19 +52,12 @@ pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> 
     Ok(connected)
 }
 
-/// Raises the soft limit on descriptors, as far as the hard limit lets it, if `connections` need more.
+/// Raises the soft limit on descriptors as far as the hard limit lets it, which has to be far enough for `connections`.
 pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
-    let open = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let needed = connections.saturating_add(open + SPARE_DESCRIPTORS) as u64;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|limit| limit >= needed) {
-        return Ok(());
-    }
-    if let Some(limit) = maximum.filter(|&limit| limit < needed) {
-        return Err(LoadError::Descriptors { needed, limit });
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-        .map_err(|cause| LoadError::Kernel { what: "raise the limit on open files", cause: cause.into() })
+    let needed = descriptors::needed(connections);
+    let limit = descriptors::raise_limit()
+        .map_err(|cause| LoadError::Kernel { what: "raise the limit on open files", cause })?;
+    if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
 }
 
 fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {

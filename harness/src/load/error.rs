@@ -58,7 +58,7 @@ pub enum LoadError {
         "{needed} open files are needed, and the hard limit is {limit}: ask for fewer connections, or raise it (ulimit -Hn)"
     )]
     Descriptors {
-        /// Descriptors for the connections, beside those that are open, and a few to spare.
+        /// Descriptors for the connections and for all else.
         needed: u64,
         /// The hard limit of this process.
         limit: u64,

@@ -55,13 +55,12 @@ impl Schedule {
     }
 
     /// How many requests are still due before `end_ns`. None in a closed loop, where not to send is to plan nothing.
-    pub(super) fn count_before(mut self, end_ns: u64) -> u64 {
-        let mut count = 0;
-        while self.due_ns(u64::MAX) < end_ns {
-            self.advance();
-            count += 1;
+    pub(super) fn count_before(self, end_ns: u64) -> u64 {
+        match self {
+            Schedule::Closed => 0,
+            Schedule::Constant(constant) => constant.count_before(end_ns),
+            Schedule::Poisson(poisson) => poisson.count_before(end_ns),
         }
-        count
     }
 }
 
@@ -81,12 +80,32 @@ impl Constant {
     }
 
     fn due_ns(&self) -> u64 {
+        self.number_due_ns(self.number)
+    }
+
+    fn number_due_ns(&self, number: u64) -> u64 {
         // From the number, not from the time before it, or rounding would add up.
-        to_ns(self.number as f64 * self.gap_ns)
+        to_ns(number as f64 * self.gap_ns)
     }
 
     fn advance(&mut self) {
         self.number += self.stride;
+    }
+
+    /// Searched for by halving: a division would round other than the times themselves, and to count them one by one
+    /// takes longer than a run where a server hung up on a high rate.
+    fn count_before(&self, end_ns: u64) -> u64 {
+        // The first number that is due too late. Gaps are longer than a nanosecond, see `MAX_RATE_RPS`.
+        let (mut low, mut high) = (self.number, self.number + end_ns);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.number_due_ns(middle) < end_ns {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        (low - self.number).div_ceil(self.stride)
     }
 }
 
@@ -113,6 +132,15 @@ impl Poisson {
         // Drawn from [0, 1); the logarithm of 1 - x is always finite.
         let uniform: f64 = self.rng.random();
         self.due_ns -= self.mean_gap_ns * (1.0 - uniform).ln();
+    }
+
+    fn count_before(mut self, end_ns: u64) -> u64 {
+        let mut count = 0;
+        while self.due_ns() < end_ns {
+            self.advance();
+            count += 1;
+        }
+        count
     }
 }
 
@@ -193,6 +221,35 @@ mod tests {
         schedule.advance();
         assert_eq!(schedule.count_before(SECOND_NS), 9);
         assert_eq!(Schedule::Closed.count_before(SECOND_NS), 0);
+    }
+
+    #[test]
+    fn constant_arrivals_are_counted_as_if_one_by_one() {
+        for rate_rps in [0.3, 3.0, 7.7, 999.9, 12_345.6, 1e5 / 3.0] {
+            for mut schedule in Schedule::of_each_connection(&plan(3, rate_rps, Arrivals::Constant)) {
+                for _ in 0..2 {
+                    schedule.advance();
+                }
+                // Ends on, before and after a request that is due.
+                let Schedule::Constant(constant) = &schedule else { panic!("{schedule:?}") };
+                let due_ns = constant.number_due_ns(constant.number + 30 * constant.stride);
+                for end_ns in [0, 1, SECOND_NS / 3, due_ns - 1, due_ns, due_ns + 1] {
+                    let mut one_by_one = schedule.clone();
+                    let mut count = 0;
+                    while one_by_one.due_ns(0) < end_ns {
+                        one_by_one.advance();
+                        count += 1;
+                    }
+                    assert_eq!(schedule.clone().count_before(end_ns), count, "{rate_rps}/s before {end_ns}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_at_the_highest_rate_is_counted_at_once() {
+        let schedule = only(&plan(1, LoadPlan::MAX_RATE_RPS, Arrivals::Constant));
+        assert_eq!(schedule.count_before(86_400 * SECOND_NS), 864_000_000_000);
     }
 
     fn plan(connections: usize, rate_rps: f64, arrivals: Arrivals) -> LoadPlan {

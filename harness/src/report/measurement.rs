@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
-use super::figures::{self, NONE};
+use crate::figures::{self, NONE};
 use crate::results::{Measured, TrialRecord};
-use crate::statistics::percentile;
+use crate::statistics::{enough_samples, percentile};
 
 /// Draws a trial that has a measurement; nothing where it has none.
 #[must_use]
@@ -29,24 +29,15 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
     if cell.rate_rps.is_some() {
         rows.push(("latency", format!("{}   (from the time it was meant to be sent)", line(&measured.latency_hdr.0))));
         rows.push(("service time", format!("{}   (from the time it was sent)", line(&measured.service_hdr.0))));
-        let lag = &measured.send_lag_ns;
-        rows.push((
-            "sent late by",
-            format!(
-                "p50 {}  p99 {}  max {}",
-                figures::duration(lag.p50 as f64),
-                figures::duration(lag.p99 as f64),
-                figures::duration(lag.max as f64)
-            ),
-        ));
+        rows.push(("sent late by", lateness(measured)));
     } else {
         let note = "a stalled server is asked less, so stalls count for little: use --rate to see them";
         rows.push(("service time", line(&measured.service_hdr.0)));
         rows.push(("", format!("({note})")));
     }
     rows.push(("censored", censored(measured, cell.rate_rps.is_some())));
-    rows.push(("errors", format!("{} connections lost", measured.errors)));
-    rows.push(("mismatches", format!("{} answers differed from what was sent", measured.mismatches)));
+    rows.push(("errors", format!("{} lost", counted(measured.errors, "connection"))));
+    rows.push(("mismatches", format!("{} differed from what was sent", counted(measured.mismatches, "answer"))));
     let client = &measured.client;
     rows.push((
         "client",
@@ -71,11 +62,29 @@ fn line(histogram: &Histogram<u64>) -> String {
     let quantiles = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
     let mut text = String::new();
     for (q, name) in quantiles {
-        let value = percentile(histogram, q).map_or(NONE.to_owned(), |ns| figures::duration(ns as f64));
-        let _ = write!(text, "{name} {value}  ");
+        let _ = write!(text, "{name} {}  ", or_none(percentile(histogram, q)));
     }
-    let max = if histogram.is_empty() { NONE.to_owned() } else { figures::duration(histogram.max() as f64) };
-    text + "max " + &max
+    text + "max " + &or_none((!histogram.is_empty()).then(|| histogram.max()))
+}
+
+/// Its histogram is not kept: there is one sample for each request sent, and those with an answer are counted.
+fn lateness(measured: &Measured) -> String {
+    let (lag, sent) = (&measured.send_lag_ns, measured.requests);
+    let percentile = |q, ns| or_none(enough_samples(sent, q).then_some(ns));
+    format!(
+        "p50 {}  p99 {}  max {}",
+        percentile(0.5, lag.p50),
+        percentile(0.99, lag.p99),
+        or_none((sent > 0).then_some(lag.max))
+    )
+}
+
+fn or_none(ns: Option<u64>) -> String {
+    ns.map_or(NONE.to_owned(), |ns| figures::duration(ns as f64))
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    figures::counted(usize::try_from(count).unwrap_or(usize::MAX), noun)
 }
 
 fn censored(measured: &Measured, open_loop: bool) -> String {
@@ -115,5 +124,26 @@ mod tests {
         for row in ["\nlatency ", "\nservice time ", "\nsent late by ", "due but never sent"] {
             assert!(text.contains(row), "{row} in {text}");
         }
+    }
+
+    #[test]
+    fn lateness_needs_as_many_samples_as_any_percentile() {
+        let sent_late_by = |requests| {
+            let mut open = TrialRecord { cell: plan::tests::plan().cells().remove(2), ..trial("epoll") };
+            open.measured.as_mut().unwrap().requests = requests;
+            draw(&open).lines().find(|line| line.starts_with("sent late by")).unwrap().to_owned()
+        };
+        assert!(!sent_late_by(1000).contains(NONE));
+        assert!(sent_late_by(200).contains("p99 –"), "{}", sent_late_by(200));
+        assert!(sent_late_by(0).ends_with("p50 –  p99 –  max –"), "{}", sent_late_by(0));
+    }
+
+    #[test]
+    fn one_of_anything_is_no_plural() {
+        let mut trial = trial("epoll");
+        let measured = trial.measured.as_mut().unwrap();
+        (measured.errors, measured.mismatches) = (1, 1);
+        let text = draw(&trial);
+        assert!(text.contains("1 connection lost") && text.contains("1 answer differed"), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 
-use super::figures::{self, NONE};
+use crate::figures::{self, NONE};
 use crate::results::Bottleneck;
 use crate::statistics::{BackendSummary, CellSummary, Remark, RemarkKind, percentile};
 
@@ -18,10 +18,17 @@ pub const STYLE: TableStyle = TableStyle::new()
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
 
+/// Below all tables, where any has such a figure.
+const SPREAD_NOTE: &str = "±: the largest distance of a trial from the median, not an interval";
+
 /// Draws every cell.
 #[must_use]
 pub fn draw(cells: &[CellSummary]) -> String {
-    cells.iter().map(draw_cell).collect::<Vec<_>>().join("\n")
+    let mut text = cells.iter().map(draw_cell).collect::<Vec<_>>().join("\n");
+    if cells.iter().flat_map(|cell| &cell.backends).any(|summary| spread(summary).is_some()) {
+        let _ = write!(text, "\n{SPREAD_NOTE}");
+    }
+    text
 }
 
 fn draw_cell(cell: &CellSummary) -> String {
@@ -56,7 +63,7 @@ fn row(summary: &BackendSummary) -> Vec<Cell> {
     let mut row = vec![
         summary.backend.clone(),
         or_none(throughput.map(|spread| figures::grouped(spread.median))),
-        or_none(throughput.map(|spread| format!("±{:.1} %", spread.relative() * 100.0))),
+        or_none(spread(summary)),
     ];
     for (q, _) in QUANTILES {
         row.push(or_none(percentile(&summary.latency, q).map(|ns| figures::duration(ns as f64))));
@@ -69,6 +76,12 @@ fn row(summary: &BackendSummary) -> Vec<Cell> {
         trials(summary),
     ]);
     row.into_iter().map(Cell::new).collect()
+}
+
+/// One trial has no distance from itself.
+fn spread(summary: &BackendSummary) -> Option<String> {
+    let spread = summary.throughput_rps.filter(|_| summary.measured > 1)?;
+    Some(format!("±{:.1} %", spread.relative() * 100.0))
 }
 
 fn or_none(text: Option<String>) -> String {
@@ -150,6 +163,14 @@ mod tests {
         for figure in ["4,000", "1.00 ms", "1.98 ms", "20.0 µs", "3.00", "4.0 MiB", "latency", "2"] {
             assert!(row.contains(figure), "{figure} in {row}");
         }
+    }
+
+    #[test]
+    fn a_single_trial_has_no_spread() {
+        let single = first_table(&[trial("epoll"), trial("poll")]);
+        assert!(!single.contains('±'), "{single}");
+        let double = first_table(&[trial("epoll"), trial("epoll")]);
+        assert!(double.contains("±0.0 %") && double.ends_with(SPREAD_NOTE), "{double}");
     }
 
     #[test]

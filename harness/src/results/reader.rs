@@ -1,5 +1,6 @@
 //! Reads a results file, whole or cut off at any point.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,26 +53,41 @@ pub enum ReadError {
     },
 }
 
-/// Reads a results file. Nothing but its end may be missing.
+/// Reads a results file. Nothing but its end may be missing, and no trial may be there twice: it would count twice.
 pub fn read(path: &Path) -> Result<Recorded, ReadError> {
     let bytes = fs::read(path).map_err(|error| ReadError::Io { path: path.to_owned(), error })?;
     let intact_bytes = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    if intact_bytes == 0 && !may_begin_a_run(&bytes) {
+        let what = "this is no results file; name another one".to_owned();
+        return Err(ReadError::Line { path: path.to_owned(), line: 1, what });
+    }
     let mut recorded = Recorded {
         run: None,
         trials: Vec::new(),
         intact_bytes: intact_bytes as u64,
         cut_off: intact_bytes < bytes.len(),
     };
+    let mut numbers = HashSet::new();
     for (index, line) in bytes[..intact_bytes].split_inclusive(|&byte| byte == b'\n').enumerate() {
         let fail = |what: String| ReadError::Line { path: path.to_owned(), line: index + 1, what };
         match (parse(line, path, fail)?, &recorded.run) {
             (Record::Run(run), None) => recorded.run = Some(*run),
+            (Record::Trial(trial), Some(_)) if !numbers.insert(trial.trial) => {
+                return Err(fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
+            }
             (Record::Trial(trial), Some(_)) => recorded.trials.push(*trial),
             (Record::Run(_), Some(_)) => return Err(fail("a second run".to_owned())),
             (Record::Trial(_), None) => return Err(fail("a trial before the run it belongs to".to_owned())),
         }
     }
     Ok(recorded)
+}
+
+/// Whether a first line that was never finished can be one of ours. To resume is to cut it away, so it must not be
+/// somebody else's text.
+fn may_begin_a_run(unfinished: &[u8]) -> bool {
+    const BEGINNING: &[u8] = br#"{"record":"run""#;
+    unfinished.starts_with(BEGINNING) || BEGINNING.starts_with(unfinished)
 }
 
 fn parse(line: &[u8], path: &Path, fail: impl Fn(String) -> ReadError) -> Result<Record, ReadError> {
@@ -115,8 +131,12 @@ mod tests {
         let mut writer = Writer::create(&path).unwrap();
         writer.append(&run()).unwrap();
         writer.append(&Record::Trial(Box::new(trial("epoll")))).unwrap();
-        writer.append(&Record::Trial(Box::new(failed_trial("poll", "it died")))).unwrap();
+        writer.append(&second_trial()).unwrap();
         path
+    }
+
+    fn second_trial() -> Record {
+        Record::Trial(Box::new(TrialRecord { trial: 2, ..failed_trial("poll", "it died") }))
     }
 
     #[test]
@@ -153,7 +173,7 @@ mod tests {
         let recorded = read(&path).unwrap();
         assert!(recorded.cut_off);
         let mut writer = Writer::resume(&path, recorded.intact_bytes).unwrap();
-        writer.append(&Record::Trial(Box::new(failed_trial("poll", "it died")))).unwrap();
+        writer.append(&second_trial()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole);
     }
 
@@ -165,6 +185,16 @@ mod tests {
         fs::write(&path, text.replacen("\"trial\":1", "\"trial\":\"one\"", 1)).unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("run.jsonl line 2: invalid type"), "{error}");
+    }
+
+    #[test]
+    fn a_trial_is_not_counted_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let mut writer = Writer::resume(&path, path.metadata().unwrap().len()).unwrap();
+        writer.append(&second_trial()).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("run.jsonl line 4: trial 2 for the second time"), "{error}");
     }
 
     #[test]

@@ -39,27 +39,32 @@ pub trait Observer {
     fn trial_ended(&mut self, trial: &TrialRecord);
 }
 
-/// Runs every trial that is not among `finished` already, and returns all of them.
+/// Runs every trial that is not among `trials` already, and adds it to them when it is written.
 ///
-/// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it.
+/// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it, unless it
+/// was measured to its end.
 ///
 /// # Errors
 ///
-/// [`WriteError`] where a trial could not be written. That of a trial itself is in its record.
+/// [`WriteError`] where a trial could not be written; those before it stay. That of a trial itself is in its record.
 pub fn run(
     sweep: Sweep<'_>,
-    finished: Vec<TrialRecord>,
+    trials: &mut Vec<TrialRecord>,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
-) -> Result<Vec<TrialRecord>, WriteError> {
-    let mut trials = finished;
+) -> Result<(), WriteError> {
     let mut pending = slots(sweep.plan, sweep.seed);
     pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
     for slot in pending {
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
         observer.trial_starts(&slot);
         let trial = trial::run(sweep, &slot, cancel);
-        if cancel.load(Ordering::Relaxed) {
+        // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
+        // to the end of the sweep.
+        if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {
             break;
         }
         let record = Record::Trial(Box::new(trial));
@@ -68,5 +73,5 @@ pub fn run(
         observer.trial_ended(&trial);
         trials.push(*trial);
     }
-    Ok(trials)
+    Ok(())
 }

@@ -4,8 +4,8 @@
 //! So the trials go in rounds; a round has one block of every cell, in random order, and a block one trial of every
 //! backend, in random order.
 
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use crate::plan::{Cell, SweepPlan};
@@ -32,22 +32,20 @@ pub fn slots(plan: &SweepPlan, seed: u64) -> Vec<Slot> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let mut cells = plan.cells();
     let mut backends = plan.backends.clone();
-    let mut slots = Vec::with_capacity(plan.trials * cells.len() * backends.len());
-    let mut block = 0;
+    let mut blocks = Vec::with_capacity(plan.trials * cells.len());
     for _round in 0..plan.trials {
         cells.shuffle(&mut random);
         for cell in &cells {
-            block += 1;
             backends.shuffle(&mut random);
-            for backend in &backends {
-                slots.push(Slot {
-                    trial: slots.len() + 1,
-                    block,
-                    backend: backend.clone(),
-                    cell: cell.clone(),
-                    arrivals_seed: seed.wrapping_add(block as u64),
-                });
-            }
+            blocks.push((cell.clone(), backends.clone()));
+        }
+    }
+    let mut slots = Vec::with_capacity(blocks.len() * backends.len());
+    for (index, (cell, backends)) in blocks.into_iter().enumerate() {
+        // Drawn, not counted up from the seed: runs with neighbouring seeds would ask the same in most of their blocks.
+        let arrivals_seed = random.random();
+        for backend in backends {
+            slots.push(Slot { trial: slots.len() + 1, block: index + 1, backend, cell: cell.clone(), arrivals_seed });
         }
     }
     slots
@@ -55,6 +53,8 @@ pub fn slots(plan: &SweepPlan, seed: u64) -> Vec<Slot> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::plan::tests::plan;
 
@@ -75,6 +75,7 @@ mod tests {
         let plan = plan();
         for block in slots(&plan, 1).chunks(plan.backends.len()) {
             assert!(block.iter().all(|slot| slot.block == block[0].block && slot.cell == block[0].cell));
+            assert!(block.iter().all(|slot| slot.arrivals_seed == block[0].arrivals_seed));
             assert!(plan.backends.iter().all(|backend| block.iter().any(|slot| slot.backend == *backend)));
         }
     }
@@ -87,6 +88,13 @@ mod tests {
         for cell in plan.cells() {
             assert!(first.iter().any(|slot| slot.cell == cell) && second.iter().any(|slot| slot.cell == cell));
         }
+    }
+
+    #[test]
+    fn runs_with_neighbouring_seeds_share_no_arrivals() {
+        let seeds = |seed| slots(&plan(), seed).into_iter().map(|slot| slot.arrivals_seed).collect::<HashSet<_>>();
+        assert_eq!(seeds(42).len(), plan().trials * plan().cells().len(), "each block has its own");
+        assert!(seeds(42).is_disjoint(&seeds(43)));
     }
 
     /// Fails when a new version of the random number crates would order the rest of an old file differently.

@@ -35,7 +35,8 @@ pub fn check_resumable(sweep: Sweep<'_>, run: &RunRecord, trials: &[TrialRecord]
     let slots = slots(sweep.plan, sweep.seed);
     for trial in trials {
         let slot = trial.trial.checked_sub(1).and_then(|index| slots.get(index));
-        if !slot.is_some_and(|slot| (&slot.backend, &slot.cell) == (&trial.backend, &trial.cell)) {
+        let place = (trial.block, &trial.backend, &trial.cell);
+        if !slot.is_some_and(|slot| (slot.block, &slot.backend, &slot.cell) == place) {
             return Err(Mismatch::Order(trial.trial));
         }
     }
@@ -65,6 +66,7 @@ mod tests {
     use crate::plan::tests::plan;
     use crate::results::SCHEMA_VERSION;
     use crate::results::tests::trial;
+    use crate::sweep::Slot;
 
     fn check(plan: &SweepPlan, seed: u64, run: &RunRecord, trials: &[TrialRecord]) -> Result<(), Mismatch> {
         check_resumable(Sweep { plan, seed, server_executable: Path::new("") }, run, trials)
@@ -81,11 +83,15 @@ mod tests {
         }
     }
 
+    fn in_place(slot: Slot) -> TrialRecord {
+        let Slot { trial: number, block, backend, cell, .. } = slot;
+        TrialRecord { trial: number, block, backend, cell, ..trial("epoll") }
+    }
+
     #[test]
     fn the_same_run_goes_on() {
         let slot = slots(&plan(), 7).swap_remove(3);
-        let trial = TrialRecord { trial: slot.trial, backend: slot.backend, cell: slot.cell, ..trial("epoll") };
-        assert_eq!(check(&plan(), 7, &run(), &[trial]), Ok(()));
+        assert_eq!(check(&plan(), 7, &run(), &[in_place(slot)]), Ok(()));
     }
 
     #[test]
@@ -110,5 +116,12 @@ mod tests {
     fn trials_of_another_order_are_refused() {
         let trials = [TrialRecord { trial: 99, ..trial("epoll") }];
         assert_eq!(check(&plan(), 7, &run(), &trials), Err(Mismatch::Order(99)));
+    }
+
+    #[test]
+    fn a_trial_of_another_block_is_refused() {
+        let slot = slots(&plan(), 7).swap_remove(3);
+        let trial = TrialRecord { block: slot.block + 1, ..in_place(slot) };
+        assert_eq!(check(&plan(), 7, &run(), &[trial]), Err(Mismatch::Order(4)));
     }
 }

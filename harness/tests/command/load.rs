@@ -1,8 +1,11 @@
 //! `harness load`, against `harness serve`.
 
+use std::net::TcpListener;
+
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{harness, serve};
+use crate::support::{Running, harness, serve};
 
 const SHORT: [&str; 6] = ["--warmup", "0s", "--duration", "100ms", "--connections", "4"];
 
@@ -20,6 +23,19 @@ fn a_closed_loop_is_one_trial_without_a_server() {
     for unknown in ["backend", "server_threads", "server", "rate_rps", "arrivals"] {
         assert!(trial[unknown].is_null(), "{unknown} is {}", trial[unknown]);
     }
+}
+
+#[test]
+fn an_interrupted_measurement_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let load = Running::start(&["load", "--target", &target, "--duration", "1m"], directory.path());
+    let _connection = server.accept().unwrap();
+    load.signal(Signal::SIGINT);
+    let ended = load.end();
+    assert_eq!((ended.code(), ended.stdout.len(), ended.stderr.len()), (Some(1), 0, 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("interrupted") && ended.stderr[0].contains("--duration"), "{ended:?}");
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn nonsense_arguments_are_refused() {
         (vec!["serve", "--backend", "epoll", "--protocol", "raw", "--max-frame", "1KiB"], "means nothing"),
         (load(&["--connections", "-1"]), "from 1 to"),
         (load(&["--connections", "2", "--threads", "3"]), "3 threads"),
+        (load(&["--connections", "512", "--depth", "65536"]), "33554432 requests in flight"),
         (load(&["--rate", "0"]), "not a rate"),
         (load(&["--rate", "NaN"]), "not a rate"),
         (load(&["--rate", "inf"]), "not a rate"),
@@ -60,11 +61,29 @@ fn nonsense_arguments_are_refused() {
 }
 
 #[test]
+fn where_a_mistake_cannot_be_said_its_code_still_is() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = Command::new(HARNESS).args(["list", "--bogus"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
 fn too_few_descriptors_name_the_limit_to_raise() {
     let load = "ulimit -n 64 && exec \"$0\" load --target 127.0.0.1:9 --connections 1000";
     let ended = Command::new("sh").args(["-c", load, HARNESS]).output().unwrap();
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(String::from_utf8_lossy(&ended.stderr).contains("ulimit -Hn"), "{ended:?}");
+}
+
+#[test]
+fn connections_that_are_allowed_have_their_descriptors() {
+    let directory = tempfile::tempdir().unwrap();
+    let sweep = "sweep --backends epoll --connections 64 --trials 1 --warmup 0s --duration 20ms";
+    for (limit, code) in [(128 + 63, 2), (128 + 64, 0)] {
+        let limited = format!("ulimit -n {limit} && exec \"$0\" {sweep}");
+        let ended = Command::new("sh").args(["-c", &limited, HARNESS]).current_dir(directory.path()).output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+    }
 }
 
 #[test]
@@ -91,6 +110,16 @@ fn unwritable_output_is_found_before_the_first_trial() {
 }
 
 #[test]
+fn where_no_directory_can_be_made_another_file_can_be_named() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("results"), "in the way").unwrap();
+    let ended = harness(&["sweep"], directory.path());
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("cannot make the directory results: "), "{ended:?}");
+    assert!(ended.stderr[0].contains("--output"), "{ended:?}");
+}
+
+#[test]
 fn a_file_that_exists_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("run.jsonl");
@@ -99,6 +128,19 @@ fn a_file_that_exists_is_not_overwritten() {
     assert_eq!(ended.code(), Some(2), "{ended:?}");
     assert!(ended.stderr[0].contains("run.jsonl exists already; continue it with --resume"), "{ended:?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn resuming_a_file_that_is_not_ours_leaves_it_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    for text in ["no newline", "{\"record\": 1", "two\nlines"] {
+        fs::write(&path, text).unwrap();
+        let ended = harness(&["sweep", "--output", "notes.txt", "--resume"], directory.path());
+        assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+        assert!(ended.stderr[0].starts_with("error: notes.txt line 1: "), "{ended:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
 }
 
 #[test]

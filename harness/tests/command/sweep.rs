@@ -1,12 +1,20 @@
 //! `harness sweep`: what it leaves in its file, and what can happen to it on the way.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use harness::results::{Outcome, Recorded, read};
+use harness::cpus;
+use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
+use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
 
-use crate::support::{Ended, Running, eventually, harness, kill_id};
+use crate::support::{Ended, HARNESS, Running, eventually, harness, kill_id};
 
 /// Two backends, two cells, two rounds: eight trials that take a moment each.
 const TINY: [&str; 13] = [
@@ -141,11 +149,104 @@ fn an_interrupted_sweep_keeps_what_was_finished_and_can_be_resumed() {
 }
 
 #[test]
+fn a_disk_that_fills_up_leaves_a_table_and_a_way_on() {
+    let directory = tempfile::tempdir().unwrap();
+    // Beyond this size, a file cannot be written to: room for the run and for some trials.
+    let limited = format!("trap '' XFSZ; ulimit -f 12; exec \"$0\" {}", TINY.join(" "));
+    let mut command = Command::new("sh");
+    let sweep = Running::start_command(command.args(["-c", &limited, HARNESS]).current_dir(directory.path()));
+    let ended = sweep.end();
+    let finished = recorded(directory.path());
+    assert!((1..TINY_TRIALS).contains(&finished.trials.len()) && finished.cut_off, "{finished:?}");
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    let kept = format!("kept: {} finished trial", finished.trials.len());
+    for part in ["cannot write run.jsonl: ", &kept, "--output run.jsonl --resume"] {
+        assert!(ended.stderr[0].contains(part), "{part} in {ended:?}");
+    }
+    assert!(ended.stdout.iter().any(|line| line.starts_with("1 connection")), "{ended:?}");
+    assert_eq!(tiny(&["--resume"], directory.path()).code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_sweep_says_so_where_nobody_reads_its_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["sweep", "--backends", "epoll", "--duration", "30s"];
+    let mut command = Command::new(HARNESS);
+    command.args(arguments).current_dir(directory.path()).stdout(writer).stderr(Stdio::null());
+    let mut sweep = command.spawn().unwrap();
+    serving_child(sweep.id());
+    kill_id(sweep.id(), Signal::SIGINT);
+    assert_eq!(sweep.wait().unwrap().code(), Some(1));
+}
+
+/// Ctrl-C that comes after the window, while the server is being stopped.
+#[test]
+fn a_trial_that_was_measured_to_its_end_is_kept_when_its_sweep_is_interrupted() {
+    let directory = tempfile::tempdir().unwrap();
+    // Stands for the server: says when it has ended, and waits until that was seen.
+    let stand_in = directory.path().join("server");
+    let (ended, file) = (directory.path().join("ended"), directory.path().join("run.jsonl"));
+    let script = format!(
+        "#!/bin/sh\nexec 3<&0\n'{HARNESS}' \"$@\" <&3 &\nserver=$!\n\
+         trap 'kill $server; wait $server; : > \"{0}\"; while [ -e \"{0}\" ]; do sleep 0.01; done; exit 0' TERM\n\
+         wait $server\n",
+        ended.display()
+    );
+    fs::write(&stand_in, script).unwrap();
+    fs::set_permissions(&stand_in, Permissions::from_mode(0o755)).unwrap();
+
+    let interrupted = AtomicBool::new(false);
+    let mut trials = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            eventually("the server has ended", || ended.exists());
+            interrupted.store(true, Ordering::Relaxed);
+            fs::remove_file(&ended).unwrap();
+        });
+        let sweep = Sweep { plan: &two_trials(), seed: 7, server_executable: &stand_in };
+        let mut writer = Writer::create(&file).unwrap();
+        sweep::run(sweep, &mut trials, &mut writer, &mut Unobserved, &interrupted).unwrap();
+    });
+    assert_eq!(trials.len(), 1, "nothing is begun after it");
+    assert_eq!(trials[0].outcome, Outcome::Ok, "{:?}", trials[0].error);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+fn two_trials() -> SweepPlan {
+    let cpus = cpus::cores().unwrap().swap_remove(0);
+    SweepPlan {
+        backends: vec!["epoll".to_owned()],
+        protocol: Protocol::Framed,
+        transport: Transport::Tcp,
+        connections: vec![1],
+        payload_bytes: vec![64],
+        depth: vec![1],
+        rate_rps: vec![None],
+        arrivals: Arrivals::Constant,
+        server_threads: vec![1],
+        trials: 2,
+        warmup_ns: 0,
+        duration_ns: 20_000_000,
+        server_cpus: cpus.clone(),
+        client_cpus: cpus,
+    }
+}
+
+struct Unobserved;
+
+impl sweep::Observer for Unobserved {
+    fn trial_starts(&mut self, _: &sweep::Slot) {}
+    fn trial_ended(&mut self, _: &TrialRecord) {}
+}
+
+#[test]
 fn an_interrupted_sweep_leaves_no_server_behind() {
     let directory = tempfile::tempdir().unwrap();
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
         let sweep = Running::start(&["sweep", "--backends", "epoll", "--duration", "30s"], directory.path());
-        let server = serving_child(&sweep);
+        let server = serving_child(sweep.id());
         sweep.signal(signal);
         sweep.end();
         eventually("the server has gone", || !is_alive(server));
@@ -157,7 +258,7 @@ fn a_server_that_dies_is_a_failed_trial_and_the_sweep_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = ["sweep", "--backends", "epoll,poll", "--connections", "1", "--trials", "1", "--duration", "1s"];
     let sweep = Running::start(&[arguments.as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
-    kill_id(serving_child(&sweep), Signal::SIGKILL);
+    kill_id(serving_child(sweep.id()), Signal::SIGKILL);
     let ended = sweep.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.iter().any(|line| line.contains("1 of 1 trial failed: the server")), "{ended:?}");
@@ -167,6 +268,17 @@ fn a_server_that_dies_is_a_failed_trial_and_the_sweep_goes_on() {
     assert_eq!(outcomes, [Outcome::Failed, Outcome::Ok]);
     let error = recorded.trials[0].error.as_deref().unwrap();
     assert!(error.contains("signal: 9"), "{error}");
+}
+
+#[test]
+fn a_sweep_that_measured_nothing_has_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["sweep", "--backends", "epoll", "--connections", "1", "--trials", "1", "--duration", "1s"];
+    let sweep = Running::start(&arguments, directory.path());
+    kill_id(serving_child(sweep.id()), Signal::SIGKILL);
+    let ended = sweep.end();
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("nothing was measured in 1 trial") && ended.stderr[0].contains("signal: 9"));
 }
 
 #[test]
@@ -183,10 +295,10 @@ fn a_plan_file_gives_what_flags_give() {
 }
 
 /// Waits for the sweep to have a server that is under load, and says which process it is.
-fn serving_child(sweep: &Running) -> u32 {
+fn serving_child(sweep: u32) -> u32 {
     let mut serving = None;
     eventually("a server is under load", || {
-        serving = children(sweep.id()).into_iter().find(|&child| sockets(child) >= 2);
+        serving = children(sweep).into_iter().find(|&child| sockets(child) >= 2);
         serving.is_some()
     });
     serving.unwrap()

@@ -3,16 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use harness::environment::{Build, Environment};
+use harness::figures;
 use harness::plan::SweepPlan;
-use harness::report::figures;
 use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
 use jiff::{Timestamp, Unit};
 
 use super::{THIS_EXECUTABLE, random_seed, usage};
 use crate::failure::Failure;
+use crate::output;
 
 /// Where new files go by themselves.
 const DIRECTORY: &str = "results";
@@ -22,7 +23,7 @@ pub(super) struct Destination {
     pub(super) writer: Writer,
     pub(super) seed: u64,
     /// What it holds already.
-    pub(super) finished: Vec<TrialRecord>,
+    pub(super) trials: Vec<TrialRecord>,
 }
 
 impl Destination {
@@ -52,7 +53,7 @@ impl Destination {
             environment: Environment::read(),
         };
         writer.append(&Record::Run(Box::new(run))).map_err(Failure::run)?;
-        Ok(Self { writer, seed, finished: Vec::new() })
+        Ok(Self { writer, seed, trials: Vec::new() })
     }
 
     fn resumed(plan: &SweepPlan, seed: Option<u64>, path: &Path) -> Result<Self, Failure> {
@@ -67,7 +68,7 @@ impl Destination {
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
         check_resumable(sweep, run, &recorded.trials)
             .map_err(|mismatch| usage(format!("cannot resume {}: {mismatch}", path.display())))?;
-        Ok(Self { writer: continued(path, &recorded)?, seed, finished: recorded.trials })
+        Ok(Self { writer: continued(path, &recorded)?, seed, trials: recorded.trials })
     }
 }
 
@@ -82,7 +83,7 @@ fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
     let writer = Writer::resume(path, recorded.intact_bytes).map_err(Failure::run)?;
     if recorded.cut_off {
         let kept = figures::counted(recorded.trials.len(), "finished trial");
-        eprintln!("note: {} ended within a line, which was cut away; {kept} before it stay", path.display());
+        output::say(&format!("note: {} ended within a line, which was cut away; kept: {kept}", path.display()));
     }
     Ok(writer)
 }
@@ -90,9 +91,9 @@ fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
 /// Named after the moment, and after how many there were before it in the same second. The colons of RFC 3339 would be
 /// in the way in a shell.
 fn new_file() -> Result<Writer, Failure> {
-    fs::create_dir_all(DIRECTORY)
-        .with_context(|| format!("cannot make the directory {DIRECTORY}"))
-        .map_err(Failure::Run)?;
+    fs::create_dir_all(DIRECTORY).map_err(|error| {
+        Failure::Run(anyhow!("cannot make the directory {DIRECTORY}: {error}; name a file elsewhere with --output"))
+    })?;
     let moment = now().to_string().replace(':', "-");
     let mut earlier = 0;
     loop {

@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering;
 use anyhow::anyhow;
 use harness::cpus;
 use harness::environment::{Build, Environment};
+use harness::figures;
 use harness::plan::SweepPlan;
-use harness::report::{figures, table};
+use harness::report::table;
 use harness::results::TrialRecord;
 use harness::statistics::summarise;
 use harness::sweep::{self, Sweep};
@@ -36,25 +37,41 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     pin(&plan)?;
     let interrupted = interrupt::flag()?;
 
-    let Destination { mut writer, seed, finished } =
+    let Destination { mut writer, seed, mut trials } =
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
     let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let slots = sweep::slots(&plan, seed).len();
-    let mut progress = Progress::new(&plan, slots - finished.len(), finished.len(), arguments.json);
-    let trials = sweep::run(sweep, finished, &mut writer, &mut progress, &interrupted).map_err(Failure::run)?;
-    let output_failure = progress.finish();
+    let mut progress = Progress::new(&plan, slots - trials.len(), trials.len(), arguments.json);
+    let written = sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted);
+    // Looked at last: that a reader has left is no error, and must not hide one.
+    let mut printed = progress.finish();
 
     if !arguments.json {
-        output::print(&summary(&plan, seed, writer.path(), &trials))?;
+        printed = output::print(&summary(&plan, seed, writer.path(), &trials));
     }
-    if interrupted.load(Ordering::Relaxed) && trials.len() < slots {
+    let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
+    if let Err(error) = written {
+        let kept = figures::counted(trials.len(), "finished trial");
         return Err(Failure::Run(anyhow!(
-            "interrupted after {} of {slots} trials; to go on, give the same arguments and --output {} --resume",
-            trials.len(),
-            writer.path().display()
+            "{error}; kept: {kept}; to go on, put that right (where the disk is full, make room), then {go_on}"
         )));
     }
-    output_failure.map_or(Ok(ExitCode::SUCCESS), Err)
+    if interrupted.load(Ordering::Relaxed) && trials.len() < slots {
+        let finished = trials.len();
+        return Err(Failure::Run(anyhow!("interrupted after {finished} of {slots} trials; to go on, {go_on}")));
+    }
+    check_measured(&trials)?;
+    printed.map(|()| ExitCode::SUCCESS)
+}
+
+/// Refuses to call it done where nothing was measured.
+fn check_measured(trials: &[TrialRecord]) -> Result<(), Failure> {
+    if trials.iter().any(|trial| trial.measured.is_some()) {
+        return Ok(());
+    }
+    let of = figures::counted(trials.len(), "trial");
+    let why = trials.iter().find_map(|trial| trial.error.as_deref()).unwrap_or("no reason is recorded");
+    Err(Failure::Run(anyhow!("nothing was measured in {of}; put this right first: {why}")))
 }
 
 fn usage(message: String) -> Failure {

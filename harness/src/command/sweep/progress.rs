@@ -19,8 +19,8 @@ pub(super) struct Progress {
     /// Draws nothing where standard error is no terminal.
     bar: ProgressBar,
     json: bool,
-    /// The first failure to write a trial to standard output; there was no other after it.
-    failure: Option<Failure>,
+    /// Whether every trial could be written to standard output; after the first that could not, none was tried.
+    printed: Result<(), Failure>,
 }
 
 impl Progress {
@@ -37,13 +37,13 @@ impl Progress {
             .with_style(style.expect("the template is a constant").with_key("left", left))
             .with_position(finished as u64);
         bar.enable_steady_tick(TICK);
-        Self { bar, json, failure: None }
+        Self { bar, json, printed: Ok(()) }
     }
 
-    /// Removes the bar.
-    pub(super) fn finish(self) -> Option<Failure> {
+    /// Removes the bar, and says whether all that was to be printed was.
+    pub(super) fn finish(self) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        self.failure
+        self.printed
     }
 }
 
@@ -54,9 +54,9 @@ impl Observer for Progress {
 
     fn trial_ended(&mut self, trial: &TrialRecord) {
         self.bar.inc(1);
-        if self.json && self.failure.is_none() {
+        if self.json && self.printed.is_ok() {
             // The trial is in the file; a reader who has left is no reason to stop measuring.
-            self.failure = output::print_json(&Record::Trial(Box::new(trial.clone()))).err();
+            self.printed = output::print_json(&Record::Trial(Box::new(trial.clone())));
         }
     }
 }
