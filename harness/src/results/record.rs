@@ -343,6 +343,7 @@ pub(crate) mod tests {
         let load = LoadOutcome {
             requests: 2000,
             elapsed: Duration::from_millis(500),
+            due: None,
             service: latency.clone(),
             latency,
             send_lag: Histogram::new(3).unwrap(),
