@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use backends::{Receipt, ReceiptValue, ServeReport};
+use nix::sys::resource::{UsageWho, getrusage};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -26,6 +28,12 @@ pub struct Listening {
 /// What the server has done so far; also its last line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// When that was, on the kernel's monotonic clock.
+    pub at_ns: u64,
+    /// Times that a thread went to wait; those of threads that have ended are among them.
+    pub voluntary_switches: u64,
+    /// Times that a thread was made to wait.
+    pub involuntary_switches: u64,
     /// System calls made, by name.
     pub syscalls: BTreeMap<String, u64>,
     /// Connections that each thread accepted; known when the server has ended.
@@ -36,17 +44,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// Requests answered so far.
+    /// What the server in this process counted, which is to be as of now, and what the kernel says of the process.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel did not say what this process has used, which it never refuses.
     #[must_use]
-    pub fn requests(&self) -> Option<u64> {
-        self.events.get(backends::Event::Replies.name()).copied()
-    }
-}
-
-impl From<&ServeReport> for Report {
-    fn from(report: &ServeReport) -> Self {
+    pub fn of_this_process(report: &ServeReport) -> Self {
+        let now = clock_gettime(ClockId::Monotonic);
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("it fails for invalid arguments only");
         let owned = |(name, count): (&str, u64)| (name.to_owned(), count);
         Self {
+            at_ns: now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned(),
+            voluntary_switches: usage.voluntary_context_switches().cast_unsigned(),
+            involuntary_switches: usage.involuntary_context_switches().cast_unsigned(),
             syscalls: report.syscalls().map(owned).collect(),
             accepted_per_thread: report.accepted_per_thread.clone(),
             events: report.events().map(owned).collect(),
@@ -75,14 +86,17 @@ mod tests {
     #[test]
     fn a_report_is_one_flat_object_and_reads_back() {
         let report = Report {
+            at_ns: 5,
+            voluntary_switches: 6,
+            involuntary_switches: 7,
             syscalls: BTreeMap::from([("sendto".to_owned(), 3)]),
             accepted_per_thread: vec![1, 0],
             events: BTreeMap::from([("requests".to_owned(), 2)]),
         };
         let line = serde_json::to_string(&report).unwrap();
-        assert_eq!(line, r#"{"syscalls":{"sendto":3},"accepted_per_thread":[1,0],"requests":2}"#);
+        let times = r#""at_ns":5,"voluntary_switches":6,"involuntary_switches":7"#;
+        assert_eq!(line, format!(r#"{{{times},"syscalls":{{"sendto":3}},"accepted_per_thread":[1,0],"requests":2}}"#));
         assert_eq!(serde_json::from_str::<Report>(&line).unwrap(), report);
-        assert_eq!(report.requests(), Some(2));
     }
 
     #[test]

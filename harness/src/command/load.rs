@@ -84,8 +84,9 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
 
 fn trial(cell: Cell, outcome: LoadOutcome) -> TrialRecord {
     let first_error = outcome.first_error.clone();
+    let due = outcome.due;
     let measured = Measured::new(outcome, None);
-    let evidence = Evidence { first_error, rate_rps: cell.rate_rps, ..Evidence::of(&measured) };
+    let evidence = Evidence { first_error, due, ..Evidence::of(&measured) };
     let judgement = judge(&evidence);
     TrialRecord {
         trial: 1,

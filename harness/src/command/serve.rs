@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     };
     let job = ServeJob { listeners, protocol, limits: limits(arguments), stats, ready: &ready };
     let report = backend.serve(job, &stop).with_context(|| format!("{name} gave up")).map_err(Failure::run)?;
-    output::print_json(&Report::from(&report))?;
+    output::print_json(&Report::of_this_process(&report))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,7 +83,7 @@ fn answer_requests(stats: &Arc<Stats>, stop: &Arc<Stop>) {
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if line == REPORT_REQUEST.trim_end() {
-                say(&Report::from(&stats.report()), &stop);
+                say(&Report::of_this_process(&stats.report()), &stop);
             }
         }
         stop.request();

@@ -51,11 +51,18 @@ impl Connection {
     }
 
     /// Lets the next request, which must be ready, go.
-    pub(super) fn release(&mut self, traffic: &Traffic, now_ns: u64) {
-        let due_ns = self.schedule.due_ns(now_ns);
+    pub(super) fn release(&mut self, traffic: &Traffic, now_ns: u64) -> Request {
+        let request = Request { due_ns: self.schedule.due_ns(now_ns), sent_ns: now_ns };
         self.schedule.advance();
-        self.in_flight.push(Request { due_ns, sent_ns: now_ns });
+        self.in_flight.push(request);
         self.outgoing.add_frame(traffic);
+        request
+    }
+
+    /// Takes out all requests in flight, since they will not be answered, and counts those sent before `end_ns`.
+    pub(super) fn give_up_in_flight(&mut self, end_ns: u64) -> usize {
+        let in_flight = self.in_flight.len();
+        (0..in_flight).filter(|_| self.in_flight.pop(end_ns).sent_ns < end_ns).count()
     }
 
     /// Checks a piece of what the server sends.

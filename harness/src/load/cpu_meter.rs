@@ -17,7 +17,7 @@ pub(super) struct CpuMeter {
 /// What a thread used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CpuUse {
-    /// CPU time from the opening of the window to the end.
+    /// CPU time in the window.
     pub(super) cpu_ns: u64,
     /// Share of the window in which the thread was running.
     pub(super) utilisation: f64,
@@ -46,13 +46,11 @@ impl CpuMeter {
     pub(super) fn finish(mut self, now_ns: u64) -> CpuUse {
         self.at(now_ns);
         let Some(opened) = self.opened else { return CpuUse::default() };
-        let end = Reading { at_ns: now_ns, cpu_ns: thread_cpu_ns() };
-        let closed = self.closed.unwrap_or(end);
+        // A thread that lost all its connections ends before the window does.
+        let closed = self.closed.unwrap_or_else(|| Reading { at_ns: now_ns, cpu_ns: thread_cpu_ns() });
+        let cpu_ns = closed.cpu_ns - opened.cpu_ns;
         let window_ns = closed.at_ns.saturating_sub(opened.at_ns).max(1);
-        CpuUse {
-            cpu_ns: end.cpu_ns - opened.cpu_ns,
-            utilisation: ((closed.cpu_ns - opened.cpu_ns) as f64 / window_ns as f64).min(1.0),
-        }
+        CpuUse { cpu_ns, utilisation: (cpu_ns as f64 / window_ns as f64).min(1.0) }
     }
 
     #[cold]

@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use super::clock::{Clock, to_timespec};
 use super::connection::Loss;
 use super::cpu_meter::CpuMeter;
-use super::run::{Finished, Halt};
+use super::run::{End, Finished};
 use super::share::Share;
 use super::timer::Timer;
 
@@ -24,7 +24,7 @@ pub(super) const NAME: &str = "epoll";
 const EVENTS: usize = 1024;
 /// The timer, among the numbers of connections.
 const TIMER: u64 = u64::MAX;
-/// How long a request to halt may go unseen.
+/// How long the end of the run may go unseen.
 const LONGEST_WAIT_NS: u64 = 50_000_000;
 
 const SMALL_RECEIVE_BYTES: usize = 64 * 1024;
@@ -59,14 +59,14 @@ impl Epoll {
         Ok(Self { set, timer, sockets })
     }
 
-    /// Carries the share of the load whose connections these sockets are, until it is over or halted.
-    pub(super) fn run<'run>(self, share: Share<'run>, clock: Clock, halt: &Halt<'_>) -> io::Result<Finished<'run>> {
+    /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.
+    pub(super) fn run<'run>(self, share: Share<'run>, clock: Clock, end: &End<'_>) -> io::Result<Finished<'run>> {
         let small = share.frame_bytes() <= SMALL_RECEIVE_BYTES;
         let receive_bytes = if small { SMALL_RECEIVE_BYTES } else { LARGE_RECEIVE_BYTES };
         let meter = CpuMeter::new(share.window());
         let mut run = Run { io: self, share, clock, meter, buffer: vec![0; receive_bytes].into_boxed_slice() };
         run.start();
-        run.turn_until_over(halt)?;
+        run.turn_until_over(end)?;
         let cpu = run.meter.finish(clock.now_ns());
         let sockets = run.io.sockets.into_iter().flatten().map(|socket| socket.fd).collect();
         Ok(Finished { share: run.share, cpu, _sockets: sockets })
@@ -111,12 +111,18 @@ impl Run<'_> {
         }
     }
 
-    fn turn_until_over(&mut self, halt: &Halt<'_>) -> io::Result<()> {
+    fn turn_until_over(&mut self, end: &End<'_>) -> io::Result<()> {
+        let mut settled = false;
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let now_ns = self.now_ns();
             self.send_all_due(now_ns);
-            if self.share.is_over(now_ns) || halt.is_requested() {
+            let over = self.share.is_over(now_ns);
+            if !settled && (over || self.share.is_settled(now_ns)) {
+                settled = true;
+                end.thread_is_settled();
+            }
+            if over || end.is_reached() {
                 return Ok(());
             }
             if let Some(due_ns) = self.share.next_due_ns() {

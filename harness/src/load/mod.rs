@@ -1,9 +1,10 @@
 //! The load generator: sends requests to one address, checks every answer byte for byte, and times it.
 //!
 //! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened,
-//! they carry load for the warm-up, and from then on (the *window*) every answer is recorded. When the planned
-//! duration has passed no new request is sent, but those in flight are awaited, so that a stall at the end is seen
-//! in its full length.
+//! they carry load for the warm-up, then follows the *window*, which is as long as was planned. A request is *measured*
+//! if it was sent in the window, whenever its answer comes. After the window the load goes on, unrecorded, until every
+//! measured request has its answer: a stall at the end is seen in its full length, and what is late is served under
+//! the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in which little was asked.
 //!
 //! An engine (`epoll`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
 //! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
@@ -47,7 +48,7 @@ pub struct LoadPlan {
     pub pace: Pace,
     /// Load before the window, on the same connections.
     pub warmup: Duration,
-    /// Length of the window, not counting the wait for the last answers.
+    /// Length of the window, not counting the load that goes on while the last answers are awaited.
     pub duration: Duration,
     /// Generator threads, at least one and at most one per connection.
     pub threads: usize,
@@ -121,20 +122,23 @@ pub enum Arrivals {
 
 /// What was measured.
 ///
-/// `requests`, `latency` and `elapsed` belong together: every answer that came after the window opened is in all
-/// three, and `elapsed` ends with the last of them (at least `duration`).
+/// `requests`, `latency` and `service` belong together: every request that was sent in the window and answered, even
+/// after it, is in all three.
 #[derive(Clone, Debug)]
 pub struct LoadOutcome {
-    /// Answers that came in the window and while awaiting the last ones.
+    /// Requests sent in the window that were answered.
     pub requests: u64,
-    /// From the opening of the window to its end or the last answer, whichever is later.
+    /// Length of the window, as planned.
     pub elapsed: Duration,
+    /// Requests that were due in the window, as its schedule had them; a Poisson process draws more or fewer of them
+    /// than rate × duration. None in a closed loop, where nothing is due.
+    pub due: Option<u64>,
     /// Intended send time to done, in ns. In a closed loop the intended time is the send time: service time.
     pub latency: Histogram<u64>,
     /// Actual send to done, in ns.
     pub service: Histogram<u64>,
-    /// How late the generator was, in ns: from the moment at which a request was due and its connection had room
-    /// for it, to its sending. Empty in a closed loop.
+    /// How late the generator was with the requests that it sent in the window, in ns: from the moment at which one
+    /// was due and its connection had room for it, to its sending. Empty in a closed loop.
     pub send_lag: Histogram<u64>,
     /// Connections that broke: reset, closed by the server while they were still in use, or sent more than was asked
     /// for. Never re-opened; in an open loop, all requests that they should still have sent are censored.
@@ -143,7 +147,8 @@ pub struct LoadOutcome {
     pub first_error: Option<String>,
     /// Answers that differed from what was sent, during the warm-up or after it.
     pub mismatches: u64,
-    /// Requests due before the end of the window that were never sent, or never answered within the grace period.
+    /// Requests sent in the window and not answered within the grace period, and those due before its end that were
+    /// not sent by then.
     pub censored: u64,
     /// What the generator itself cost.
     pub client: ClientCost,
@@ -156,20 +161,19 @@ pub struct ClientCost {
     pub engine: &'static str,
     /// Generator threads.
     pub threads: usize,
-    /// CPU time of all of them, from the opening of the window to the last answer.
+    /// CPU time of all of them in the window.
     pub cpu: Duration,
-    /// Share of the window in which the busiest of them was running, 0 to 1. The wait for the last answers is not
-    /// part of it: it would make a busy generator look idle.
+    /// Share of the window in which the busiest of them was running, 0 to 1.
     pub utilisation: f64,
 }
 
-/// Told when the window opens and when it is over, on the thread that called [`run`]. The connections are still open
-/// both times, so that a look at the server sees neither their opening nor their closing. A run that fails or is
-/// cancelled does not close its window.
+/// Told when the window opens and when it closes, on the thread that called [`run`], which may get a CPU a little late.
+/// The load goes on both times, so that a look at the server sees the same work at both ends, and neither the opening
+/// of the connections nor their closing. A run that fails or is cancelled in the window does not close it.
 pub trait Observer {
-    /// The warm-up is over; what is counted from now on belongs to the window.
+    /// The warm-up is over; what is sent from now on is measured.
     fn window_opens(&mut self) {}
-    /// The last answer has come or has been given up.
+    /// What is sent from now on is not measured any more, or all connections are lost.
     fn window_closed(&mut self) {}
 }
 

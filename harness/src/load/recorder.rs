@@ -3,23 +3,24 @@
 use hdrhistogram::Histogram;
 
 use super::in_flight::Request;
+use super::schedule::Schedule;
 use super::window::Window;
 
 /// One hour; what is longer is recorded as that.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Counts and times. Answers are recorded from the opening of the window on; what went wrong is counted from the
-/// first request on, because no warm-up excuses it.
+/// Counts and times of the requests that were sent in the window. What went wrong is counted from the first request
+/// on, because no warm-up excuses it.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    opens_ns: u64,
+    window: Window,
     pub(super) latency: Histogram<u64>,
     /// None in a closed loop, where it would be the same as the latency.
     pub(super) service: Option<Histogram<u64>>,
     pub(super) send_lag: Histogram<u64>,
-    /// When the last answer came, if one was recorded.
-    pub(super) last_answer_ns: u64,
+    /// Requests due in the window; always 0 in a closed loop.
+    pub(super) due: u64,
     pub(super) mismatches: u64,
     pub(super) censored: u64,
     pub(super) errors: u64,
@@ -30,11 +31,11 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(window: Window, open_loop: bool) -> Self {
         Self {
-            opens_ns: window.opens_ns,
+            window,
             latency: histogram(),
             service: open_loop.then(histogram),
             send_lag: histogram(),
-            last_answer_ns: 0,
+            due: 0,
             mismatches: 0,
             censored: 0,
             errors: 0,
@@ -43,21 +44,33 @@ impl Recorder {
     }
 
     /// A request was sent, this long after it was due and had room. Said in an open loop only.
-    pub(super) fn sent(&mut self, now_ns: u64, lag_ns: u64) {
-        if now_ns >= self.opens_ns {
+    pub(super) fn sent(&mut self, request: Request, lag_ns: u64) {
+        if self.window.contains(request.due_ns) {
+            self.due += 1;
+        }
+        if self.window.contains(request.sent_ns) {
             self.send_lag.saturating_record(lag_ns);
+        } else if request.due_ns < self.window.closes_ns && self.window.closes_ns <= request.sent_ns {
+            // Too late to be measured, but it should have been.
+            self.censored += 1;
         }
     }
 
     pub(super) fn answered(&mut self, request: Request, now_ns: u64) {
-        if now_ns < self.opens_ns {
+        if !self.window.contains(request.sent_ns) {
             return;
         }
         self.latency.saturating_record(now_ns - request.due_ns);
         if let Some(service) = &mut self.service {
             service.saturating_record(now_ns - request.sent_ns);
         }
-        self.last_answer_ns = now_ns;
+    }
+
+    /// These are still due, and will never be sent.
+    pub(super) fn never_sent(&mut self, schedule: Schedule) {
+        let before_close = schedule.clone().count_before(self.window.closes_ns);
+        self.due += before_close - schedule.count_before(self.window.opens_ns);
+        self.censored += before_close;
     }
 
     pub(super) fn broke(&mut self, now_ns: u64, error: String) {
@@ -72,7 +85,7 @@ impl Recorder {
             add(service, others);
         }
         add(&mut self.send_lag, &other.send_lag);
-        self.last_answer_ns = self.last_answer_ns.max(other.last_answer_ns);
+        self.due += other.due;
         self.mismatches += other.mismatches;
         self.censored += other.censored;
         self.errors += other.errors;

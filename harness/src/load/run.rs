@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -19,12 +19,13 @@ use super::recorder::Recorder;
 use super::share::Share;
 use super::traffic::Traffic;
 use super::window::Window;
-use super::{ClientCost, LoadOutcome, LoadPlan, Observer};
+use super::{ClientCost, LoadOutcome, LoadPlan, Observer, Pace};
 
-/// How long a request to halt may go unseen while the window has not opened.
+/// How long the end of a run may go unseen by the thread that waits for the window.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
-/// Carries out a plan. Blocks until the last answer has come or was given up, or until `cancel` is set.
+/// Carries out a plan. Blocks until the last answer to what is measured has come or was given up, or until `cancel` is
+/// set.
 ///
 /// The soft limit on open files is raised if the connections need it.
 ///
@@ -40,25 +41,27 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let shares = Share::deal(plan, window, &traffic);
     let mut sockets = connect(plan.target, plan.connections, cancel)?;
 
-    let halt = Halt { cancel, failed: AtomicBool::new(false) };
+    let end = End::new(cancel, plan.threads);
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
         });
-        let (clock, threads) = start(scope, jobs, &halt)?;
-        sleep_until(window.opens_ns, clock, || {
-            halt.is_requested() || threads.iter().all(ScopedJoinHandle::is_finished)
-        });
+        let (clock, threads) = start(scope, jobs, &end)?;
+        let over = || end.is_abandoned() || threads.iter().all(ScopedJoinHandle::is_finished);
+        sleep_until(window.opens_ns, clock, over);
         observer.window_opens();
+        sleep_until(window.closes_ns, clock, over);
+        if !end.is_abandoned() {
+            observer.window_closed();
+        }
         threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
     })?;
     if cancel.load(Ordering::Relaxed) {
         return Err(LoadError::Cancelled);
     }
-    observer.window_closed();
-    Ok(outcome(window, finished))
+    Ok(outcome(plan, finished))
 }
 
 /// What a thread comes back with.
@@ -70,16 +73,33 @@ pub(super) struct Finished<'run> {
     pub(super) _sockets: Vec<OwnedFd>,
 }
 
-/// Whether to leave a run before its end.
+/// Whether threads may leave the run. One whose own part is settled carries on: answers that the others still await
+/// are to come under the load that they were asked for under.
 #[derive(Debug)]
-pub(super) struct Halt<'a> {
+pub(super) struct End<'a> {
     cancel: &'a AtomicBool,
     /// A thread could not go on, so the run is worth nothing.
     failed: AtomicBool,
+    /// Threads that still await answers.
+    unsettled: AtomicUsize,
 }
 
-impl Halt<'_> {
-    pub(super) fn is_requested(&self) -> bool {
+impl<'a> End<'a> {
+    fn new(cancel: &'a AtomicBool, threads: usize) -> Self {
+        Self { cancel, failed: AtomicBool::new(false), unsettled: AtomicUsize::new(threads) }
+    }
+
+    /// Told once by each thread that has all the answers it can get.
+    pub(super) fn thread_is_settled(&self) {
+        self.unsettled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_reached(&self) -> bool {
+        self.is_abandoned() || self.unsettled.load(Ordering::Relaxed) == 0
+    }
+
+    /// Cancelled or failed.
+    fn is_abandoned(&self) -> bool {
         self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
     }
 }
@@ -97,7 +117,7 @@ type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, Load
 fn start<'scope, 'run>(
     scope: &'scope Scope<'scope, 'run>,
     jobs: impl Iterator<Item = Job<'run>>,
-    halt: &'run Halt<'run>,
+    end: &'run End<'run>,
 ) -> Result<(Clock, Vec<Thread<'scope, 'run>>), LoadError> {
     let (ready, readiness) = mpsc::channel();
     // To give up is to drop these: threads that wait for the clock then leave.
@@ -107,7 +127,7 @@ fn start<'scope, 'run>(
         let ready = ready.clone();
         let (clock, start) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("load-{index}"));
-        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, halt));
+        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, end));
         threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
         clocks.push(clock);
     }
@@ -127,7 +147,7 @@ impl<'run> Job<'run> {
         self,
         ready: mpsc::Sender<Result<(), LoadError>>,
         start: &mpsc::Receiver<Clock>,
-        halt: &Halt<'_>,
+        end: &End<'_>,
     ) -> Result<Finished<'run>, LoadError> {
         let (engine, outcome) = match prepare(self.cpu, self.sockets) {
             Ok(engine) => (Some(engine), Ok(())),
@@ -137,8 +157,8 @@ impl<'run> Job<'run> {
         let _ = ready.send(outcome);
         drop(ready);
         let (Some(engine), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
-        engine.run(self.share, clock, halt).map_err(|cause| {
-            halt.failed.store(true, Ordering::Relaxed);
+        engine.run(self.share, clock, end).map_err(|cause| {
+            end.failed.store(true, Ordering::Relaxed);
             LoadError::Kernel { what: "wait for events", cause }
         })
     }
@@ -171,7 +191,7 @@ fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(window: Window, finished: Vec<Finished<'_>>) -> LoadOutcome {
+fn outcome(plan: &LoadPlan, finished: Vec<Finished<'_>>) -> LoadOutcome {
     let client = ClientCost {
         engine: epoll::NAME,
         threads: finished.len(),
@@ -180,10 +200,10 @@ fn outcome(window: Window, finished: Vec<Finished<'_>>) -> LoadOutcome {
     };
     let seen = finished.into_iter().map(|thread| thread.share.finish()).reduce(Recorder::merge);
     let seen = seen.expect("a plan has at least one thread");
-    let end_ns = window.closes_ns.max(seen.last_answer_ns);
     LoadOutcome {
         requests: seen.latency.len(),
-        elapsed: Duration::from_nanos(end_ns - window.opens_ns),
+        elapsed: plan.duration,
+        due: (plan.pace != Pace::Closed).then_some(seen.due),
         service: seen.service.unwrap_or_else(|| seen.latency.clone()),
         latency: seen.latency,
         send_lag: seen.send_lag,

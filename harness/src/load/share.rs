@@ -27,8 +27,8 @@ pub(super) struct Share<'run> {
     /// Connections by the time at which their next request is due, soonest first.
     agenda: BinaryHeap<Reverse<(u64, usize)>>,
     alive: usize,
-    /// Requests in flight on connections that are alive.
-    in_flight: usize,
+    /// Requests in flight that were sent before the window closed, on connections that are alive.
+    awaited: usize,
     recorder: Recorder,
 }
 
@@ -53,7 +53,7 @@ impl<'run> Share<'run> {
             connections: Vec::with_capacity(connections),
             agenda: BinaryHeap::with_capacity(connections),
             alive: 0,
-            in_flight: 0,
+            awaited: 0,
             recorder: Recorder::new(window, open_loop),
         }
     }
@@ -77,12 +77,9 @@ impl<'run> Share<'run> {
     }
 
     /// Lets all requests of a connection go that are ready. Then its [`unsent`](Self::unsent) bytes want to be sent.
-    ///
-    /// What was ready before the window closed is sent even if the generator comes late; what is ready only after
-    /// that is not.
     pub(super) fn release(&mut self, connection: usize, now_ns: u64) {
         let progress = &mut self.connections[connection];
-        while let Some(ready_ns) = progress.ready_ns(now_ns).filter(|&ready_ns| ready_ns < self.window.closes_ns) {
+        while let Some(ready_ns) = progress.ready_ns(now_ns) {
             if ready_ns > now_ns {
                 if !progress.on_agenda {
                     progress.on_agenda = true;
@@ -90,10 +87,12 @@ impl<'run> Share<'run> {
                 }
                 return;
             }
-            progress.release(self.traffic, now_ns);
-            self.in_flight += 1;
+            let request = progress.release(self.traffic, now_ns);
+            if now_ns < self.window.closes_ns {
+                self.awaited += 1;
+            }
             if self.open_loop {
-                self.recorder.sent(now_ns, now_ns - ready_ns);
+                self.recorder.sent(request, now_ns - ready_ns);
             }
         }
     }
@@ -129,37 +128,47 @@ impl<'run> Share<'run> {
         let progress = &mut self.connections[connection];
         let received = progress.receive(self.traffic, piece)?;
         self.recorder.mismatches += received.mismatches;
-        self.in_flight -= received.frames;
         for _ in 0..received.frames {
-            self.recorder.answered(progress.in_flight.pop(now_ns), now_ns);
+            let request = progress.in_flight.pop(now_ns);
+            if request.sent_ns < self.window.closes_ns {
+                self.awaited -= 1;
+                self.recorder.answered(request, now_ns);
+            }
         }
         Ok(())
     }
 
-    /// A connection has ended; told once for each. What was in flight stays there and is censored.
+    /// A connection has ended; told once for each. What was in flight will not be answered.
     pub(super) fn lost(&mut self, connection: usize, loss: Loss, now_ns: u64) {
         let progress = &mut self.connections[connection];
         progress.lost = true;
         let in_flight = progress.in_flight.len();
+        let unanswered = progress.give_up_in_flight(self.window.closes_ns);
+        self.recorder.censored += unanswered as u64;
+        self.awaited -= unanswered;
         self.alive -= 1;
-        self.in_flight -= in_flight;
-        // A server may hang up on a connection that nothing will be sent on any more.
+        // After the window, a server may hang up on a connection that owes nothing.
         if now_ns < self.window.closes_ns || in_flight > 0 {
             let requests = if in_flight == 1 { "request" } else { "requests" };
             self.recorder.broke(now_ns, format!("{loss}, with {in_flight} {requests} in flight"));
         }
     }
 
-    /// Whether there is nothing left to do or to wait for.
+    /// Whether everything that was sent before the window closed has been answered.
+    pub(super) fn is_settled(&self, now_ns: u64) -> bool {
+        now_ns >= self.window.closes_ns && self.awaited == 0
+    }
+
+    /// Whether there is nothing left to be done, or the time for it has passed.
     pub(super) fn is_over(&self, now_ns: u64) -> bool {
-        self.alive == 0 || now_ns >= self.window.gives_up_ns || (now_ns >= self.window.closes_ns && self.in_flight == 0)
+        self.alive == 0 || now_ns >= self.window.gives_up_ns
     }
 
     /// What the share has seen, with all that was not done counted as censored.
     pub(super) fn finish(mut self) -> Recorder {
+        self.recorder.censored += self.awaited as u64;
         for connection in self.connections {
-            let never_sent = connection.schedule.count_before(self.window.closes_ns);
-            self.recorder.censored += connection.in_flight.len() as u64 + never_sent;
+            self.recorder.never_sent(connection.schedule);
         }
         self.recorder
     }
@@ -187,6 +196,7 @@ mod tests {
         assert_eq!(share.next_due_ns(), None);
         let seen = share.finish();
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.send_lag.len(), seen.censored), (1, 50, 0, 2));
+        assert_eq!(seen.due, 0);
     }
 
     #[test]
@@ -229,28 +239,68 @@ mod tests {
     }
 
     #[test]
-    fn a_late_generator_still_sends_what_was_ready_before_the_window_closed() {
-        let (traffic, plan) = (traffic(), plan(16, every_100_ns()));
+    fn what_is_sent_in_the_window_is_measured_whenever_its_answer_comes() {
+        let (traffic, mut plan) = (traffic(), plan(1, Pace::Closed));
+        plan.warmup = Duration::from_nanos(100);
         let mut share = only_share(&plan, &traffic);
-        share.release(0, CLOSES_NS + 5);
-        assert_eq!(send(&mut share, 0).len(), 10 * traffic.frame_bytes());
-        assert_eq!(share.next_due_ns(), None);
-        assert_eq!(share.finish().censored, 10);
+        // Sent in the warm-up, in the window, and after it.
+        for (sent_ns, answered_ns, awaited) in [(50, 150, 1), (150, 1500, 1), (1500, 1600, 0)] {
+            share.release(0, sent_ns);
+            assert_eq!(share.awaited, awaited);
+            let answer = send(&mut share, 0);
+            assert_eq!(answer.len(), traffic.frame_bytes());
+            share.received(0, &answer, answered_ns).unwrap();
+        }
+        let seen = share.finish();
+        assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
     }
 
     #[test]
-    fn nothing_is_sent_that_had_room_only_after_the_window_closed() {
-        let (traffic, plan) = (traffic(), plan(1, every_100_ns()));
+    fn after_the_window_the_load_goes_on_until_what_was_sent_in_it_is_answered() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, Pace::Closed) });
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        let late = send(&mut share, 0);
+        share.release(1, 0);
+        for now_ns in [CLOSES_NS, CLOSES_NS + 10] {
+            let answer = send(&mut share, 1);
+            share.received(1, &answer, now_ns).unwrap();
+            assert!(!share.is_settled(now_ns));
+            share.release(1, now_ns);
+            assert_eq!(share.unsent(1).len(), traffic.frame_bytes());
+        }
+        share.received(0, &late, CLOSES_NS + 20).unwrap();
+        assert!(share.is_settled(CLOSES_NS + 20) && !share.is_over(CLOSES_NS + 20));
+        let seen = share.finish();
+        assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (2, CLOSES_NS + 20, 0));
+    }
+
+    #[test]
+    fn what_was_due_in_the_window_and_sent_after_it_is_censored() {
+        let (traffic, plan) = (traffic(), plan(16, every_100_ns()));
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        // The other nine, and one that was due after the window.
+        share.release(0, CLOSES_NS);
+        assert_eq!(send(&mut share, 0).len(), 11 * traffic.frame_bytes());
+        let seen = share.finish();
+        assert_eq!((seen.due, seen.send_lag.len(), seen.censored), (10, 1, 10));
+    }
+
+    #[test]
+    fn what_was_due_in_the_window_and_never_sent_is_censored() {
+        let (traffic, mut plan) = (traffic(), plan(1, every_100_ns()));
+        plan.warmup = Duration::from_nanos(200);
         let mut share = only_share(&plan, &traffic);
         share.release(0, 0);
         let answer = send(&mut share, 0);
-        assert!(!share.is_over(CLOSES_NS));
-        share.received(0, &answer, CLOSES_NS).unwrap();
-        share.release(0, CLOSES_NS);
-        assert!(send(&mut share, 0).is_empty());
-        assert!(share.is_over(CLOSES_NS));
+        // Its room is used by one that was due in the warm-up, too.
+        share.received(0, &answer, 400).unwrap();
+        share.release(0, 400);
+        let answer = send(&mut share, 0);
+        share.received(0, &answer, 1300).unwrap();
         let seen = share.finish();
-        assert_eq!((seen.latency.len(), seen.censored), (1, 9));
+        assert_eq!((seen.due, seen.latency.len(), seen.latency.max(), seen.censored), (10, 1, 1200, 10));
     }
 
     #[test]
@@ -259,14 +309,24 @@ mod tests {
         let mut share = only_share(&plan, &traffic);
         share.release(0, 0);
         share.lost(1, Loss::Closed, CLOSES_NS);
-        assert!(!share.is_over(CLOSES_NS));
+        assert!(!share.is_settled(CLOSES_NS) && !share.is_over(CLOSES_NS));
         share.lost(0, Loss::Closed, CLOSES_NS);
-        assert!(share.is_over(CLOSES_NS));
+        assert!(share.is_settled(CLOSES_NS) && share.is_over(CLOSES_NS));
         let seen = share.finish();
         assert_eq!((seen.errors, seen.censored), (1, 1));
         let (at_ns, error) = seen.first_error.unwrap();
         assert_eq!(at_ns, CLOSES_NS);
         assert_eq!(error, "the server closed a connection, with 1 request in flight");
+    }
+
+    #[test]
+    fn what_is_lost_after_the_window_and_was_not_measured_is_not_censored() {
+        let (traffic, plan) = (traffic(), plan(2, Pace::Closed));
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, CLOSES_NS);
+        share.lost(0, Loss::Closed, CLOSES_NS + 1);
+        let seen = share.finish();
+        assert_eq!((seen.errors, seen.censored), (1, 0));
     }
 
     #[test]
@@ -277,7 +337,7 @@ mod tests {
         share.lost(1, Loss::Closed, 50);
         assert_eq!(share.take_due(100), Some(1));
         share.release(1, 100);
-        assert!(share.is_over(CLOSES_NS));
+        assert!(share.is_settled(CLOSES_NS));
         let seen = share.finish();
         assert_eq!((seen.send_lag.len(), seen.errors, seen.censored), (0, 1, 10));
     }

@@ -1,4 +1,4 @@
-//! When a run records, stops sending, and gives up waiting.
+//! When a run measures, and when it gives up waiting.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ const GRACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_field_names, reason = "they share their unit, which belongs into the name")]
 pub(super) struct Window {
-    /// From here on every answer is recorded.
+    /// What is sent from here on is measured,
     pub(super) opens_ns: u64,
-    /// From here on no request is sent.
+    /// and what is sent from here on is not.
     pub(super) closes_ns: u64,
     /// Answers that have not come by now never will.
     pub(super) gives_up_ns: u64,
@@ -24,6 +24,10 @@ impl Window {
         let opens_ns = duration_ns(warmup);
         let closes_ns = opens_ns.saturating_add(duration_ns(duration));
         Self { opens_ns, closes_ns, gives_up_ns: closes_ns.saturating_add(duration_ns(grace)) }
+    }
+
+    pub(super) fn contains(&self, at_ns: u64) -> bool {
+        (self.opens_ns..self.closes_ns).contains(&at_ns)
     }
 
     /// From `now_ns` to the next of these moments; zero after the last.

@@ -10,11 +10,11 @@ mod writer;
 
 pub use histogram::EncodedHistogram;
 pub use reader::{ReadError, Recorded, read};
-pub(crate) use record::per;
 #[cfg(test)]
 pub(crate) use record::tests;
 pub use record::{
-    Bottleneck, ClientMeasured, LatencySummary, Measured, Outcome, Record, RunRecord, SCHEMA_VERSION, SendLagSummary,
-    ServerMeasured, TrialRecord, Verdict,
+    Bottleneck, ClientMeasured, LatencySummary, Measured, NOT_MEASURED, Outcome, Record, RunRecord, SCHEMA_VERSION,
+    SendLagSummary, ServerMeasured, TrialRecord, Verdict,
 };
+pub(crate) use record::{per, saturating_ns};
 pub use writer::{WriteError, Writer};

@@ -15,6 +15,9 @@ use crate::plan::{Cell, SweepPlan};
 /// Raised when a field changes its meaning or goes away; a new field alone does not raise it.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Why a trial without a measurement is invalid. What kept it from being measured is its error.
+pub const NOT_MEASURED: &str = "not measured";
+
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "lowercase")]
@@ -132,15 +135,15 @@ impl fmt::Display for Bottleneck {
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Answers that came.
+    /// Requests sent in the window that were answered.
     pub requests: u64,
     /// Connections that broke.
     pub errors: u64,
     /// Answers that differed from what was sent.
     pub mismatches: u64,
-    /// Requests never sent or never answered.
+    /// Requests not sent in time or never answered.
     pub censored: u64,
-    /// From the opening of the window to the last answer.
+    /// Length of the window.
     pub elapsed_ns: u64,
     /// Answers a second.
     pub throughput_rps: f64,
@@ -206,7 +209,7 @@ impl Measured {
     }
 }
 
-fn saturating_ns(duration: std::time::Duration) -> u64 {
+pub(crate) fn saturating_ns(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -264,7 +267,7 @@ impl SendLagSummary {
     }
 }
 
-/// What a trial cost the server's process, from the opening of the window to its end; null what could not be read.
+/// What the window cost the server's process; null what could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerMeasured {
     /// CPU time of all its threads, those of the kernel included.
@@ -275,12 +278,10 @@ pub struct ServerMeasured {
     pub utilisation: Option<f64>,
     /// The most memory that it ever held.
     pub max_rss_bytes: Option<u64>,
-    /// Times that a thread went to wait.
+    /// Times that a thread went to wait, counted by the server.
     pub voluntary_switches: Option<u64>,
-    /// Times that a thread was made to wait.
+    /// Times that a thread was made to wait, counted by the server.
     pub involuntary_switches: Option<u64>,
-    /// Answers that the server counted while it counted `syscalls`.
-    pub requests: Option<u64>,
     /// System calls, counted by the server.
     pub syscalls: Option<u64>,
     /// The same, by name.
@@ -343,6 +344,7 @@ pub(crate) mod tests {
         let load = LoadOutcome {
             requests: 2000,
             elapsed: Duration::from_millis(500),
+            due: None,
             service: latency.clone(),
             latency,
             send_lag: Histogram::new(3).unwrap(),
@@ -355,7 +357,6 @@ pub(crate) mod tests {
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),
             max_rss_bytes: Some(4 << 20),
-            requests: Some(2000),
             syscalls: Some(6000),
             ..ServerMeasured::default()
         };
@@ -379,6 +380,7 @@ pub(crate) mod tests {
             error: Some(error.to_owned()),
             measured: None,
             verdict: Verdict::Invalid,
+            reasons: vec![NOT_MEASURED.to_owned()],
             bottleneck: None,
             ..trial(backend)
         }

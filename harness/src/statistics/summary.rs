@@ -122,7 +122,9 @@ fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Backen
         server_cpu_ns_per_request: quotient_of_sums(
             measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
         ),
-        syscalls_per_request: quotient_of_sums(servers.iter().map(|server| Some((server.syscalls?, server.requests?)))),
+        syscalls_per_request: quotient_of_sums(
+            measured.iter().map(|measured| Some((measured.server.as_ref()?.syscalls?, measured.requests))),
+        ),
         max_rss_bytes: servers.iter().filter_map(|server| server.max_rss_bytes).max(),
         bottlenecks,
         remarks: remarks(&trials),
@@ -154,7 +156,9 @@ fn remarks(trials: &[&TrialRecord]) -> Vec<Remark> {
             (Outcome::Ok, Verdict::Suspect) => RemarkKind::Suspect,
             (Outcome::Ok, Verdict::Valid) => continue,
         };
-        for reason in trial.error.iter().chain(&trial.reasons) {
+        // The error of a trial without a measurement says more than that there is none.
+        let reasons = trial.reasons.iter().filter(|_| trial.error.is_none());
+        for reason in trial.error.iter().chain(reasons) {
             match remarks.iter_mut().find(|remark| remark.kind == kind && remark.reason == *reason) {
                 Some(remark) => remark.trials += 1,
                 None => remarks.push(Remark { kind, reason: reason.clone(), trials: 1 }),

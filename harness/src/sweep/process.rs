@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
@@ -16,24 +17,13 @@ pub(super) struct Process {
     cpu_clock: Option<ClockId>,
 }
 
-/// What it had spent at one moment; `None` what could not be read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Usage {
-    /// CPU time of all its threads, dead or alive. A ring's worker threads are among them.
-    pub(super) cpu_ns: Option<u64>,
-    /// Context switches of the threads that live.
-    pub(super) switches: Option<Switches>,
-    /// The most memory that it ever held.
-    pub(super) max_rss_bytes: Option<u64>,
-}
-
-/// Times that threads stopped running.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Switches {
-    /// To wait.
-    pub(super) voluntary: u64,
-    /// For another to run.
-    pub(super) involuntary: u64,
+/// The CPU clock of a process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CpuReading {
+    /// When it was read.
+    pub(super) at: Instant,
+    /// CPU time of all threads of the process, dead or alive. A ring's worker threads are among them.
+    pub(super) cpu_ns: u64,
 }
 
 impl Process {
@@ -42,60 +32,40 @@ impl Process {
         Self { directory: format!("/proc/{pid}").into(), cpu_clock }
     }
 
-    /// The CPU time comes first: it is exact, and what follows takes a while.
-    pub(super) fn usage(&self) -> Usage {
-        let cpu_ns = self.cpu_ns();
-        Usage { cpu_ns, switches: self.switches(), max_rss_bytes: self.max_rss_bytes() }
-    }
-
-    fn cpu_ns(&self) -> Option<u64> {
+    /// Takes two system calls, however many threads there are; nothing where it cannot be read.
+    pub(super) fn cpu(&self) -> Option<CpuReading> {
         let time = clock_gettime(self.cpu_clock?).ok()?;
-        u64::try_from(time.tv_sec()).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec()).ok()?)
+        let at = Instant::now();
+        let s = u64::try_from(time.tv_sec()).ok()?;
+        let cpu_ns = s.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec()).ok()?)?;
+        Some(CpuReading { at, cpu_ns })
     }
 
-    fn max_rss_bytes(&self) -> Option<u64> {
+    /// The most memory that it ever held.
+    pub(super) fn max_rss_bytes(&self) -> Option<u64> {
         let status = fs::read_to_string(self.directory.join("status")).ok()?;
         field(&status, "VmHWM").and_then(kibibytes)
     }
-
-    fn switches(&self) -> Option<Switches> {
-        let mut sum = Switches::default();
-        for task in fs::read_dir(self.directory.join("task")).ok()? {
-            // A thread that ends while its neighbours are read is not counted; the kernel forgets it likewise.
-            let Ok(status) = fs::read_to_string(task.ok()?.path().join("status")) else { continue };
-            sum.voluntary += number(&status, "voluntary_ctxt_switches")?;
-            sum.involuntary += number(&status, "nonvoluntary_ctxt_switches")?;
-        }
-        Some(sum)
-    }
-}
-
-fn number(status: &str, name: &str) -> Option<u64> {
-    field(status, name)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]
     fn this_process_uses_cpu_time_and_memory() {
         let process = Process::new(std::process::id());
-        let before = process.usage();
-        let start = Instant::now();
-        while start.elapsed().as_millis() < 20 {}
-        let after = process.usage();
-        assert!(after.cpu_ns.unwrap() > before.cpu_ns.unwrap());
-        assert!(after.max_rss_bytes.unwrap() > 4096);
-        assert!(after.switches.is_some());
+        let before = process.cpu().unwrap();
+        while before.at.elapsed().as_millis() < 20 {}
+        let after = process.cpu().unwrap();
+        assert!(after.cpu_ns > before.cpu_ns && after.at > before.at);
+        assert!(process.max_rss_bytes().unwrap() > 4096);
     }
 
     #[test]
     fn a_process_that_is_not_there_has_no_usage() {
         // One above `PID_MAX_LIMIT`, so never anybody's.
-        let usage = Process::new((4 << 20) + 1).usage();
-        assert!(usage.cpu_ns.is_none() && usage.switches.is_none() && usage.max_rss_bytes.is_none());
+        let process = Process::new((4 << 20) + 1);
+        assert!(process.cpu().is_none() && process.max_rss_bytes().is_none());
     }
 }

@@ -1,18 +1,20 @@
 //! One trial: a fresh server, load on it, and what both of them spent on it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use backends::Threading;
-use serde_json::{Map, Value};
 
-use super::process::{Process, Usage};
+use super::neighbours::{CpusReading, Neighbours, OwnCpu};
+use super::process::{CpuReading, Process};
 use super::server::Server;
 use super::verdict::{Evidence, judge};
 use super::{Slot, Sweep};
 use crate::control::Report;
 use crate::load::{self, LoadOutcome, LoadPlan};
-use crate::plan::Cell;
-use crate::results::{Measured, Outcome, ServerMeasured, TrialRecord, Verdict, per};
+use crate::plan::{Cell, SweepPlan};
+use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
 pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
@@ -23,17 +25,12 @@ pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRe
         return without_measurement(slot, Outcome::Unavailable, unavailable.reason);
     }
     match measure(sweep, slot, backend.info().threading, cancel) {
-        Ok((outcome, server)) => with_measurement(sweep, slot, outcome, server),
+        Ok(trial) => with_measurement(sweep, slot, trial),
         Err(error) => without_measurement(slot, Outcome::Failed, error),
     }
 }
 
-fn measure(
-    sweep: Sweep<'_>,
-    slot: &Slot,
-    threading: Threading,
-    cancel: &AtomicBool,
-) -> Result<(LoadOutcome, ServerMeasured), String> {
+fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicBool) -> Result<Trial, String> {
     let plan = sweep.plan;
     let (mut server, listening) = Server::start(sweep.server_executable, &slot.backend, &slot.cell, &plan.server_cpus)?;
     let load = LoadPlan {
@@ -49,44 +46,72 @@ fn measure(
         seed: slot.arrivals_seed,
     };
     let process = Process::new(server.pid());
-    let mut window = Window { server: &mut server, process, opened: None, closed: None };
+    let mut window = Window { server: &mut server, process: &process, plan, opened: None, closed: None };
     let outcome = load::run(&load, &mut window, cancel);
-    let (opened, closed) = (window.opened.unwrap_or_default(), window.closed.unwrap_or_default());
+    let readings = window.opened.zip(window.closed);
+    let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
     server.stop()?;
     let outcome = outcome.map_err(|error| error.to_string())?;
     let cpus = usable_cpus(threading, &slot.cell, plan.server_cpus.len());
-    let measured = server_measured(&opened, &closed, &outcome, cpus, listening.receipt);
-    Ok((outcome, measured))
+    // A load that has lost all its connections ends before the window does, and nothing happens from then on.
+    let ended_early = outcome.errors == load.connections as u64;
+    let spans = readings.as_ref().map(|(opened, closed)| Spans::between(opened, closed)).unwrap_or_default();
+    let elapsed = (!ended_early).then_some(outcome.elapsed);
+    let server =
+        ServerMeasured { max_rss_bytes, receipt: listening.receipt, ..spans.measured(elapsed, outcome.requests, cpus) };
+    let neighbours = readings.zip(spans.cpu).map(|((opened, closed), server)| {
+        let own = OwnCpu { server_ns: server.count, client_ns: saturating_ns(outcome.client.cpu) };
+        Neighbours::between(opened.cpus, closed.cpus, own, &plan.server_cpus, &plan.client_cpus)
+    });
+    Ok(Trial { outcome, server, neighbours: neighbours.unwrap_or_default() })
 }
 
-/// Looks at the server at both ends of the window.
+/// What came of a trial.
+struct Trial {
+    outcome: LoadOutcome,
+    server: ServerMeasured,
+    neighbours: Neighbours,
+}
+
+/// Looks at the server at both ends of the window. The load generator needs the CPUs meanwhile, so that the server
+/// counts itself what would take long from outside.
 struct Window<'a> {
     server: &'a mut Server,
-    process: Process,
+    process: &'a Process,
+    plan: &'a SweepPlan,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
 }
 
-/// A server at one moment; `None` what it did not say.
-#[derive(Debug, Default)]
+/// A server and its CPUs at one moment, as far as they could be read. That may be a little late, so every part has its
+/// own time.
+#[derive(Debug)]
 struct Snapshot {
-    usage: Usage,
+    cpu: Option<CpuReading>,
+    cpus: CpusReading,
     report: Option<Report>,
+}
+
+impl Window<'_> {
+    /// `asks`: whether the server is asked for its report.
+    fn snapshot(&mut self, asks: bool) -> Snapshot {
+        let cpu = self.process.cpu();
+        let cpus = CpusReading::now(&self.plan.server_cpus, &self.plan.client_cpus);
+        let report = if asks { self.server.report().ok() } else { None };
+        Snapshot { cpu, cpus, report }
+    }
 }
 
 impl load::Observer for Window<'_> {
     fn window_opens(&mut self) {
-        let usage = self.process.usage();
-        self.opened = Some(Snapshot { usage, report: self.server.report().ok() });
+        self.opened = Some(self.snapshot(true));
     }
 
     fn window_closed(&mut self) {
-        let usage = self.process.usage();
         // A first answer that never came would be taken for the second.
         let answers = self.opened.as_ref().is_some_and(|opened| opened.report.is_some());
-        let report = if answers { self.server.report().ok() } else { None };
-        self.closed = Some(Snapshot { usage, report });
+        self.closed = Some(self.snapshot(answers));
     }
 }
 
@@ -98,51 +123,92 @@ fn usable_cpus(threading: Threading, cell: &Cell, cpus: usize) -> usize {
     }
 }
 
-fn server_measured(
-    opened: &Snapshot,
-    closed: &Snapshot,
-    outcome: &LoadOutcome,
-    cpus: usize,
-    receipt: Map<String, Value>,
-) -> ServerMeasured {
-    let cpu_ns = difference(opened.usage.cpu_ns, closed.usage.cpu_ns);
-    let cpu_share = |cpu_ns| per(cpu_ns as f64, outcome.elapsed.as_secs_f64() * 1e9 * cpus as f64);
-    let switches = |count: fn(&Usage) -> Option<u64>| difference(count(&opened.usage), count(&closed.usage));
-    let calls = opened.report.as_ref().zip(closed.report.as_ref()).map(|(opened, closed)| {
-        let counts = closed.syscalls.iter();
-        counts
-            .map(|(name, count)| (name.clone(), count - opened.syscalls.get(name).unwrap_or(&0).min(count)))
-            .filter(|&(_, count)| count > 0)
-            .collect::<std::collections::BTreeMap<_, _>>()
-    });
-    ServerMeasured {
-        cpu_ns,
-        cpu_ns_per_request: cpu_ns.and_then(|cpu_ns| per(cpu_ns as f64, outcome.requests as f64)),
-        utilisation: cpu_ns.and_then(cpu_share),
-        max_rss_bytes: closed.usage.max_rss_bytes,
-        voluntary_switches: switches(|usage| usage.switches.map(|switches| switches.voluntary)),
-        involuntary_switches: switches(|usage| usage.switches.map(|switches| switches.involuntary)),
-        requests: difference(requests(opened), requests(closed)),
-        syscalls: calls.as_ref().map(|calls| calls.values().sum()),
-        syscalls_by_name: calls,
-        receipt,
+/// What was counted between two readings, and the time that lay between them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Span<T> {
+    count: T,
+    between: Duration,
+}
+
+/// What a server spent between two snapshots; none where a reading failed.
+#[derive(Debug, Default)]
+struct Spans {
+    /// CPU time in ns.
+    cpu: Option<Span<u64>>,
+    own: Option<Span<OwnCounts>>,
+}
+
+/// What a server counts by itself.
+#[derive(Debug)]
+struct OwnCounts {
+    voluntary_switches: u64,
+    involuntary_switches: u64,
+    syscalls: BTreeMap<String, u64>,
+}
+
+impl Spans {
+    fn between(opened: &Snapshot, closed: &Snapshot) -> Self {
+        let cpu = opened.cpu.zip(closed.cpu).and_then(|(opened, closed)| {
+            let count = closed.cpu_ns.checked_sub(opened.cpu_ns)?;
+            Some(Span { count, between: closed.at.saturating_duration_since(opened.at) })
+        });
+        let reports = opened.report.as_ref().zip(closed.report.as_ref());
+        Self { cpu, own: reports.and_then(|(opened, closed)| own_counts(opened, closed)) }
+    }
+
+    /// In a window of the length `elapsed`; between the readings where that is none.
+    fn measured(&self, elapsed: Option<Duration>, requests: u64, cpus: usize) -> ServerMeasured {
+        let cpu_ns = self.cpu.map(|cpu| scaled(cpu.count, cpu.between, elapsed));
+        let utilisation = self.cpu.and_then(|cpu| per(cpu.count as f64, cpu.between.as_secs_f64() * 1e9 * cpus as f64));
+        let own =
+            |count: fn(&OwnCounts) -> u64| self.own.as_ref().map(|own| scaled(count(&own.count), own.between, elapsed));
+        let calls = self.own.as_ref().map(|own| {
+            let calls = own.count.syscalls.iter();
+            calls.map(|(name, &count)| (name.clone(), scaled(count, own.between, elapsed))).collect::<BTreeMap<_, _>>()
+        });
+        ServerMeasured {
+            cpu_ns,
+            cpu_ns_per_request: cpu_ns.and_then(|cpu_ns| per(cpu_ns as f64, requests as f64)),
+            utilisation,
+            voluntary_switches: own(|counts| counts.voluntary_switches),
+            involuntary_switches: own(|counts| counts.involuntary_switches),
+            syscalls: calls.as_ref().map(|calls| calls.values().sum()),
+            syscalls_by_name: calls,
+            ..ServerMeasured::default()
+        }
     }
 }
 
-fn requests(snapshot: &Snapshot) -> Option<u64> {
-    snapshot.report.as_ref()?.requests()
+fn own_counts(opened: &Report, closed: &Report) -> Option<Span<OwnCounts>> {
+    let calls = closed.syscalls.iter().map(|(name, count)| {
+        let before = opened.syscalls.get(name).unwrap_or(&0);
+        (name.clone(), count.saturating_sub(*before))
+    });
+    Some(Span {
+        count: OwnCounts {
+            voluntary_switches: closed.voluntary_switches.checked_sub(opened.voluntary_switches)?,
+            involuntary_switches: closed.involuntary_switches.checked_sub(opened.involuntary_switches)?,
+            syscalls: calls.filter(|&(_, count)| count > 0).collect(),
+        },
+        between: Duration::from_nanos(closed.at_ns.checked_sub(opened.at_ns)?),
+    })
 }
 
-fn difference(before: Option<u64>, after: Option<u64>) -> Option<u64> {
-    after?.checked_sub(before?)
+/// What was counted in the time `between` two readings, for the time that it is to be compared with.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count times a ratio near 1 is a count")]
+fn scaled(count: u64, between: Duration, elapsed: Option<Duration>) -> u64 {
+    let factor = elapsed.and_then(|elapsed| per(elapsed.as_secs_f64(), between.as_secs_f64())).unwrap_or(1.0);
+    (count as f64 * factor).round() as u64
 }
 
-fn with_measurement(sweep: Sweep<'_>, slot: &Slot, outcome: LoadOutcome, server: ServerMeasured) -> TrialRecord {
-    let first_error = outcome.first_error.clone();
+fn with_measurement(sweep: Sweep<'_>, slot: &Slot, trial: Trial) -> TrialRecord {
+    let Trial { outcome, server, neighbours } = trial;
+    let (first_error, due) = (outcome.first_error.clone(), outcome.due);
     let measured = Measured::new(outcome, Some(server));
     let judgement = judge(&Evidence {
         first_error,
-        rate_rps: slot.cell.rate_rps,
+        due,
+        neighbours,
         cpus_shared: sweep.plan.server_cpus.overlaps(&sweep.plan.client_cpus),
         ..Evidence::of(&measured)
     });
@@ -170,14 +236,17 @@ fn without_measurement(slot: &Slot, outcome: Outcome, error: String) -> TrialRec
         error: Some(error),
         measured: None,
         verdict: Verdict::Invalid,
-        reasons: Vec::new(),
+        reasons: vec![NOT_MEASURED.to_owned()],
         bottleneck: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::cpus::CpuSet;
     use crate::plan;
 
     #[test]
@@ -190,10 +259,44 @@ mod tests {
         assert_eq!(usable_cpus(Threading::ThreadPerConnection, &alone, 4), 1);
     }
 
+    fn report(at_ms: u64, calls: u64) -> Report {
+        Report {
+            at_ns: at_ms * 1_000_000,
+            voluntary_switches: calls / 2,
+            syscalls: BTreeMap::from([("read".to_owned(), calls), ("futex".to_owned(), 7)]),
+            ..Report::default()
+        }
+    }
+
+    fn snapshot(at: Instant, cpu_ms: u64, report: Option<Report>) -> Snapshot {
+        let cpu = Some(CpuReading { at, cpu_ns: cpu_ms * 1_000_000 });
+        Snapshot { cpu, cpus: CpusReading::now(&CpuSet::default(), &CpuSet::default()), report }
+    }
+
+    #[test]
+    fn readings_are_scaled_from_the_time_between_them_to_the_window() {
+        let at = Instant::now();
+        // The second look came late, the report more so.
+        let opened = snapshot(at, 100, Some(report(0, 1000)));
+        let closed = snapshot(at + Duration::from_millis(1100), 650, Some(report(1250, 3500)));
+        let spans = Spans::between(&opened, &closed);
+        let measured = spans.measured(Some(Duration::from_secs(1)), 1000, 1);
+        assert_eq!((measured.cpu_ns, measured.cpu_ns_per_request), (Some(500_000_000), Some(500_000.0)));
+        assert!((measured.utilisation.unwrap() - 0.5).abs() < 1e-9);
+        assert_eq!((measured.voluntary_switches, measured.involuntary_switches), (Some(1000), Some(0)));
+        assert_eq!(measured.syscalls, Some(2000));
+        assert_eq!(measured.syscalls_by_name, Some(BTreeMap::from([("read".to_owned(), 2000)])));
+        // A load that ended early leaves nothing to scale to.
+        assert_eq!(spans.measured(None, 1000, 1).cpu_ns, Some(550_000_000));
+    }
+
     #[test]
     fn what_was_not_seen_at_both_ends_is_unknown() {
-        assert_eq!(difference(Some(3), Some(5)), Some(2));
-        assert_eq!(difference(None, Some(5)), None);
-        assert_eq!(difference(Some(5), Some(3)), None);
+        let at = Instant::now();
+        let blind = Snapshot { cpu: None, ..snapshot(at, 0, None) };
+        let seen = snapshot(at, 0, Some(report(1, 1)));
+        for (opened, closed) in [(&blind, &seen), (&seen, &blind)] {
+            assert_eq!(Spans::between(opened, closed).measured(None, 1, 1), ServerMeasured::default());
+        }
     }
 }

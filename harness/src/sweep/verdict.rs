@@ -2,14 +2,20 @@
 //!
 //! A pure function of numbers: every fault that it knows can be handed to it in a test.
 
+use super::Neighbours;
 use crate::results::{Bottleneck, Measured, Verdict};
 use crate::statistics::enough_samples;
 
 /// A side is busy from here on. Not 1: the last tenth goes to whatever else needs a CPU, and queues are long before.
 const BUSY: f64 = 0.9;
 
-/// The asked rate was met from here on. Not 1: the window ends with the last answer, a little after the last request.
+/// Answers to requests that were due, from which on the asked rate was met. Not 1: what falls due just before the end of
+/// the window may be sent just after it.
 const RATE_MET: f64 = 0.995;
+
+/// Others disturbed a trial from here on. They are told from both sides by what is left of ticks of 10 ms, and the thread
+/// that watches the trial and those of the kernel need a little, too.
+const DISTURBED: f64 = 0.05;
 
 /// The highest percentile that a trial must be able to carry by itself.
 const NEEDED_QUANTILE: f64 = 0.99;
@@ -17,7 +23,7 @@ const NEEDED_QUANTILE: f64 = 0.99;
 /// What is known of a trial that has a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
-    /// Answers that came.
+    /// Requests sent in the window that were answered.
     pub requests: u64,
     /// Connections that broke.
     pub errors: u64,
@@ -25,22 +31,22 @@ pub struct Evidence {
     pub first_error: Option<String>,
     /// Answers that differed from what was sent.
     pub mismatches: u64,
-    /// Requests never sent or never answered.
+    /// Requests not sent in time or never answered.
     pub censored: u64,
-    /// Answers a second.
-    pub throughput_rps: f64,
-    /// What was asked for; `None` in a closed loop.
-    pub rate_rps: Option<f64>,
+    /// Requests that were due in the window; `None` in a closed loop.
+    pub due: Option<u64>,
     /// Share of its CPU time that the server used; `None` where it cannot be seen.
     pub server_utilisation: Option<f64>,
     /// Share of its time that the busiest thread of the load generator was running.
     pub client_utilisation: f64,
     /// Whether both sides had to share a CPU.
     pub cpus_shared: bool,
+    /// What others took of the CPUs of both sides.
+    pub neighbours: Neighbours,
 }
 
 impl Evidence {
-    /// What a measurement by itself says; it does not know what was asked for, nor on which CPUs.
+    /// What a measurement by itself says; it does not know what was due, nor who used which CPUs.
     #[must_use]
     pub fn of(measured: &Measured) -> Self {
         Self {
@@ -49,11 +55,11 @@ impl Evidence {
             first_error: None,
             mismatches: measured.mismatches,
             censored: measured.censored,
-            throughput_rps: measured.throughput_rps,
-            rate_rps: None,
+            due: None,
             server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),
             client_utilisation: measured.client.utilisation,
             cpus_shared: false,
+            neighbours: Neighbours::default(),
         }
     }
 }
@@ -63,7 +69,8 @@ impl Evidence {
 pub struct Judgement {
     /// Whether the trial may be believed.
     pub verdict: Verdict,
-    /// Why not; empty where it may.
+    /// Why not; empty where it may. Figures that differ from trial to trial stand in the record beside them, so that
+    /// equal reasons read equal.
     pub reasons: Vec<String>,
     /// What kept throughput from being higher; `None` where that cannot be known.
     pub bottleneck: Option<Bottleneck>,
@@ -85,7 +92,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
 fn reasons_against(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.mismatches > 0 {
-        reasons.push(format!("{} differed from what was sent", counted(evidence.mismatches, "answer")));
+        reasons.push("answers differed from what was sent".to_owned());
     }
     if evidence.requests == 0 {
         reasons.push("no request was answered".to_owned());
@@ -97,26 +104,28 @@ fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.errors > 0 {
         let first = evidence.first_error.as_deref().map_or(String::new(), |error| format!("; the first: {error}"));
-        reasons.push(format!("{} lost{first}", counted(evidence.errors, "connection")));
+        reasons.push(format!("connections were lost{first}"));
     }
-    match evidence.rate_rps {
-        None if evidence.censored > 0 => {
-            reasons.push(format!("{} never answered", counted(evidence.censored, "request")));
-        }
+    match evidence.due {
+        None if evidence.censored > 0 => reasons.push("requests were never answered".to_owned()),
         // Where the rate was met, the few that the end of the window cut off change nothing.
-        Some(rate_rps) if evidence.censored > 0 && !rate_met(evidence) => reasons.push(format!(
-            "{} never sent or never answered: {:.0}/s were asked for and {:.0}/s achieved",
-            counted(evidence.censored, "request"),
-            rate_rps,
-            evidence.throughput_rps,
-        )),
+        Some(_) if evidence.censored > 0 && !rate_met(evidence) => {
+            reasons.push("the rate asked for was not met: requests were sent too late, or never answered".to_owned());
+        }
         _ => {}
     }
     if evidence.cpus_shared {
         reasons.push("server and load generator shared a CPU".to_owned());
     }
+    for (side, share) in
+        [("server", evidence.neighbours.on_server_cpus), ("load generator", evidence.neighbours.on_client_cpus)]
+    {
+        if share.is_some_and(is_disturbing) {
+            reasons.push(format!("other processes took CPU time of the {side}"));
+        }
+    }
     if evidence.requests > 0 && !enough_samples(evidence.requests, NEEDED_QUANTILE) {
-        reasons.push(format!("{} are too few for a p99", counted(evidence.requests, "answer")));
+        reasons.push("too few answers for a p99".to_owned());
     }
     reasons
 }
@@ -135,16 +144,21 @@ fn bottleneck(evidence: &Evidence) -> Option<Bottleneck> {
     if rate_met(evidence) {
         return Some(Bottleneck::Rate);
     }
+    // A side that others kept from its CPU looks as idle as one that waits.
+    let Neighbours { on_server_cpus, on_client_cpus } = evidence.neighbours;
+    if [on_server_cpus, on_client_cpus].into_iter().flatten().any(is_disturbing) {
+        return None;
+    }
     // That the server was not busy has to be known.
     evidence.server_utilisation.map(|_| Bottleneck::Latency)
 }
 
 fn rate_met(evidence: &Evidence) -> bool {
-    evidence.rate_rps.is_some_and(|rate_rps| evidence.throughput_rps >= RATE_MET * rate_rps)
+    evidence.due.is_some_and(|due| evidence.requests as f64 >= RATE_MET * due as f64)
 }
 
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+fn is_disturbing(share: f64) -> bool {
+    share >= DISTURBED
 }
 
 #[cfg(test)]
@@ -158,11 +172,11 @@ mod tests {
             first_error: None,
             mismatches: 0,
             censored: 0,
-            throughput_rps: 200_000.0,
-            rate_rps: None,
+            due: None,
             server_utilisation: Some(0.5),
             client_utilisation: 0.5,
             cpus_shared: false,
+            neighbours: Neighbours { on_server_cpus: Some(0.01), on_client_cpus: Some(0.01) },
         }
     }
 
@@ -179,7 +193,7 @@ mod tests {
     #[test]
     fn one_mismatch_makes_it_invalid() {
         let (verdict, reasons) = verdict(&Evidence { mismatches: 1, ..sound() });
-        assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "1 answer differed from what was sent"));
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "answers differed from what was sent"));
     }
 
     #[test]
@@ -192,28 +206,28 @@ mod tests {
     fn every_reason_is_given() {
         let (verdict, reasons) = verdict(&Evidence { mismatches: 2, errors: 3, ..sound() });
         assert_eq!(verdict, Verdict::Invalid);
-        assert_eq!(reasons, "2 answers differed from what was sent | 3 connections lost");
+        assert_eq!(reasons, "answers differed from what was sent | connections were lost");
     }
 
     #[test]
     fn a_broken_connection_makes_it_suspect() {
         let (verdict, reasons) = verdict(&Evidence { errors: 1, first_error: Some("reset".into()), ..sound() });
-        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "1 connection lost; the first: reset"));
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "connections were lost; the first: reset"));
     }
 
     #[test]
     fn censored_requests_make_a_closed_loop_suspect() {
         let (verdict, reasons) = verdict(&Evidence { censored: 4, ..sound() });
-        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "4 requests never answered"));
+        assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "requests were never answered"));
     }
 
     #[test]
     fn censored_requests_make_an_open_loop_suspect_only_where_the_rate_was_not_met() {
-        let open = |throughput_rps| Evidence { censored: 4, rate_rps: Some(1000.0), throughput_rps, ..sound() };
-        assert_eq!(verdict(&open(999.0)).0, Verdict::Valid);
-        let (verdict, reasons) = verdict(&open(900.0));
+        let open = |requests| Evidence { censored: 4, due: Some(10_000), requests, ..sound() };
+        assert_eq!(verdict(&open(9990)).0, Verdict::Valid);
+        let (verdict, reasons) = verdict(&open(9000));
         assert_eq!(verdict, Verdict::Suspect);
-        assert!(reasons.ends_with("1000/s were asked for and 900/s achieved"), "{reasons}");
+        assert!(reasons.starts_with("the rate asked for was not met"), "{reasons}");
     }
 
     #[test]
@@ -254,9 +268,36 @@ mod tests {
 
     #[test]
     fn a_rate_that_was_met_is_the_bottleneck_unless_a_side_was_busy() {
-        let met = Evidence { rate_rps: Some(1000.0), throughput_rps: 995.0, ..sound() };
+        let met = Evidence { due: Some(10_000), requests: 9950, ..sound() };
         assert_eq!(judge(&met).bottleneck, Some(Bottleneck::Rate));
-        assert_eq!(judge(&Evidence { throughput_rps: 994.0, ..met.clone() }).bottleneck, Some(Bottleneck::Latency));
+        assert_eq!(judge(&Evidence { requests: 9949, ..met.clone() }).bottleneck, Some(Bottleneck::Latency));
         assert_eq!(judge(&Evidence { server_utilisation: Some(1.0), ..met }).bottleneck, Some(Bottleneck::Server));
+    }
+
+    #[test]
+    fn neighbours_make_it_suspect_and_leave_open_what_the_bottleneck_was() {
+        let disturbed = |on_server_cpus, on_client_cpus| Evidence {
+            neighbours: Neighbours { on_server_cpus, on_client_cpus },
+            ..sound()
+        };
+        let judgement = judge(&disturbed(Some(0.3), Some(0.04)));
+        assert_eq!((judgement.verdict, judgement.bottleneck), (Verdict::Suspect, None));
+        assert_eq!(judgement.reasons, ["other processes took CPU time of the server"]);
+        let judgement = judge(&disturbed(Some(0.3), Some(0.3)));
+        assert_eq!(judgement.reasons.len(), 2);
+        let busy = Evidence { server_utilisation: Some(0.93), ..disturbed(Some(0.06), None) };
+        assert_eq!(judge(&busy).bottleneck, Some(Bottleneck::Server));
+        let unseen = judge(&disturbed(None, None));
+        assert_eq!((unseen.verdict, unseen.bottleneck), (Verdict::Valid, Some(Bottleneck::Latency)));
+    }
+
+    #[test]
+    fn a_poisson_load_is_met_by_what_it_drew_and_not_by_what_its_rate_promised() {
+        // 1000/s for a second, and 950 of them were drawn.
+        let drawn = Evidence { due: Some(950), requests: 950, ..sound() };
+        assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Rate));
+        // 1050 were drawn, and as many answered as the rate promised.
+        let drawn = Evidence { due: Some(1050), requests: 1000, ..sound() };
+        assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Latency));
     }
 }

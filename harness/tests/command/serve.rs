@@ -58,10 +58,16 @@ fn under_control_it_reports_when_asked_and_ends_with_its_input() {
     let directory = tempfile::tempdir().unwrap();
     let mut served = serve(&["--backend", "poll", "--control"], directory.path());
     served.process.say("report\n");
-    assert_eq!(served.process.next_json()["requests"], 0);
+    let first = served.process.next_json();
+    assert_eq!(first["requests"], 0);
     assert_eq!(echoed(&mut TcpStream::connect(served.address).unwrap()), FRAME);
     served.process.say("report\n");
-    assert_eq!(served.process.next_json()["requests"], 1);
+    let second = served.process.next_json();
+    assert_eq!(second["requests"], 1);
+    for count in ["at_ns", "voluntary_switches", "involuntary_switches"] {
+        assert!(second[count].as_u64() >= first[count].as_u64() && first[count].is_u64(), "{count}: {first} {second}");
+    }
+    assert!(second["at_ns"].as_u64() > first["at_ns"].as_u64());
     served.process.close_stdin();
     let ended = served.process.end();
     assert_eq!((ended.code(), ended.stdout.len()), (Some(0), 1), "{ended:?}");

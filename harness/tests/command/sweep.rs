@@ -70,9 +70,23 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
         assert_eq!(measured.latency_hdr.0.len(), measured.requests);
         let server = measured.server.as_ref().unwrap();
         assert!(server.cpu_ns.unwrap() > 0 && server.max_rss_bytes.unwrap() > 0);
-        assert!(server.syscalls.unwrap() > 0 && server.requests.unwrap() > 0);
+        assert!(server.syscalls.unwrap() > 0 && server.voluntary_switches.is_some());
+        assert_eq!(measured.elapsed_ns, 20_000_000);
         assert!(!server.receipt.is_empty());
     }
+}
+
+#[test]
+fn the_system_calls_of_a_raw_server_are_counted_for_each_request_and_not_for_each_piece() {
+    let directory = tempfile::tempdir().unwrap();
+    let raw = ["--protocol", "raw", "--backends", "epoll", "--connections", "1", "--depth", "16", "--trials", "1"];
+    let rest = ["--duration", "200ms", "--output", "run.jsonl"];
+    let ended = harness(&[["sweep"].as_slice(), &raw, &rest].concat(), directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let measured = recorded(directory.path()).trials.remove(0).measured.unwrap();
+    let calls = measured.server.unwrap().syscalls.unwrap();
+    // A wait, a receive and a send bring up to sixteen requests forward.
+    assert!(calls > 0 && calls < measured.requests, "{calls} calls for {} requests", measured.requests);
 }
 
 #[test]
