@@ -69,7 +69,7 @@ impl Epoll {
         run.turn_until_over(end)?;
         let cpu = run.meter.finish(clock.now_ns());
         let sockets = run.io.sockets.into_iter().flatten().map(|socket| socket.fd).collect();
-        Ok(Finished { share: run.share, cpu, _sockets: sockets })
+        Ok(Finished { share: run.share, cpu, sockets })
     }
 
     /// Waits for events, for at most `longest_ns` rounded up to a millisecond.

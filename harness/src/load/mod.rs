@@ -25,6 +25,7 @@ mod traffic;
 mod window;
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -124,7 +125,7 @@ pub enum Arrivals {
 ///
 /// `requests`, `latency` and `service` belong together: every request that was sent in the window and answered, even
 /// after it, is in all three.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LoadOutcome {
     /// Requests sent in the window that were answered.
     pub requests: u64,
@@ -152,6 +153,10 @@ pub struct LoadOutcome {
     pub censored: u64,
     /// What the generator itself cost.
     pub client: ClientCost,
+    /// The connections that are still open. Whoever closes first keeps an address and a port in `TIME_WAIT` for a minute:
+    /// a client as many ports as it had connections, until none is left to listen on; a server the one that it had.
+    /// So they are best kept until the server has ended.
+    pub connections: Vec<OwnedFd>,
 }
 
 /// What the generator itself cost.

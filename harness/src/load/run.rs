@@ -1,6 +1,7 @@
 //! A run from its plan to its outcome: connects, sets the threads going at one moment, and adds up what they saw.
 
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -27,7 +28,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 /// Carries out a plan. Blocks until the last answer to what is measured has come or was given up, or until `cancel` is
 /// set.
 ///
-/// The soft limit on open files is raised if the connections need it.
+/// The soft limit on open files is raised to the hard limit.
 ///
 /// # Errors
 ///
@@ -69,8 +70,8 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
 pub(super) struct Finished<'run> {
     pub(super) share: Share<'run>,
     pub(super) cpu: CpuUse,
-    /// Still open. Closing them would cost the server something that is not part of the window.
-    pub(super) _sockets: Vec<OwnedFd>,
+    /// Still open.
+    pub(super) sockets: Vec<OwnedFd>,
 }
 
 /// Whether threads may leave the run. One whose own part is settled carries on: answers that the others still await
@@ -191,7 +192,8 @@ fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(plan: &LoadPlan, finished: Vec<Finished<'_>>) -> LoadOutcome {
+fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
+    let connections = finished.iter_mut().flat_map(|thread| mem::take(&mut thread.sockets)).collect();
     let client = ClientCost {
         engine: epoll::NAME,
         threads: finished.len(),
@@ -212,5 +214,6 @@ fn outcome(plan: &LoadPlan, finished: Vec<Finished<'_>>) -> LoadOutcome {
         mismatches: seen.mismatches,
         censored: seen.censored,
         client,
+        connections,
     }
 }

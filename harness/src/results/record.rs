@@ -353,6 +353,7 @@ pub(crate) mod tests {
             mismatches: 0,
             censored: 0,
             client: ClientCost { engine: "epoll", threads: 1, cpu: Duration::from_millis(100), utilisation: 0.2 },
+            connections: Vec::new(),
         };
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),
