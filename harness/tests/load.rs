@@ -273,6 +273,15 @@ fn a_server_that_never_answers_is_given_up_after_the_grace_period() {
 }
 
 #[test]
+fn a_server_that_does_not_echo_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().for_each(|stream| _ = stream.unwrap().write_all(b"220 ready")));
+    let refused = run(&plan(target), &mut (), &AtomicBool::new(false)).unwrap_err();
+    assert_eq!(refused.to_string(), LoadError::NoEcho { target }.to_string());
+}
+
+#[test]
 fn the_observer_sees_the_window_open_and_close() {
     #[derive(Default)]
     struct Watch {
@@ -420,10 +429,15 @@ where
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
-            let (connection, stream) = (connection.clone(), stream.unwrap());
+            let (connection, mut stream) = (connection.clone(), stream.unwrap());
             stream.set_nodelay(true).unwrap();
             // How it ends is for the client to see.
-            thread::spawn(move || connection(stream, number));
+            thread::spawn(move || {
+                let mut greeting = [0; 4];
+                stream.read_exact(&mut greeting)?;
+                stream.write_all(&greeting)?;
+                connection(stream, number)
+            });
         }
     });
     address

@@ -15,16 +15,17 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, getsockname, socket_with, sockopt};
 
 use super::error::LoadError;
+use super::greet::greet;
 use crate::descriptors;
 
 /// Connections begun at a time; fits into the listen queues of most servers.
 const PENDING: usize = 64;
 /// How long a handshake may take, and how long a full listen queue is left alone.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-/// For all connections together.
+/// For all connections together, greetings included.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens `count` connections: non-blocking, without delay for small segments.
+/// Opens `count` connections and sees that the server serves them: non-blocking, without delay for small segments.
 pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> Result<Vec<OwnedFd>, LoadError> {
     let deadline = Instant::now() + TIMEOUT;
     let mut connected = Vec::with_capacity(count);
@@ -49,6 +50,7 @@ pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> 
             connected.push(socket);
         }
     }
+    greet(target, &connected, deadline, cancel)?;
     Ok(connected)
 }
 

@@ -37,6 +37,26 @@ pub enum LoadError {
         /// Connections asked for.
         count: usize,
     },
+    /// The server did not answer an empty frame on every connection in time.
+    #[error(
+        "the server at {target} answered on {answered} of {count} connections only in {} s: ask for fewer, or see \
+         whether it echoes",
+        TIMEOUT.as_secs()
+    )]
+    Silent {
+        /// The target.
+        target: SocketAddr,
+        /// Connections that were answered in time.
+        answered: usize,
+        /// Connections asked for.
+        count: usize,
+    },
+    /// The server answered an empty frame with something else.
+    #[error("the server at {target} does not echo: give the address of one that sends back what it is sent")]
+    NoEcho {
+        /// The target.
+        target: SocketAddr,
+    },
     /// Every local port has a connection to the target already.
     #[error(
         "no local port is left to reach {target} from: ask for fewer connections, or widen net.ipv4.ip_local_port_range"

@@ -1,6 +1,6 @@
 //! The load generator: sends requests to one address, checks every answer byte for byte, and times it.
 //!
-//! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened,
+//! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened and answered once,
 //! they carry load for the warm-up, then follows the *window*, which is as long as was planned. A request is *measured*
 //! if it was sent in the window, whenever its answer comes. After the window the load goes on, unrecorded, until every
 //! measured request has its answer: a stall at the end is seen in its full length, and what is late is served under
@@ -15,6 +15,7 @@ mod connection;
 mod cpu_meter;
 mod epoll;
 mod error;
+mod greet;
 mod in_flight;
 mod recorder;
 mod run;
