@@ -1,10 +1,11 @@
 //! The load generator: sends requests to one address, checks every answer byte for byte, and times it.
 //!
-//! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened and answered once,
-//! they carry load for the warm-up, then follows the *window*, which is as long as was planned. A request is *measured*
-//! if it was sent in the window, whenever its answer comes. After the window the load goes on, unrecorded, until every
-//! measured request has its answer: a stall at the end is seen in its full length, and what is late is served under
-//! the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in which little was asked.
+//! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened and
+//! answered once, they carry load for the warm-up, then follows the *window*, which is as long as was planned. A
+//! request is *measured* if it was sent in the window, whenever its answer comes. After the window the load goes on,
+//! unrecorded, until every measured request has its answer: a stall at the end is seen in its full length, and what is
+//! late is served under the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in
+//! which little was asked.
 //!
 //! An engine (`epoll`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
 //! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
