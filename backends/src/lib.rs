@@ -21,7 +21,7 @@ mod workers;
 
 pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};
 pub use listen::bind;
-pub use stats::{Counters, Event, ServeReport, Stats, Syscall};
+pub use stats::{Event, ServeReport, Stats, Syscall};
 pub use stop::Stop;
 
 /// Every backend, in the order in which they are listed and compared.

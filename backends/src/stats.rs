@@ -96,7 +96,7 @@ const SYSCALLS: usize = Syscall::ALL.len();
 
 /// What one thread counts.
 #[derive(Debug)]
-pub struct Counters {
+pub(crate) struct Counters {
     events: [AtomicU64; EVENTS],
     syscalls: [AtomicU64; SYSCALLS],
 }

@@ -40,7 +40,7 @@ pub(super) struct Peer<P: Protocol> {
 pub(super) enum Receiving {
     /// The kernel receives it.
     Armed,
-    /// The receive is being cancelled, because too much output waits.
+    /// The receive is being cancelled: too much output waits, or the connection or the server is to end.
     Pausing,
     /// It waits in the kernel until the output is gone.
     Paused,

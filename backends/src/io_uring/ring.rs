@@ -424,8 +424,9 @@ impl Ring {
             if self.outstanding == 0 {
                 return true;
             }
-            // Says "not found" where all that is left has completed already.
-            let _ = self.uring.submitter().register_sync_cancel(None, CancelBuilder::any());
+            // Says "not found" where all that is left has completed already. Bounded, like the wait.
+            let second = Timespec::new().sec(1);
+            let _ = self.uring.submitter().register_sync_cancel(Some(second), CancelBuilder::any());
             if self.wait(Some(Duration::from_secs(1)), &uncounted).is_err() {
                 return false;
             }

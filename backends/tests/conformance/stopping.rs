@@ -28,19 +28,14 @@ pub(crate) fn stops_without_connections(backend: Subject) {
 }
 
 pub(crate) fn stops_while_idle(backend: Subject) {
-    let server = Server::start(backend, patient());
-    let clients: Vec<Client> = (0..10).map(|_| Client::connect(&server)).collect();
-    for client in &clients {
-        client.exchange(&frame(1, 100));
-    }
-    stops_at_once(server);
-    for client in clients {
-        client.expect_eof();
-    }
+    stops_with_idle_clients(Server::start(backend, patient()));
 }
 
 pub(crate) fn stops_all_threads(backend: Subject) {
-    let server = Server::start(backend, Setup { threads: 2, ..patient() });
+    stops_with_idle_clients(Server::start(backend, Setup { threads: 2, ..patient() }));
+}
+
+fn stops_with_idle_clients(server: Server) {
     let clients: Vec<Client> = (0..10).map(|_| Client::connect(&server)).collect();
     for client in &clients {
         client.exchange(&frame(1, 100));
