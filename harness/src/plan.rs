@@ -44,6 +44,9 @@ pub struct SweepPlan {
     pub server_cpus: CpuSet,
     /// CPUs of the load generator.
     pub client_cpus: CpuSet,
+    /// The interface that the load generator was asked to use; a trial names the one that it did use.
+    #[serde(default)]
+    pub engine: Engine,
 }
 
 impl SweepPlan {
@@ -143,7 +146,8 @@ macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-        #[serde(rename_all = "lowercase")]
+        #[serde(rename_all = "snake_case")]
+        #[value(rename_all = "snake_case")]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl fmt::Display for $name {
@@ -182,6 +186,30 @@ named! {
     }
 }
 
+named! {
+    /// The interface that the load generator does I/O with.
+    #[derive(Default)]
+    Engine {
+        /// The cheaper one of those that the kernel grants.
+        #[default]
+        Auto => "auto",
+        /// Readiness.
+        Epoll => "epoll",
+        /// Completions.
+        IoUring => "io_uring",
+    }
+}
+
+impl From<Engine> for load::Engine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Epoll => Self::Epoll,
+            Engine::IoUring => Self::IoUring,
+        }
+    }
+}
+
 impl From<Arrivals> for load::Arrivals {
     fn from(arrivals: Arrivals) -> Self {
         match arrivals {
@@ -211,6 +239,7 @@ pub(crate) mod tests {
             duration_ns: 1_000_000,
             server_cpus: CpuSet::from_iter([0]),
             client_cpus: CpuSet::from_iter([1]),
+            engine: Engine::Auto,
         }
     }
 
@@ -234,6 +263,7 @@ pub(crate) mod tests {
         check::<Protocol>();
         check::<Transport>();
         check::<Arrivals>();
+        check::<Engine>();
     }
 
     #[test]

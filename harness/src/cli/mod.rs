@@ -15,7 +15,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use harness::cpus::CpuSet;
 use harness::load::LoadPlan;
-use harness::plan::{Arrivals, Protocol};
+use harness::plan::{Arrivals, Engine, Protocol};
 
 use self::settings::{Settings, unknown_backend};
 use self::values::{Count, Rate, Size, Span};
@@ -167,8 +167,8 @@ pub(crate) struct LoadArguments {
     /// CPUs to keep to, such as 0,2-3 [default: wherever the scheduler puts it].
     #[arg(long, value_name = "LIST")]
     pub(crate) cpus: Option<CpuSet>,
-    /// The interface to do I/O with: auto or epoll.
-    #[arg(long, default_value = "auto", value_parser = engine)]
+    /// The interface to do I/O with; auto is the cheaper one of those that the kernel grants.
+    #[arg(long, default_value = "auto")]
     pub(crate) engine: Engine,
     /// Print one JSON object.
     #[arg(long)]
@@ -192,20 +192,6 @@ pub(crate) struct SweepArguments {
     /// Print each trial as a line of JSON when it has ended, and no table.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// The interface that the load generator does I/O with.
-#[derive(Clone, Copy)]
-pub(crate) enum Engine {
-    Epoll,
-}
-
-fn engine(text: &str) -> Result<Engine, String> {
-    match text {
-        "auto" | "epoll" => Ok(Engine::Epoll),
-        "io_uring" => Err("there is no io_uring engine; use epoll".to_owned()),
-        _ => Err("there are auto and epoll".to_owned()),
-    }
 }
 
 fn backend(name: &str) -> Result<&'static dyn Backend, String> {
@@ -255,7 +241,7 @@ mod tests {
             ("harness serve --backend epoll --listen localhost", "such as 127.0.0.1:9000"),
             ("harness load --target 192.0.2.1:80", "only loopback"),
             ("harness load --target 127.0.0.1:80 --connections -5", "'-5' is not a whole number"),
-            ("harness load --target 127.0.0.1:80 --engine io_uring", "no io_uring engine"),
+            ("harness load --target 127.0.0.1:80 --engine select", "[possible values: auto, epoll, io_uring]"),
             ("harness load --target 127.0.0.1:80 --arrivals poisson", "--rate <R>"),
             ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
             ("harness sweep --resume", "--output <FILE.jsonl>"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use glob::Pattern;
 use harness::cpus::{self, CpuSet};
-use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
 use serde::Deserialize;
 
 use super::machine::Machine;
@@ -78,6 +78,9 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) client_cpus: Option<CpuSet>,
+    /// The interface that the load generator does I/O with [default: auto]
+    #[arg(long)]
+    pub(crate) engine: Option<Engine>,
 }
 
 impl Settings {
@@ -108,6 +111,7 @@ impl Settings {
             seed: self.seed.or(other.seed),
             server_cpus: self.server_cpus.or(other.server_cpus),
             client_cpus: self.client_cpus.or(other.client_cpus),
+            engine: self.engine.or(other.engine),
         }
     }
 
@@ -138,6 +142,7 @@ impl Settings {
             duration_ns: nanoseconds(self.duration.map_or(Duration::from_millis(500), |span| span.0)),
             server_cpus,
             client_cpus,
+            engine: self.engine.unwrap_or_default(),
         })
     }
 

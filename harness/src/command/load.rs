@@ -12,19 +12,18 @@ use harness::sweep::{Evidence, judge};
 use serde_json::Value;
 
 use crate::cli::machine::Machine;
-use crate::cli::{Engine, LoadArguments, check_in_flight};
+use crate::cli::{LoadArguments, check_in_flight};
 use crate::failure::Failure;
 use crate::{interrupt, output};
 
 /// Measures and prints.
 pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
-    // The only one there is; another will be chosen here.
-    let Engine::Epoll = arguments.engine;
     let cell = cell(arguments);
     let plan = plan(arguments, &cell)?;
     let interrupted = interrupt::flag()?;
     let outcome = load::run(&plan, &mut (), &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
+        error @ LoadError::Engine { .. } => Failure::usage("load", error.to_string()),
         LoadError::Cancelled => {
             Failure::Run(anyhow!("interrupted before the end, so nothing was measured; ask for a shorter --duration"))
         }
@@ -79,6 +78,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
         threads,
         cpus: arguments.cpus.iter().flat_map(CpuSet::iter).collect(),
         seed: 0,
+        engine: arguments.engine.into(),
     })
 }
 

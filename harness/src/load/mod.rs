@@ -7,17 +7,19 @@
 //! late is served under the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in
 //! which little was asked.
 //!
-//! An engine (`epoll`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
+//! An engine (`epoll`, `io_uring`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
 //! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
 
 mod clock;
 mod connect;
 mod connection;
 mod cpu_meter;
+mod engine;
 mod epoll;
 mod error;
 mod greet;
 mod in_flight;
+mod io_uring;
 mod recorder;
 mod run;
 mod schedule;
@@ -32,6 +34,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use engine::Engine;
 pub use error::LoadError;
 pub use run::run;
 
@@ -60,6 +63,8 @@ pub struct LoadPlan {
     pub cpus: Vec<usize>,
     /// Decides the arrival times of [`Arrivals::Poisson`].
     pub seed: u64,
+    /// The interface to do I/O with.
+    pub engine: Engine,
 }
 
 impl LoadPlan {

@@ -14,13 +14,13 @@ use nix::unistd::Pid;
 use super::clock::Clock;
 use super::connect::{allow_descriptors, connect};
 use super::cpu_meter::CpuUse;
-use super::epoll::{self, Epoll};
+use super::engine::Prepared;
 use super::error::LoadError;
 use super::recorder::Recorder;
 use super::share::Share;
 use super::traffic::Traffic;
 use super::window::Window;
-use super::{ClientCost, LoadOutcome, LoadPlan, Observer, Pace};
+use super::{ClientCost, Engine, LoadOutcome, LoadPlan, Observer, Pace};
 
 /// How long the end of a run may go unseen by the thread that waits for the window.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
@@ -37,6 +37,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<LoadOutcome, LoadError> {
     plan.check()?;
     allow_descriptors(plan.connections)?;
+    let engine = plan.engine.granted()?;
     let window = Window::new(plan.warmup, plan.duration);
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let shares = Share::deal(plan, window, &traffic);
@@ -45,6 +46,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let end = End::new(cancel, plan.threads);
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
+            engine,
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
@@ -62,7 +64,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     if cancel.load(Ordering::Relaxed) {
         return Err(LoadError::Cancelled);
     }
-    Ok(outcome(plan, finished))
+    Ok(outcome(plan, engine, finished))
 }
 
 /// What a thread comes back with.
@@ -107,6 +109,7 @@ impl<'a> End<'a> {
 
 /// What one thread is given.
 struct Job<'run> {
+    engine: Engine,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: Share<'run>,
@@ -150,7 +153,7 @@ impl<'run> Job<'run> {
         start: &mpsc::Receiver<Clock>,
         end: &End<'_>,
     ) -> Result<Finished<'run>, LoadError> {
-        let (engine, outcome) = match prepare(self.cpu, self.sockets) {
+        let (engine, outcome) = match prepare(self.engine, self.cpu, self.sockets, &self.share) {
             Ok(engine) => (Some(engine), Ok(())),
             Err(error) => (None, Err(error)),
         };
@@ -165,9 +168,14 @@ impl<'run> Job<'run> {
     }
 }
 
-fn prepare(cpu: Option<usize>, sockets: Vec<OwnedFd>) -> Result<Epoll, LoadError> {
+fn prepare<'run>(
+    engine: Engine,
+    cpu: Option<usize>,
+    sockets: Vec<OwnedFd>,
+    share: &Share<'run>,
+) -> Result<Prepared<'run>, LoadError> {
     cpu.map_or(Ok(()), pin)?;
-    Epoll::new(sockets).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
+    Prepared::new(engine, sockets, share).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
 }
 
 /// Binds the calling thread to one CPU.
@@ -192,10 +200,10 @@ fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
+fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
     let connections = finished.iter_mut().flat_map(|thread| mem::take(&mut thread.sockets)).collect();
     let client = ClientCost {
-        engine: epoll::NAME,
+        engine: engine.name(),
         threads: finished.len(),
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),

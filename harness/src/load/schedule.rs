@@ -155,6 +155,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::load::Engine;
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -264,6 +265,7 @@ mod tests {
             threads: 1,
             cpus: Vec::new(),
             seed: 7,
+            engine: Engine::Auto,
         }
     }
 

@@ -123,6 +123,11 @@ impl<'run> Share<'run> {
         self.connections[connection].outgoing.sent(self.traffic, bytes);
     }
 
+    /// The kernel did not take the last `bytes` of those that were said to be [`sent`](Self::sent).
+    pub(super) fn not_sent(&mut self, connection: usize, bytes: usize) {
+        self.connections[connection].outgoing.not_sent(self.traffic, bytes);
+    }
+
     /// Checks and records what has come on a connection.
     pub(super) fn received(&mut self, connection: usize, piece: &[u8], now_ns: u64) -> Result<(), Loss> {
         let progress = &mut self.connections[connection];
@@ -179,7 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::load::Arrivals;
+    use crate::load::{Arrivals, Engine};
 
     const CLOSES_NS: u64 = 1000;
 
@@ -363,6 +368,7 @@ mod tests {
             threads: 1,
             cpus: Vec::new(),
             seed: 0,
+            engine: Engine::Auto,
         }
     }
 

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::EncodedHistogram;
+use super::{EncodedHistogram, Generator};
 use crate::environment::{Build, Environment};
 use crate::load::LoadOutcome;
 use crate::plan::{Cell, SweepPlan};
@@ -44,6 +44,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Where it was made.
     pub environment: Environment,
+    /// What its load generator is able to do; none in files that are older than this field.
+    #[serde(default)]
+    pub generator: Option<Generator>,
 }
 
 /// One measurement of one backend in one cell.

@@ -3,6 +3,7 @@
 //! Invariants: the order of all trials follows from the plan and the seed alone; a trial that ended is written before
 //! the next one begins; whatever happens to a server, its process is gone when its trial is over.
 
+mod generator;
 mod neighbours;
 mod order;
 mod process;
@@ -14,6 +15,7 @@ mod verdict;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use generator::measure_generator;
 pub use neighbours::Neighbours;
 pub use order::{Slot, slots};
 pub use resume::{Mismatch, check_resumable};

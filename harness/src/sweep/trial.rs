@@ -44,6 +44,7 @@ fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicB
         threads: plan.client_cpus.len().min(slot.cell.connections),
         cpus: plan.client_cpus.iter().collect(),
         seed: slot.arrivals_seed,
+        engine: plan.engine.into(),
     };
     let process = Process::new(server.pid());
     let mut window = Window { server: &mut server, process: &process, plan, opened: None, closed: None };

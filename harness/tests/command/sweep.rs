@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::cpus;
-use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
 use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
@@ -74,6 +74,44 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
         assert_eq!(measured.elapsed_ns, 20_000_000);
         assert!(!server.receipt.is_empty());
     }
+}
+
+#[test]
+fn a_run_says_what_its_generator_can_do_and_measures_that_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let begun = tiny(&["--output", "run.jsonl"], directory.path());
+    assert_eq!(begun.code(), Some(0), "{begun:?}");
+    let generator = recorded(directory.path()).run.unwrap().generator.unwrap();
+    assert_eq!((generator.error, generator.connections, generator.payload_bytes), (None, 64, 64));
+    assert!(generator.saturation_rps.unwrap() > 0.0 && generator.cpu_ns_per_request.unwrap() > 0.0);
+    assert!(generator.utilisation.unwrap() > 0.0 && generator.utilisation.unwrap() <= 1.0);
+    let line = |ended: &Ended| ended.stdout.iter().find(|line| line.starts_with("generator ")).cloned();
+    assert!(line(&begun).is_some_and(|line| line.contains("/s")), "{begun:?}");
+
+    let resumed = tiny(&["--output", "run.jsonl", "--resume"], directory.path());
+    assert_eq!((resumed.code(), line(&resumed)), (Some(0), line(&begun)), "{resumed:?}");
+}
+
+#[test]
+fn a_file_from_before_there_were_engines_can_be_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(tiny(&["--output", "run.jsonl"], directory.path()).code(), Some(0));
+    let file = directory.path().join("run.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let (run, trials) = text.split_once('\n').unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(run).unwrap();
+    assert!(run.as_object_mut().unwrap().remove("generator").is_some());
+    assert!(run["plan"].as_object_mut().unwrap().remove("engine").is_some());
+    fs::write(&file, format!("{run}\n{trials}")).unwrap();
+    let resumed = tiny(&["--output", "run.jsonl", "--resume"], directory.path());
+    assert_eq!(resumed.code(), Some(0), "{resumed:?}");
+    let other = tiny(&["--output", "run.jsonl", "--resume", "--engine", "epoll"], directory.path());
+    assert_eq!(other.code(), Some(2), "{other:?}");
+    assert!(
+        other.stderr[0].contains("engine was null and is \"epoll\"")
+            || other.stderr[0].contains("engine was \"auto\" and is \"epoll\""),
+        "{other:?}"
+    );
 }
 
 #[test]
@@ -245,6 +283,7 @@ fn two_trials() -> SweepPlan {
         duration_ns: 20_000_000,
         server_cpus: cpus.clone(),
         client_cpus: cpus,
+        engine: Engine::Auto,
     }
 }
 

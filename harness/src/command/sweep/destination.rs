@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use harness::environment::{Build, Environment};
 use harness::figures;
 use harness::plan::SweepPlan;
-use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
+use harness::results::{self, Generator, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
 use jiff::{Timestamp, Unit};
 
@@ -24,26 +24,35 @@ pub(super) struct Destination {
     pub(super) seed: u64,
     /// What it holds already.
     pub(super) trials: Vec<TrialRecord>,
+    /// What the load generator was able to do when the run began.
+    pub(super) generator: Option<Generator>,
 }
 
 impl Destination {
     /// Opens it, and writes or checks its run line, so that a file that cannot be written to is found out before the
-    /// first trial.
+    /// first trial. A run that begins has `measure` say what its load generator is able to do.
     pub(super) fn open(
         plan: &SweepPlan,
         seed: Option<u64>,
         output: Option<PathBuf>,
         resume: bool,
+        measure: impl FnOnce() -> Generator,
     ) -> Result<Self, Failure> {
         match output {
-            Some(path) if resume => Self::resumed(plan, seed, &path),
-            Some(path) => Self::begun(plan, seed, create(&path)?),
-            None => Self::begun(plan, seed, new_file()?),
+            Some(path) if resume => Self::resumed(plan, seed, &path, measure),
+            Some(path) => Self::begun(plan, seed, create(&path)?, measure),
+            None => Self::begun(plan, seed, new_file()?, measure),
         }
     }
 
-    fn begun(plan: &SweepPlan, seed: Option<u64>, mut writer: Writer) -> Result<Self, Failure> {
+    fn begun(
+        plan: &SweepPlan,
+        seed: Option<u64>,
+        mut writer: Writer,
+        measure: impl FnOnce() -> Generator,
+    ) -> Result<Self, Failure> {
         let seed = seed.map_or_else(random_seed, Ok)?;
+        let generator = Some(measure());
         let run = RunRecord {
             schema_version: SCHEMA_VERSION,
             started: now().to_string(),
@@ -51,24 +60,31 @@ impl Destination {
             plan: plan.clone(),
             seed,
             environment: Environment::read(),
+            generator: generator.clone(),
         };
         writer.append(&Record::Run(Box::new(run))).map_err(Failure::run)?;
-        Ok(Self { writer, seed, trials: Vec::new() })
+        Ok(Self { writer, seed, trials: Vec::new(), generator })
     }
 
-    fn resumed(plan: &SweepPlan, seed: Option<u64>, path: &Path) -> Result<Self, Failure> {
+    fn resumed(
+        plan: &SweepPlan,
+        seed: Option<u64>,
+        path: &Path,
+        measure: impl FnOnce() -> Generator,
+    ) -> Result<Self, Failure> {
         if !path.exists() {
             return Err(usage(format!("there is no {} to resume; leave out --resume to begin it", path.display())));
         }
         let recorded = results::read(path).map_err(Failure::run)?;
         let Some(run) = &recorded.run else {
-            return Self::begun(plan, seed, continued(path, &recorded)?);
+            return Self::begun(plan, seed, continued(path, &recorded)?, measure);
         };
         let seed = seed.unwrap_or(run.seed);
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
         check_resumable(sweep, run, &recorded.trials)
             .map_err(|mismatch| usage(format!("cannot resume {}: {mismatch}", path.display())))?;
-        Ok(Self { writer: continued(path, &recorded)?, seed, trials: recorded.trials })
+        let generator = run.generator.clone();
+        Ok(Self { writer: continued(path, &recorded)?, seed, trials: recorded.trials, generator })
     }
 }
 

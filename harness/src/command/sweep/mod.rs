@@ -11,9 +11,10 @@ use anyhow::anyhow;
 use harness::cpus;
 use harness::environment::{Build, Environment};
 use harness::figures;
+use harness::load;
 use harness::plan::SweepPlan;
 use harness::report::table;
-use harness::results::TrialRecord;
+use harness::results::{Generator, TrialRecord};
 use harness::statistics::summarise;
 use harness::sweep::{self, Sweep};
 use rand::TryRng;
@@ -34,11 +35,13 @@ const THIS_EXECUTABLE: &str = "/proc/self/exe";
 pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let settings = settings(arguments.settings, arguments.plan.as_deref())?;
     let plan = settings.plan(&Machine::this().map_err(Failure::run)?).map_err(usage)?;
+    load::Engine::from(plan.engine).granted().map_err(|refused| usage(refused.to_string()))?;
     pin(&plan)?;
     let interrupted = interrupt::flag()?;
 
-    let Destination { mut writer, seed, mut trials } =
-        Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
+    let measure = || sweep::measure_generator(&plan, Path::new(THIS_EXECUTABLE), &interrupted);
+    let Destination { mut writer, seed, mut trials, generator } =
+        Destination::open(&plan, settings.seed, arguments.output, arguments.resume, measure)?;
     let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let slots = sweep::slots(&plan, seed).len();
     let mut progress = Progress::new(&plan, slots - trials.len(), trials.len(), arguments.json);
@@ -47,7 +50,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let mut printed = progress.finish();
 
     if !arguments.json {
-        printed = output::print(&summary(&plan, seed, writer.path(), &trials));
+        printed = output::print(&summary(&plan, seed, generator.as_ref(), writer.path(), &trials));
     }
     let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
     if let Err(error) = written {
@@ -100,11 +103,17 @@ fn random_seed() -> Result<u64, Failure> {
     Ok(seed.into())
 }
 
-fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord]) -> String {
-    format!("{}\n\n{}", heading(plan, seed, results), table::draw(&summarise(plan, trials)))
+fn summary(
+    plan: &SweepPlan,
+    seed: u64,
+    generator: Option<&Generator>,
+    results: &Path,
+    trials: &[TrialRecord],
+) -> String {
+    format!("{}\n\n{}", heading(plan, seed, generator, results), table::draw(&summarise(plan, trials)))
 }
 
-fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
+fn heading(plan: &SweepPlan, seed: u64, generator: Option<&Generator>, results: &Path) -> String {
     let environment = Environment::read();
     let build = Build::current();
     let unknown = || "unknown".to_owned();
@@ -125,7 +134,8 @@ fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
         ("CPUs", cpus),
         ("build", format!("{revision:.12}{dirty}, {}{unoptimised}", build.build_profile)),
         ("seed", seed.to_string()),
+        ("generator", generator.map_or_else(unknown, Generator::to_string)),
         ("results", results.display().to_string()),
     ];
-    rows.map(|(name, value)| format!("{name:<8} {value}")).join("\n")
+    rows.map(|(name, value)| format!("{name:<9} {value}")).join("\n")
 }
