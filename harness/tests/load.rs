@@ -35,6 +35,7 @@ over_each_engine! {
     loads_ipv6_and_empty_payloads,
     pipelines,
     large_payloads_fill_the_socket_buffers,
+    many_long_answers_at_once,
     answers_may_come_in_tiny_pieces,
     a_short_listen_queue_does_not_hold_up_the_connections,
     one_mangled_byte_is_one_mismatch,
@@ -100,6 +101,11 @@ fn large_payloads_fill_the_socket_buffers(engine: Engine) {
     socket2::SockRef::from(&listener).set_recv_buffer_size(4096).unwrap();
     let target = serve_on(listener, echo);
     assert_clean(&carry_out(&LoadPlan { connections: 2, payload_bytes: 1 << 20, depth: 2, ..plan(engine, target) }));
+}
+
+/// More than an engine has buffers for.
+fn many_long_answers_at_once(engine: Engine) {
+    assert_clean(&carry_out(&LoadPlan { connections: 100, payload_bytes: 200_000, ..plan(engine, serve(echo)) }));
 }
 
 fn answers_may_come_in_tiny_pieces(engine: Engine) {

@@ -143,9 +143,11 @@ impl Run<'_> {
             if over || end.is_reached() {
                 return Ok(());
             }
-            let until_next_ns = self.share.window().until_next_ns(now_ns).min(LONGEST_WAIT_NS);
+            // With a buffer those that found none may have nothing to receive, while others wait for one with an answer.
+            let longest_ns = if self.starved.is_empty() { LONGEST_WAIT_NS } else { 0 };
             let until_due_ns = self.share.next_due_ns().map_or(u64::MAX, |due_ns| due_ns.saturating_sub(now_ns));
-            self.io.ring.wait(Duration::from_nanos(until_next_ns.min(until_due_ns)))?;
+            let until_next_ns = self.share.window().until_next_ns(now_ns).min(until_due_ns);
+            self.io.ring.wait(Duration::from_nanos(until_next_ns.min(longest_ns)))?;
             self.take_answers()?;
         }
     }
