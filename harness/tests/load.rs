@@ -58,7 +58,7 @@ over_each_engine! {
 }
 
 fn over(engine: Engine, test: fn(Engine)) {
-    match engine.granted() {
+    match engine.granted(PAYLOAD_BYTES) {
         Ok(_) => test(engine),
         Err(refused) if env::var_os("REQUIRE_BACKENDS").is_some_and(|required| !required.is_empty()) => {
             panic!("{refused}")

@@ -11,6 +11,12 @@ use super::io_uring::{self, IoUring};
 use super::run::{End, Finished};
 use super::share::Share;
 
+/// Up to here `io_uring` is the cheaper one. With 64 bytes a request took 2 % less CPU time of it than of epoll over 50
+/// connections, 5 % less over 500, and the same with 16 requests in flight on each; with 16 KiB it took 4 % more (Linux
+/// 6.18, one CPU for each side). No more than that is at stake: 97 % of the time goes into the kernel, and three quarters
+/// of it into what TCP does to send, which is the same for both.
+const SMALL_PAYLOAD_BYTES: u32 = 4096;
+
 /// The interface that the generator does I/O with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
@@ -34,16 +40,21 @@ impl Engine {
         }
     }
 
-    /// The engine that this comes to here: one that the kernel grants, never [`Engine::Auto`].
+    /// The engine that this comes to here for frames of that payload: one that the kernel grants, never
+    /// [`Engine::Auto`].
     ///
     /// # Errors
     ///
     /// [`LoadError::Engine`], where it was asked for by name and is refused.
-    pub fn granted(self) -> Result<Self, LoadError> {
-        match (self, io_uring_refusal()) {
-            (Self::Epoll, _) | (Self::Auto, Some(_)) => Ok(Self::Epoll),
-            (Self::Auto | Self::IoUring, None) => Ok(Self::IoUring),
-            (Self::IoUring, Some(reason)) => Err(LoadError::Engine { engine: self.name(), reason }),
+    pub fn granted(self, payload_bytes: u32) -> Result<Self, LoadError> {
+        match self {
+            Self::Epoll => Ok(Self::Epoll),
+            Self::Auto if payload_bytes > SMALL_PAYLOAD_BYTES => Ok(Self::Epoll),
+            Self::Auto | Self::IoUring => match io_uring_refusal() {
+                None => Ok(Self::IoUring),
+                Some(_) if self == Self::Auto => Ok(Self::Epoll),
+                Some(reason) => Err(LoadError::Engine { engine: self.name(), reason }),
+            },
         }
     }
 }
@@ -73,6 +84,29 @@ impl<'run> Prepared<'run> {
         match self {
             Self::Epoll(epoll) => epoll.run(share, clock, end),
             Self::IoUring(io_uring) => io_uring.run(share, clock, end),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_never_refused_and_a_name_is_never_replaced() {
+        for payload_bytes in [0, 64, SMALL_PAYLOAD_BYTES, SMALL_PAYLOAD_BYTES + 1, 1 << 20] {
+            assert_eq!(Engine::Epoll.granted(payload_bytes).unwrap(), Engine::Epoll);
+            let chosen = Engine::Auto.granted(payload_bytes).unwrap();
+            match Engine::IoUring.granted(payload_bytes) {
+                Ok(engine) => {
+                    assert_eq!(engine, Engine::IoUring);
+                    assert_eq!(chosen == Engine::IoUring, payload_bytes <= SMALL_PAYLOAD_BYTES);
+                }
+                Err(refused) => {
+                    assert!(matches!(refused, LoadError::Engine { engine: "io_uring", .. }));
+                    assert_eq!(chosen, Engine::Epoll);
+                }
+            }
         }
     }
 }

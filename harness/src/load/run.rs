@@ -37,7 +37,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<LoadOutcome, LoadError> {
     plan.check()?;
     allow_descriptors(plan.connections)?;
-    let engine = plan.engine.granted()?;
+    let engine = plan.engine.granted(plan.payload_bytes)?;
     let window = Window::new(plan.warmup, plan.duration);
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let shares = Share::deal(plan, window, &traffic);

@@ -16,7 +16,7 @@ const SHORT: [&str; 6] = ["--warmup", "0s", "--duration", "100ms", "--connection
 /// The engines that this machine grants. Where `REQUIRE_BACKENDS` is set, it has to grant all of them.
 fn engines() -> Vec<&'static str> {
     let required = std::env::var_os("REQUIRE_BACKENDS").is_some_and(|required| !required.is_empty());
-    let granted = [Engine::Epoll, Engine::IoUring].into_iter().filter(|engine| match engine.granted() {
+    let granted = [Engine::Epoll, Engine::IoUring].into_iter().filter(|engine| match engine.granted(0) {
         Ok(_) => true,
         Err(refused) => {
             assert!(!required, "{refused}");

@@ -35,7 +35,7 @@ const THIS_EXECUTABLE: &str = "/proc/self/exe";
 pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let settings = settings(arguments.settings, arguments.plan.as_deref())?;
     let plan = settings.plan(&Machine::this().map_err(Failure::run)?).map_err(usage)?;
-    load::Engine::from(plan.engine).granted().map_err(|refused| usage(refused.to_string()))?;
+    load::Engine::from(plan.engine).granted(0).map_err(|refused| usage(refused.to_string()))?;
     pin(&plan)?;
     let interrupted = interrupt::flag()?;
 
