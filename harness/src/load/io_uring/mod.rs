@@ -34,7 +34,7 @@ use super::share::Share;
 
 /// Sends that are dated together and submitted by one call. With 4 to 32 of them a request costs the same within a
 /// hundredth, so that this is as few as save calls.
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 /// How long the end of the run may go unseen.
 const LONGEST_WAIT_NS: u64 = 50_000_000;
 
