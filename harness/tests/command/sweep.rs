@@ -375,18 +375,20 @@ fn a_plan_file_gives_what_flags_give() {
 
 /// Waits for the sweep to have a server that is under the load of a trial, and says which process it is.
 fn serving_child(sweep: u32) -> u32 {
-    child_under_load(sweep, "framed")
+    // One that listens, and a connection.
+    child_under_load(sweep, "framed", 2)
 }
 
-/// The same of the server that the load generator is measured against.
+/// The same of the server that the load generator is measured against. While it starts it has a few sockets, too.
 fn child_of_generator(sweep: u32) -> u32 {
-    child_under_load(sweep, "raw")
+    child_under_load(sweep, "raw", 64)
 }
 
-fn child_under_load(sweep: u32, protocol: &str) -> u32 {
+fn child_under_load(sweep: u32, protocol: &str, at_least_sockets: usize) -> u32 {
     let mut serving = None;
     eventually("a server is under load", || {
-        serving = children(sweep).into_iter().find(|&child| sockets(child) >= 2 && serves(child, protocol));
+        let mut children = children(sweep).into_iter();
+        serving = children.find(|&child| serves(child, protocol) && sockets(child) >= at_least_sockets);
         serving.is_some()
     });
     serving.unwrap()
