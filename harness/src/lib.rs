@@ -1,7 +1,7 @@
 //! The measuring side: load generation, sweeps, results and their statistics.
 //!
-//! Dependencies point one way: `report` and `sweep` → `statistics` → `results` → `plan` → `load`, each on any that come
-//! after it, and all of them on those that depend on nothing, such as `cpus` and `figures`. `load` never knows which
+//! Dependencies point one way: `report` and `sweep` → `verdict` → `statistics` → `results` → `plan` → `load`, each on any that come
+//! after it, and all of them on those that depend on nothing, such as `cpus`, `figures` and `interference`. `load` never knows which
 //! backend it is talking to; everything above it never touches a socket.
 
 pub mod control;
@@ -9,9 +9,11 @@ pub mod cpus;
 pub mod descriptors;
 pub mod environment;
 pub mod figures;
+pub mod interference;
 pub mod load;
 pub mod plan;
 pub mod report;
 pub mod results;
 pub mod statistics;
 pub mod sweep;
+pub mod verdict;

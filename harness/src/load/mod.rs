@@ -11,6 +11,7 @@
 //! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
 
 mod clock;
+mod clock_step;
 mod connect;
 mod connection;
 mod cpu_meter;
@@ -18,10 +19,12 @@ mod epoll;
 mod error;
 mod greet;
 mod in_flight;
+mod occupancy;
 mod recorder;
 mod run;
 mod schedule;
 mod share;
+mod slices;
 mod timer;
 mod traffic;
 mod window;
@@ -159,6 +162,12 @@ pub struct LoadOutcome {
     /// a client as many ports as it had connections, until none is left to listen on; a server the one that it had.
     /// So they are best kept until the server has ended.
     pub connections: Vec<OwnedFd>,
+    /// Answers that came in each of equally long parts of the window, whenever their requests were sent.
+    pub slices: Vec<u64>,
+    /// Requests in flight, on average over the window; counted by themselves, and not from their service times.
+    pub in_flight_mean: f64,
+    /// Connections with nothing in the histograms, although requests were due on them in the window.
+    pub silent_connections: u64,
 }
 
 /// What the generator itself cost.
@@ -172,6 +181,10 @@ pub struct ClientCost {
     pub cpu: Duration,
     /// Share of the window in which the busiest of them was running, 0 to 1.
     pub utilisation: f64,
+    /// Times in the window that one of them was made to wait for a CPU by somebody else.
+    pub involuntary_switches: u64,
+    /// The shortest time that its clock can tell.
+    pub clock_step_ns: u64,
 }
 
 /// Told when the window opens and when it closes, on the thread that called [`run`], which may get a CPU a little late.

@@ -3,7 +3,9 @@
 use hdrhistogram::Histogram;
 
 use super::in_flight::Request;
+use super::occupancy::Occupancy;
 use super::schedule::Schedule;
+use super::slices::Slices;
 use super::window::Window;
 
 /// One hour; what is longer is recorded as that.
@@ -26,6 +28,13 @@ pub(super) struct Recorder {
     pub(super) errors: u64,
     /// With its time.
     pub(super) first_error: Option<(u64, String)>,
+    /// All answers that came in the window.
+    pub(super) slices: Slices,
+    pub(super) in_flight_mean: f64,
+    /// Connections that had something to do in the window, and no answer to it.
+    pub(super) silent_connections: u64,
+    /// Of all requests, those of the warm-up included, while the run goes on.
+    occupancy: Occupancy,
 }
 
 impl Recorder {
@@ -40,7 +49,27 @@ impl Recorder {
             censored: 0,
             errors: 0,
             first_error: None,
+            slices: Slices::new(window),
+            in_flight_mean: 0.0,
+            silent_connections: 0,
+            occupancy: Occupancy::new(window),
         }
+    }
+
+    /// A request was sent. Said in every loop.
+    pub(super) fn began(&mut self, now_ns: u64) {
+        self.occupancy.began(now_ns);
+    }
+
+    /// That many requests of a connection are in flight no more, because they were answered.
+    pub(super) fn ended(&mut self, answers: usize, now_ns: u64) {
+        self.slices.add(answers as u64, now_ns);
+        self.occupancy.ended(answers, now_ns);
+    }
+
+    /// That many requests of a connection are in flight no more, because it was lost.
+    pub(super) fn given_up(&mut self, requests: usize, now_ns: u64) {
+        self.occupancy.ended(requests, now_ns);
     }
 
     /// A request was sent, this long after it was due and had room. Said in an open loop only.
@@ -56,21 +85,31 @@ impl Recorder {
         }
     }
 
-    pub(super) fn answered(&mut self, request: Request, now_ns: u64) {
+    /// An answer, and whether its request is measured.
+    pub(super) fn answered(&mut self, request: Request, now_ns: u64) -> bool {
         if !self.window.contains(request.sent_ns) {
-            return;
+            return false;
         }
         self.latency.saturating_record(now_ns - request.due_ns);
         if let Some(service) = &mut self.service {
             service.saturating_record(now_ns - request.sent_ns);
         }
+        true
     }
 
-    /// These are still due, and will never be sent.
-    pub(super) fn never_sent(&mut self, schedule: Schedule) {
+    /// These are still due, and will never be sent: how many of them in the window.
+    pub(super) fn never_sent(&mut self, schedule: Schedule) -> u64 {
         let before_close = schedule.clone().count_before(self.window.closes_ns);
-        self.due += before_close - schedule.count_before(self.window.opens_ns);
+        let in_window = before_close - schedule.count_before(self.window.opens_ns);
+        self.due += in_window;
         self.censored += before_close;
+        in_window
+    }
+
+    /// The run is over.
+    pub(super) fn finish(mut self) -> Self {
+        self.in_flight_mean = self.occupancy.clone().mean();
+        self
     }
 
     pub(super) fn broke(&mut self, now_ns: u64, error: String) {
@@ -89,6 +128,9 @@ impl Recorder {
         self.mismatches += other.mismatches;
         self.censored += other.censored;
         self.errors += other.errors;
+        self.slices.merge(&other.slices);
+        self.in_flight_mean += other.in_flight_mean;
+        self.silent_connections += other.silent_connections;
         self.first_error = [self.first_error, other.first_error].into_iter().flatten().min();
         self
     }

@@ -12,6 +12,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::clock::Clock;
+use super::clock_step::clock_step_ns;
 use super::connect::{allow_descriptors, connect};
 use super::cpu_meter::CpuUse;
 use super::epoll::{self, Epoll};
@@ -199,6 +200,8 @@ fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
         threads: finished.len(),
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
+        involuntary_switches: finished.iter().map(|thread| thread.cpu.involuntary_switches).sum(),
+        clock_step_ns: clock_step_ns(),
     };
     let seen = finished.into_iter().map(|thread| thread.share.finish()).reduce(Recorder::merge);
     let seen = seen.expect("a plan has at least one thread");
@@ -215,5 +218,8 @@ fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
         censored: seen.censored,
         client,
         connections,
+        slices: seen.slices.answers().to_vec(),
+        in_flight_mean: seen.in_flight_mean,
+        silent_connections: seen.silent_connections,
     }
 }

@@ -88,6 +88,8 @@ impl<'run> Share<'run> {
                 return;
             }
             let request = progress.release(self.traffic, now_ns);
+            progress.in_window.was_due |= self.window.contains(request.due_ns);
+            self.recorder.began(now_ns);
             if now_ns < self.window.closes_ns {
                 self.awaited += 1;
             }
@@ -132,9 +134,10 @@ impl<'run> Share<'run> {
             let request = progress.in_flight.pop(now_ns);
             if request.sent_ns < self.window.closes_ns {
                 self.awaited -= 1;
-                self.recorder.answered(request, now_ns);
+                progress.in_window.was_answered |= self.recorder.answered(request, now_ns);
             }
         }
+        self.recorder.ended(received.frames, now_ns);
         Ok(())
     }
 
@@ -145,6 +148,7 @@ impl<'run> Share<'run> {
         let in_flight = progress.in_flight.len();
         let unanswered = progress.give_up_in_flight(self.window.closes_ns);
         self.recorder.censored += unanswered as u64;
+        self.recorder.given_up(in_flight, now_ns);
         self.awaited -= unanswered;
         self.alive -= 1;
         // After the window, a server may hang up on a connection that owes nothing.
@@ -168,9 +172,12 @@ impl<'run> Share<'run> {
     pub(super) fn finish(mut self) -> Recorder {
         self.recorder.censored += self.awaited as u64;
         for connection in self.connections {
-            self.recorder.never_sent(connection.schedule);
+            let never_sent = self.recorder.never_sent(connection.schedule);
+            // In a closed loop there is always something to do.
+            let was_due = !self.open_loop || connection.in_window.was_due || never_sent > 0;
+            self.recorder.silent_connections += u64::from(was_due && !connection.in_window.was_answered);
         }
-        self.recorder
+        self.recorder.finish()
     }
 }
 

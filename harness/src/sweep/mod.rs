@@ -3,21 +3,17 @@
 //! Invariants: the order of all trials follows from the plan and the seed alone; a trial that ended is written before
 //! the next one begins; whatever happens to a server, its process is gone when its trial is over.
 
-mod neighbours;
 mod order;
 mod process;
 mod resume;
 mod server;
 mod trial;
-mod verdict;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use neighbours::Neighbours;
 pub use order::{Slot, slots};
 pub use resume::{Mismatch, check_resumable};
-pub use verdict::{Evidence, Judgement, judge};
 
 use crate::plan::SweepPlan;
 use crate::results::{Record, TrialRecord, WriteError, Writer};

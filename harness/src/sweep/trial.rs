@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use backends::Threading;
 
-use super::neighbours::{CpusReading, Neighbours, OwnCpu};
 use super::process::{CpuReading, Process};
 use super::server::Server;
-use super::verdict::{Evidence, judge};
 use super::{Slot, Sweep};
 use crate::control::Report;
+use crate::interference::{Interference, OwnUse, Watch};
 use crate::load::{self, LoadOutcome, LoadPlan};
-use crate::plan::{Cell, SweepPlan};
+use crate::plan::Cell;
 use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
+use crate::verdict::{Evidence, judge};
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
 pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
@@ -46,9 +46,11 @@ fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicB
         seed: slot.arrivals_seed,
     };
     let process = Process::new(server.pid());
-    let mut window = Window { server: &mut server, process: &process, plan, opened: None, closed: None };
+    let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
+    let mut window = Window { server: &mut server, process: &process, watch, opened: None, closed: None };
     let outcome = load::run(&load, &mut window, cancel);
-    let readings = window.opened.zip(window.closed);
+    let Window { opened, closed, watch, .. } = window;
+    let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
     server.stop()?;
@@ -60,18 +62,24 @@ fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicB
     let elapsed = (!ended_early).then_some(outcome.elapsed);
     let server =
         ServerMeasured { max_rss_bytes, receipt: listening.receipt, ..spans.measured(elapsed, outcome.requests, cpus) };
-    let neighbours = readings.zip(spans.cpu).map(|((opened, closed), server)| {
-        let own = OwnCpu { server_ns: server.count, client_ns: saturating_ns(outcome.client.cpu) };
-        Neighbours::between(opened.cpus, closed.cpus, own, &plan.server_cpus, &plan.client_cpus)
+    // Threads that have to wait for each other are made to wait by nobody else.
+    let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
+    let server_alone = alone(server_threads(threading, &slot.cell), plan.server_cpus.len());
+    let interference = watch.finish(OwnUse {
+        server_cpu_ns: spans.cpu.map(|cpu| cpu.count),
+        client_cpu_ns: saturating_ns(outcome.client.cpu),
+        server_involuntary_switches: server.involuntary_switches.filter(|_| server_alone),
+        client_involuntary_switches: alone(load.threads, load.cpus.len())
+            .then_some(outcome.client.involuntary_switches),
     });
-    Ok(Trial { outcome, server, neighbours: neighbours.unwrap_or_default() })
+    Ok(Trial { outcome, server, interference })
 }
 
 /// What came of a trial.
 struct Trial {
     outcome: LoadOutcome,
     server: ServerMeasured,
-    neighbours: Neighbours,
+    interference: Interference,
 }
 
 /// Looks at the server at both ends of the window. The load generator needs the CPUs meanwhile, so that the server
@@ -79,7 +87,7 @@ struct Trial {
 struct Window<'a> {
     server: &'a mut Server,
     process: &'a Process,
-    plan: &'a SweepPlan,
+    watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
 }
@@ -89,7 +97,6 @@ struct Window<'a> {
 #[derive(Debug)]
 struct Snapshot {
     cpu: Option<CpuReading>,
-    cpus: CpusReading,
     report: Option<Report>,
 }
 
@@ -97,18 +104,19 @@ impl Window<'_> {
     /// `asks`: whether the server is asked for its report.
     fn snapshot(&mut self, asks: bool) -> Snapshot {
         let cpu = self.process.cpu();
-        let cpus = CpusReading::now(&self.plan.server_cpus, &self.plan.client_cpus);
         let report = if asks { self.server.report().ok() } else { None };
-        Snapshot { cpu, cpus, report }
+        Snapshot { cpu, report }
     }
 }
 
 impl load::Observer for Window<'_> {
     fn window_opens(&mut self) {
+        self.watch.window_opens();
         self.opened = Some(self.snapshot(true));
     }
 
     fn window_closed(&mut self) {
+        self.watch.window_closed();
         // A first answer that never came would be taken for the second.
         let answers = self.opened.as_ref().is_some_and(|opened| opened.report.is_some());
         self.closed = Some(self.snapshot(answers));
@@ -117,9 +125,13 @@ impl load::Observer for Window<'_> {
 
 /// CPUs that the server's threads could run on at once.
 fn usable_cpus(threading: Threading, cell: &Cell, cpus: usize) -> usize {
+    server_threads(threading, cell).min(cpus)
+}
+
+fn server_threads(threading: Threading, cell: &Cell) -> usize {
     match threading {
-        Threading::LoopPerThread => cell.server_threads.min(cpus),
-        Threading::ThreadPerConnection => cell.connections.min(cpus),
+        Threading::LoopPerThread => cell.server_threads,
+        Threading::ThreadPerConnection => cell.connections,
     }
 }
 
@@ -202,15 +214,14 @@ fn scaled(count: u64, between: Duration, elapsed: Option<Duration>) -> u64 {
 }
 
 fn with_measurement(sweep: Sweep<'_>, slot: &Slot, trial: Trial) -> TrialRecord {
-    let Trial { outcome, server, neighbours } = trial;
+    let Trial { outcome, server, interference } = trial;
     let (first_error, due) = (outcome.first_error.clone(), outcome.due);
-    let measured = Measured::new(outcome, Some(server));
+    let measured = Measured { interference, ..Measured::new(outcome, Some(server)) };
     let judgement = judge(&Evidence {
         first_error,
         due,
-        neighbours,
         cpus_shared: sweep.plan.server_cpus.overlaps(&sweep.plan.client_cpus),
-        ..Evidence::of(&measured)
+        ..Evidence::of(&measured, &slot.cell)
     });
     TrialRecord {
         trial: slot.trial,
@@ -246,7 +257,6 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::cpus::CpuSet;
     use crate::plan;
 
     #[test]
@@ -270,7 +280,7 @@ mod tests {
 
     fn snapshot(at: Instant, cpu_ms: u64, report: Option<Report>) -> Snapshot {
         let cpu = Some(CpuReading { at, cpu_ns: cpu_ms * 1_000_000 });
-        Snapshot { cpu, cpus: CpusReading::now(&CpuSet::default(), &CpuSet::default()), report }
+        Snapshot { cpu, report }
     }
 
     #[test]
