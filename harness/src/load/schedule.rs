@@ -151,6 +151,9 @@ fn to_ns(time_ns: f64) -> u64 {
 }
 
 #[cfg(test)]
+mod poisson_tests;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

@@ -327,6 +327,44 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_leaves_connections_idle_breaks_littles_law() {
+        let (traffic, plan) = (traffic(), plan(1, Pace::Closed));
+        for (pause_ns, in_flight_mean) in [(0, 1.0), (50, 0.5)] {
+            let mut share = only_share(&plan, &traffic);
+            // Each answer takes 50 ns.
+            for sent_ns in (0..CLOSES_NS).step_by(50 + pause_ns) {
+                share.release(0, sent_ns);
+                let answer = send(&mut share, 0);
+                share.received(0, &answer, sent_ns + 50).unwrap();
+            }
+            let seen = share.finish();
+            assert!((seen.in_flight_mean - in_flight_mean).abs() < 1e-9, "{}", seen.in_flight_mean);
+            let throughput_per_ns = seen.latency.len() as f64 / CLOSES_NS as f64;
+            assert!((throughput_per_ns * seen.latency.mean() - in_flight_mean).abs() < 0.01);
+        }
+    }
+
+    #[test]
+    fn connections_that_should_have_been_measured_and_were_not_are_counted() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 3, ..plan(1, Pace::Closed) });
+        let mut share = only_share(&plan, &traffic);
+        (0..3).for_each(|connection| share.release(connection, 0));
+        let answer = send(&mut share, 0);
+        share.received(0, &answer, 10).unwrap();
+        share.lost(1, Loss::Closed, 20);
+        assert_eq!(share.finish().silent_connections, 2);
+
+        // Every 100 ns in turn, so that the last has its only request after the window.
+        let plan = LoadPlan { connections: 11, ..super::tests::plan(1, every_100_ns()) };
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        let answer = send(&mut share, 0);
+        share.received(0, &answer, 10).unwrap();
+        // Of the others, nine had something to do.
+        assert_eq!(share.finish().silent_connections, 9);
+    }
+
+    #[test]
     fn what_is_lost_after_the_window_and_was_not_measured_is_not_censored() {
         let (traffic, plan) = (traffic(), plan(2, Pace::Closed));
         let mut share = only_share(&plan, &traffic);
