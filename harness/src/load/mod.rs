@@ -166,6 +166,9 @@ pub struct LoadOutcome {
     pub slices: Vec<u64>,
     /// Requests in flight, on average over the window; counted by themselves, and not from their service times.
     pub in_flight_mean: f64,
+    /// What the edges of the window contribute to it: requests that were sent before it, while they were in flight in it,
+    /// less those that were sent in it, while they were in flight after it.
+    pub in_flight_edges: f64,
     /// Connections with nothing in the histograms, although requests were due on them in the window.
     pub silent_connections: u64,
 }

@@ -31,6 +31,10 @@ pub(super) struct Recorder {
     /// All answers that came in the window.
     pub(super) slices: Slices,
     pub(super) in_flight_mean: f64,
+    /// Time that requests sent before the window spent in it, of all of them together,
+    before_window_ns: u64,
+    /// and that requests sent in the window spent after it.
+    after_window_ns: u64,
     /// Connections that had something to do in the window, and no answer to it.
     pub(super) silent_connections: u64,
     /// Of all requests, those of the warm-up included, while the run goes on.
@@ -51,6 +55,8 @@ impl Recorder {
             first_error: None,
             slices: Slices::new(window),
             in_flight_mean: 0.0,
+            before_window_ns: 0,
+            after_window_ns: 0,
             silent_connections: 0,
             occupancy: Occupancy::new(window),
         }
@@ -85,11 +91,13 @@ impl Recorder {
         }
     }
 
-    /// An answer, and whether its request is measured.
+    /// An answer to a request that was sent before the end of the window, and whether it is measured.
     pub(super) fn answered(&mut self, request: Request, now_ns: u64) -> bool {
         if !self.window.contains(request.sent_ns) {
+            self.before_window_ns += now_ns.min(self.window.closes_ns).saturating_sub(self.window.opens_ns);
             return false;
         }
+        self.after_window_ns += now_ns.saturating_sub(self.window.closes_ns);
         self.latency.saturating_record(now_ns - request.due_ns);
         if let Some(service) = &mut self.service {
             service.saturating_record(now_ns - request.sent_ns);
@@ -117,6 +125,13 @@ impl Recorder {
         self.first_error.get_or_insert((now_ns, error));
     }
 
+    /// What is to be added to the time of all measured requests for the time that requests were in flight in the window,
+    /// as requests in flight on average.
+    pub(super) fn in_flight_edges(&self) -> f64 {
+        let length_ns = (self.window.closes_ns - self.window.opens_ns).max(1);
+        (self.before_window_ns as f64 - self.after_window_ns as f64) / length_ns as f64
+    }
+
     /// What two threads have seen together.
     pub(super) fn merge(mut self, other: Self) -> Self {
         add(&mut self.latency, &other.latency);
@@ -130,6 +145,8 @@ impl Recorder {
         self.errors += other.errors;
         self.slices.merge(&other.slices);
         self.in_flight_mean += other.in_flight_mean;
+        self.before_window_ns += other.before_window_ns;
+        self.after_window_ns += other.after_window_ns;
         self.silent_connections += other.silent_connections;
         self.first_error = [self.first_error, other.first_error].into_iter().flatten().min();
         self

@@ -207,6 +207,7 @@ fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
     let seen = seen.expect("a plan has at least one thread");
     LoadOutcome {
         requests: seen.latency.len(),
+        in_flight_edges: seen.in_flight_edges(),
         elapsed: plan.duration,
         due: (plan.pace != Pace::Closed).then_some(seen.due),
         service: seen.service.unwrap_or_else(|| seen.latency.clone()),

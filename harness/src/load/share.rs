@@ -260,6 +260,8 @@ mod tests {
         }
         let seen = share.finish();
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
+        // One in flight all the time: 1350 ns measured, of which 400 were after the window, and 50 more in it.
+        assert!((seen.in_flight_mean - 1.0).abs() < 1e-9 && (seen.in_flight_edges() + 0.35).abs() < 1e-9);
     }
 
     #[test]

@@ -168,6 +168,9 @@ pub struct Measured {
     /// Requests in flight, on average over the window.
     #[serde(default)]
     pub in_flight_mean: Option<f64>,
+    /// What the edges of the window contribute to it.
+    #[serde(default)]
+    pub in_flight_edges: Option<f64>,
     /// Connections with nothing in the histograms, although requests were due on them in the window.
     #[serde(default)]
     pub silent_connections: Option<u64>,
@@ -178,7 +181,7 @@ pub struct Measured {
 
 impl Measured {
     /// The fields, which are all written whether or not there is a measurement.
-    const FIELDS: [&str; 17] = [
+    const FIELDS: [&str; 18] = [
         "requests",
         "errors",
         "mismatches",
@@ -194,6 +197,7 @@ impl Measured {
         "client",
         "slices",
         "in_flight_mean",
+        "in_flight_edges",
         "silent_connections",
         "interference",
     ];
@@ -226,6 +230,7 @@ impl Measured {
             },
             slices: load.slices,
             in_flight_mean: Some(load.in_flight_mean),
+            in_flight_edges: Some(load.in_flight_edges),
             silent_connections: Some(load.silent_connections),
             interference: Interference::default(),
         }
@@ -392,6 +397,7 @@ pub(crate) mod tests {
             connections: Vec::new(),
             slices: vec![50; 40],
             in_flight_mean: 4.0,
+            in_flight_edges: 0.0,
             silent_connections: 0,
         };
         let server = ServerMeasured {
@@ -442,7 +448,7 @@ pub(crate) mod tests {
         let names = "record trial block backend protocol transport connections payload_bytes depth rate_rps arrivals \
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
                      latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
-                     slices in_flight_mean silent_connections interference";
+                     slices in_flight_mean in_flight_edges silent_connections interference";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();

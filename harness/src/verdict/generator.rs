@@ -9,8 +9,8 @@ const LATE: f64 = 0.5;
 /// A clock whose step is a larger share of the median than this decides what the median is.
 const COARSE: f64 = 0.05;
 
-/// How far requests in flight and throughput × service time may differ besides what the edges of the window explain:
-/// several times the rounding of the histograms, a fraction of any mistake worth the name.
+/// How far requests in flight and throughput × service time may differ: several times the rounding of the histograms, a
+/// fraction of any mistake worth the name.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
 pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
@@ -44,17 +44,14 @@ fn is_late(evidence: &Evidence) -> bool {
 
 /// In a closed loop against what was to be in flight, in an open one against what was.
 ///
-/// Requests that were in flight when the window opened are counted as in flight and not as throughput, those at its end
-/// the other way round, and each for no longer than the longest service time. Requests that were lost have no service
-/// time, so that the law does not speak of them; they are a reason by themselves.
+/// The law is exact once the edges of the window are taken into account. Requests that were lost have no service time, so
+/// that it does not speak of them; they are a reason by themselves.
 fn contradicts_little(evidence: &Evidence) -> bool {
-    let Some(in_flight) = evidence.asked_in_flight.or(evidence.in_flight_mean) else { return false };
-    if evidence.errors > 0 || evidence.censored > 0 || in_flight <= 0.0 {
+    let in_flight = evidence.asked_in_flight.or(evidence.in_flight_mean).filter(|&in_flight| in_flight > 0.0);
+    let (Some(in_flight), Some(edges)) = (in_flight, evidence.in_flight_edges) else { return false };
+    if evidence.errors > 0 || evidence.censored > 0 {
         return false;
     }
-    let edges = evidence.service_max_ns as f64 / evidence.elapsed_ns.max(1) as f64;
-    // A single request at an edge is no contradiction where there is less than one in flight.
-    let edges = edges * in_flight.max(1.0) / in_flight;
-    let ratio = evidence.throughput_rps() * evidence.service_mean_ns as f64 / 1e9 / in_flight;
-    (ratio - 1.0).abs() > LITTLE_TOLERANCE + edges
+    let of_measured = evidence.throughput_rps() * evidence.service_mean_ns as f64 / 1e9;
+    (of_measured + edges - in_flight).abs() > LITTLE_TOLERANCE * in_flight
 }

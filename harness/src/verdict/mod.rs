@@ -38,18 +38,18 @@ pub struct Evidence {
     pub asked_in_flight: Option<f64>,
     /// Requests in flight, on average over the window.
     pub in_flight_mean: Option<f64>,
+    /// What the edges of the window contribute to it.
+    pub in_flight_edges: Option<f64>,
     /// Length of the window.
     pub elapsed_ns: u64,
     /// Answers that came in each of equally long parts of the window.
     pub slices: Vec<u64>,
     /// The highest percentile of the latency that a trial carries by itself.
     pub latency_p99_ns: u64,
-    /// Service time: average, median and maximum.
+    /// Service time: average and median.
     pub service_mean_ns: u64,
     /// See above.
     pub service_p50_ns: u64,
-    /// See above.
-    pub service_max_ns: u64,
     /// How late the generator was.
     pub send_lag_p99_ns: u64,
     /// The shortest time that the clock can tell.
@@ -79,12 +79,12 @@ impl Evidence {
             silent_connections: measured.silent_connections,
             asked_in_flight: (cell.pace() == Pace::Closed).then_some(cell.connections as f64 * cell.depth as f64),
             in_flight_mean: measured.in_flight_mean,
+            in_flight_edges: measured.in_flight_edges,
             elapsed_ns: measured.elapsed_ns,
             slices: measured.slices.clone(),
             latency_p99_ns: measured.latency_ns.p99,
             service_mean_ns: measured.service_ns.mean,
             service_p50_ns: measured.service_ns.p50,
-            service_max_ns: measured.service_ns.max,
             send_lag_p99_ns: measured.send_lag_ns.p99,
             clock_step_ns: measured.client.clock_step_ns,
             server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),

@@ -15,12 +15,12 @@ fn sound() -> Evidence {
         silent_connections: Some(0),
         asked_in_flight: Some(50.0),
         in_flight_mean: Some(50.0),
+        in_flight_edges: Some(0.0),
         elapsed_ns: 1_000_000_000,
         slices: vec![2500; 40],
         latency_p99_ns: 900_000,
         service_mean_ns: 500_000,
         service_p50_ns: 480_000,
-        service_max_ns: 3_000_000,
         send_lag_p99_ns: 0,
         clock_step_ns: Some(20),
         server_utilisation: Some(0.5),
@@ -250,9 +250,11 @@ fn figures_against_littles_law_make_it_suspect() {
             );
         }
     }
-    // What a stall at an edge of the window explains.
-    let stalled = Evidence { service_mean_ns: 560_000, service_max_ns: 200_000_000, ..sound() };
+    // What a stall at the end of the window explains.
+    let stalled = Evidence { service_mean_ns: 560_000, in_flight_edges: Some(-6.0), ..sound() };
     assert_eq!(judge(&stalled).verdict, Verdict::Valid);
+    let unknown = Evidence { service_mean_ns: 560_000, in_flight_edges: None, ..sound() };
+    assert_eq!(judge(&unknown).verdict, Verdict::Valid);
     // What was lost has no service time.
     let lost = judge(&Evidence { service_mean_ns: 400_000, censored: 10, ..sound() });
     assert_eq!(lost.reasons, ["requests were never answered"]);
