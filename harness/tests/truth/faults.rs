@@ -6,11 +6,15 @@ const SHORT: &str = "--connections 8 --warmup 20ms --duration 300ms";
 
 /// The fault is found whenever it is there, and never where it is not.
 fn found(fault: &[&str], verdict: &str, reason: &str) {
+    found_under(SHORT, fault, verdict, reason);
+}
+
+fn found_under(load: &str, fault: &[&str], verdict: &str, reason: &str) {
     let _alone = alone();
-    let trial = loaded(&ground_truth(fault), SHORT);
+    let trial = loaded(&ground_truth(fault), load);
     assert_eq!(trial["verdict"], verdict, "{}", trial["reasons"]);
     assert!(has_reason(&trial, reason), "{}", trial["reasons"]);
-    let sound = loaded(&ground_truth(&[]), SHORT);
+    let sound = loaded(&ground_truth(&[]), load);
     assert!(!has_reason(&sound, reason), "{}", sound["reasons"]);
 }
 
@@ -21,7 +25,9 @@ fn answers_that_differ() {
 
 #[test]
 fn connections_that_break() {
-    found(&["--reset", "100"], "suspect", "connections were lost; the first: a connection broke");
+    // A frame every 20 ms on each, the tenth of them in the midst of the window.
+    let load = format!("{SHORT} --rate 400");
+    found_under(&load, &["--reset", "10"], "suspect", "connections were lost; the first: a connection broke");
 }
 
 #[test]
