@@ -21,6 +21,9 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     if evidence.cpus_shared {
         reasons.push("server and load generator shared a CPU".to_owned());
     }
+    if evidence.server_left_its_cpus {
+        reasons.push("the server chose other CPUs than those given to it".to_owned());
+    }
     for (name, side) in sides(evidence) {
         if has_neighbours(side) {
             reasons.push(format!("other processes took CPU time of the {name}"));

@@ -60,6 +60,8 @@ pub struct Evidence {
     pub client_utilisation: f64,
     /// Whether both sides had to share a CPU.
     pub cpus_shared: bool,
+    /// Whether the server chose to run on other CPUs than those given to it.
+    pub server_left_its_cpus: bool,
     /// What the machine did to both sides.
     pub interference: Interference,
 }
@@ -90,6 +92,7 @@ impl Evidence {
             server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),
             client_utilisation: measured.client.utilisation,
             cpus_shared: false,
+            server_left_its_cpus: false,
             interference: measured.interference.clone(),
         }
     }

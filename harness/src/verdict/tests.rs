@@ -26,6 +26,7 @@ fn sound() -> Evidence {
         server_utilisation: Some(0.5),
         client_utilisation: 0.5,
         cpus_shared: false,
+        server_left_its_cpus: false,
         interference: Interference { hiccup_floor_ns: Some(1_000_000), server: quiet(), client: quiet() },
     }
 }
@@ -104,6 +105,12 @@ fn censored_requests_make_an_open_loop_suspect_only_where_the_rate_was_not_met()
 #[test]
 fn a_shared_cpu_makes_it_suspect() {
     assert_eq!(verdict(&Evidence { cpus_shared: true, ..sound() }).0, Verdict::Suspect);
+}
+
+#[test]
+fn a_server_on_other_cpus_makes_it_suspect() {
+    let reason = only_reason(&Evidence { server_left_its_cpus: true, ..sound() });
+    assert_eq!(reason, "the server chose other CPUs than those given to it");
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
 
 use harness::cpus::CpuSet;
-use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::plan::SweepPlan;
 use harness::results::{Bottleneck, TrialRecord, Verdict, Writer};
 use harness::sweep::{self, Slot, Sweep};
+use serde_json::json;
 
 use crate::{alone, ensure, ground_truth_executable, on_a_quiet_machine, says, swept, two_cpus};
 
@@ -92,22 +93,13 @@ fn slowed_server((server_cpu, client_cpu): (usize, usize)) -> TrialRecord {
     let script = format!("#!/bin/sh\nexec '{}' --spin 50us -- \"$@\"\n", ground_truth_executable().display());
     fs::write(&stand_in, script).unwrap();
     fs::set_permissions(&stand_in, Permissions::from_mode(0o755)).unwrap();
-    let plan = SweepPlan {
-        backends: vec!["epoll".to_owned()],
-        protocol: Protocol::Framed,
-        transport: Transport::Tcp,
-        connections: vec![8],
-        payload_bytes: vec![64],
-        depth: vec![1],
-        rate_rps: vec![None],
-        arrivals: Arrivals::Constant,
-        server_threads: vec![1],
-        trials: 1,
-        warmup_ns: 50_000_000,
-        duration_ns: 400_000_000,
-        server_cpus: CpuSet::from_iter([server_cpu]),
-        client_cpus: CpuSet::from_iter([client_cpu]),
-    };
+    let plan: SweepPlan = serde_json::from_value(json!({
+        "backends": ["epoll"], "protocol": "framed", "transport": "tcp",
+        "connections": [8], "payload_bytes": [64], "depth": [1], "rate_rps": [null], "arrivals": "constant",
+        "server_threads": [1], "trials": 1, "warmup_ns": 50_000_000, "duration_ns": 400_000_000,
+        "server_cpus": CpuSet::from_iter([server_cpu]), "client_cpus": CpuSet::from_iter([client_cpu]),
+    }))
+    .unwrap();
     let mut trials = Vec::new();
     let sweep = Sweep { plan: &plan, seed: 1, server_executable: &stand_in };
     let mut writer = Writer::create(&directory.path().join("run.jsonl")).unwrap();
