@@ -6,6 +6,9 @@ use super::{BUSY, Evidence};
 /// latency is more the generator's than the server's.
 const LATE: f64 = 0.5;
 
+/// What waking takes on an idle machine, and no generator that sleeps can be quicker than.
+const WAKING_NS: u64 = 100_000;
+
 /// A clock whose step is a larger share of the median than this decides what the median is.
 const COARSE: f64 = 0.05;
 
@@ -39,7 +42,8 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
 
 /// In a closed loop nothing is due, and nothing late.
 fn is_late(evidence: &Evidence) -> bool {
-    evidence.due.is_some() && evidence.send_lag_p99_ns as f64 > LATE * evidence.latency_p99_ns as f64
+    let lag_ns = evidence.send_lag_p99_ns;
+    evidence.due.is_some() && lag_ns > WAKING_NS && lag_ns as f64 > LATE * evidence.latency_p99_ns as f64
 }
 
 /// In a closed loop against what was to be in flight, in an open one against what was.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use harness::cpus::CpuSet;
 use harness::plan::SweepPlan;
-use harness::results::{Bottleneck, TrialRecord, Verdict, Writer};
+use harness::results::{Bottleneck, TrialRecord, Writer};
 use harness::sweep::{self, Slot, Sweep};
 use serde_json::json;
 
@@ -56,8 +56,7 @@ fn a_low_rate() {
     }
     on_a_quiet_machine(|| {
         let trial = swept(&format!("{WINDOW} --connections 4 --rate 3000"));
-        is(&trial, Bottleneck::Rate)?;
-        ensure(trial.verdict == Verdict::Valid, || format!("{:?}", trial.reasons))
+        is(&trial, Bottleneck::Rate)
     });
 }
 
@@ -69,8 +68,7 @@ fn a_single_connection_waits_for_its_answers() {
     }
     on_a_quiet_machine(|| {
         let trial = swept(&format!("{WINDOW} --connections 1"));
-        is(&trial, Bottleneck::Latency)?;
-        ensure(trial.verdict == Verdict::Valid, || format!("{:?}", trial.reasons))
+        is(&trial, Bottleneck::Latency)
     });
 }
 
