@@ -476,6 +476,22 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_record_from_before_the_machine_was_watched_is_read_and_nothing_is_made_up() {
+        let mut json = json(trial("epoll"));
+        for field in ["slices", "in_flight_mean", "in_flight_edges", "silent_connections", "interference"] {
+            json.as_object_mut().unwrap().remove(field).unwrap();
+        }
+        json["client"]
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| name != "clock_step_ns" && name != "involuntary_switches");
+        let measured = read_back(&json).unwrap().measured.unwrap();
+        assert!(measured.slices.is_empty() && measured.client.clock_step_ns.is_none());
+        assert_eq!((measured.in_flight_mean, measured.silent_connections), (None, None));
+        assert_eq!(measured.interference, Interference::default());
+    }
+
+    #[test]
     fn unknown_fields_are_ignored_and_broken_ones_are_not() {
         let mut json = json(trial("epoll"));
         json["a_field_of_tomorrow"] = Value::from(1);

@@ -44,13 +44,13 @@ pub struct Evidence {
     pub elapsed_ns: u64,
     /// Answers that came in each of equally long parts of the window.
     pub slices: Vec<u64>,
-    /// The highest percentile of the latency that a trial carries by itself.
+    /// The highest percentile of the latency that a trial has to carry by itself.
     pub latency_p99_ns: u64,
-    /// Service time: average and median.
+    /// The average service time.
     pub service_mean_ns: u64,
-    /// See above.
+    /// The median service time.
     pub service_p50_ns: u64,
-    /// How late the generator was.
+    /// How late the generator was with all but one in a hundred requests.
     pub send_lag_p99_ns: u64,
     /// The shortest time that the clock can tell.
     pub clock_step_ns: Option<u64>,
