@@ -1,7 +1,8 @@
 //! Whether what was measured stayed the same while it was measured.
 //!
 //! Pettitt's test: wherever the window is cut in two, how often was a part before the cut better than one after it? It
-//! ranks, so that one hiccup weighs no more than any other part; it finds a slope as well as a step.
+//! ranks, so that one hiccup weighs no more than any other part; it finds a slope as well as a step, and a pause that takes
+//! up half of what is on one side of a cut.
 
 use super::Evidence;
 
@@ -16,7 +17,7 @@ const LARGE: f64 = 0.1;
 
 pub(super) fn reason_to_doubt(evidence: &Evidence) -> Option<String> {
     is_unsteady(&evidence.slices)
-        .then(|| "not steady: the rate of answers changed for good within the window, by more than 10 %".to_owned())
+        .then(|| "not steady: the rate of answers changed within the window, by more than 10 %".to_owned())
 }
 
 fn is_unsteady(slices: &[u64]) -> bool {
