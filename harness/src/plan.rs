@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cpus::CpuSet;
 use crate::figures;
+use crate::foreign::ForeignServer;
 use crate::load::{self, Pace};
 
 /// What to measure: every combination of the lists is a cell, measured on every backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepPlan {
-    /// Names of backends, in the order in which they are listed in the end.
+    /// Names of backends and of foreign servers, in the order in which they are listed in the end.
     pub backends: Vec<String>,
     /// What the servers say.
     pub protocol: Protocol,
@@ -44,6 +45,9 @@ pub struct SweepPlan {
     pub server_cpus: CpuSet,
     /// CPUs of the load generator.
     pub client_cpus: CpuSet,
+    /// How those of [`backends`](Self::backends) are started that are not ours.
+    #[serde(default)]
+    pub servers: Vec<ForeignServer>,
 }
 
 impl SweepPlan {
@@ -72,6 +76,13 @@ impl SweepPlan {
             }
         }
         cells
+    }
+
+    /// The foreign server that enters by that name, under which it may enter several times: `NAME`, `NAME#2`.
+    #[must_use]
+    pub fn foreign(&self, entrant: &str) -> Option<&ForeignServer> {
+        let name = entrant.split('#').next().unwrap_or(entrant);
+        self.servers.iter().find(|server| server.name == name)
     }
 
     /// Load before what is measured.
@@ -211,6 +222,7 @@ pub(crate) mod tests {
             duration_ns: 1_000_000,
             server_cpus: CpuSet::from_iter([0]),
             client_cpus: CpuSet::from_iter([1]),
+            servers: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
 
 pub(crate) mod machine;
+pub(crate) mod servers;
 pub(crate) mod settings;
 pub(crate) mod values;
 
@@ -80,7 +81,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 4] = ["list", "serve", "load", "sweep"];
+const COMMANDS: [&str; 5] = ["list", "serve", "load", "sweep", "guard"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -93,6 +94,9 @@ pub(crate) enum Command {
     Load(LoadArguments),
     /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
     Sweep(SweepArguments),
+    /// Start a program for a sweep and see to it that nothing of it is left.
+    #[command(hide = true)]
+    Guard(GuardArguments),
 }
 
 #[derive(Args)]
@@ -194,6 +198,26 @@ pub(crate) struct SweepArguments {
     pub(crate) json: bool,
 }
 
+/// What a sweep says to the guard of a program.
+#[derive(Args)]
+pub(crate) struct GuardArguments {
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cpus: CpuSet,
+    #[arg(long)]
+    pub(crate) keep_output: bool,
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) directory: Option<PathBuf>,
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    #[arg(last = true, required = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// The interface that the load generator does I/O with.
 #[derive(Clone, Copy)]
 pub(crate) enum Engine {
@@ -260,7 +284,8 @@ mod tests {
             ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
             ("harness sweep --resume", "--output <FILE.jsonl>"),
             ("harness sweep --conections 1", "unexpected argument '--conections'"),
-            ("harness sweep --server a=b", "unexpected argument '--server' found"),
+            ("harness sweep --server a", "'a' is not NAME=COMMAND"),
+            ("harness sweep --server a='b", "a quotation mark is missing"),
             ("harness sweep --protocol frame", "[possible values: framed, raw]"),
         ] {
             let message = refusal(line);

@@ -12,8 +12,12 @@ use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
 use serde::Deserialize;
 
 use super::machine::Machine;
+use super::servers::ServerSettings;
 use super::values::{Count, List, Rate, Size, Span, list, scalar};
-use super::{Connections, Depth, Threads, check_in_flight};
+use super::{Connections, Depth, Threads, check_in_flight, servers};
+
+/// Instead of backends: foreign servers only.
+const NONE: &str = "none";
 
 /// More trials than this are a mistake.
 const MAX_TRIALS: usize = 10_000;
@@ -25,7 +29,7 @@ const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
-    /// Names and globs such as 'epoll*' [default: every main backend]
+    /// Names and globs such as 'epoll*', or 'none' of ours [default: every main backend]
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "list")]
     pub(crate) backends: Option<List<String>>,
@@ -78,6 +82,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) client_cpus: Option<CpuSet>,
+    /// Let any program that listens on {port} of {host} enter; may be given several times. See docs/FOREIGN_SERVERS.md
+    #[arg(long = "server", value_name = "NAME=COMMAND")]
+    #[serde(rename = "server")]
+    pub(crate) servers: Option<Vec<ServerSettings>>,
 }
 
 impl Settings {
@@ -108,6 +116,7 @@ impl Settings {
             seed: self.seed.or(other.seed),
             server_cpus: self.server_cpus.or(other.server_cpus),
             client_cpus: self.client_cpus.or(other.client_cpus),
+            servers: self.servers.or(other.servers),
         }
     }
 
@@ -124,7 +133,7 @@ impl Settings {
         let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
         Ok(SweepPlan {
-            backends: self.backend_names()?,
+            backends: self.entrants()?,
             protocol: self.protocol.unwrap_or(Protocol::Framed),
             transport: Transport::Tcp,
             connections,
@@ -138,6 +147,7 @@ impl Settings {
             duration_ns: nanoseconds(self.duration.map_or(Duration::from_millis(500), |span| span.0)),
             server_cpus,
             client_cpus,
+            servers: servers::plan(self.servers.as_deref().unwrap_or_default())?,
         })
     }
 
@@ -148,6 +158,20 @@ impl Settings {
             (None, Some(client)) => (machine.cpus_besides(client), client.clone()),
             (None, None) => cpus::split(&machine.cores, server_threads),
         }
+    }
+
+    /// Backends, then foreign servers.
+    fn entrants(&self) -> Result<Vec<String>, String> {
+        let backends = match &self.backends {
+            Some(List(patterns)) if *patterns == [NONE] => Vec::new(),
+            _ => self.backend_names()?,
+        };
+        let servers = self.servers.iter().flatten().map(|server| server.name.clone());
+        let entrants: Vec<String> = backends.into_iter().chain(servers).collect();
+        if entrants.is_empty() {
+            return Err("there is nothing to measure; name a backend, or let a --server enter".to_owned());
+        }
+        Ok(entrants)
     }
 
     fn backend_names(&self) -> Result<Vec<String>, String> {

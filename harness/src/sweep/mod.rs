@@ -8,6 +8,7 @@ mod order;
 mod process;
 mod resume;
 mod server;
+mod tree;
 mod trial;
 mod verdict;
 
@@ -29,7 +30,7 @@ pub struct Sweep<'a> {
     pub plan: &'a SweepPlan,
     /// Decides the order and all other randomness.
     pub seed: u64,
-    /// Started as `… serve --control` for every trial.
+    /// Started for every trial: as `… serve --control`, or as `… guard` of a program that is not ours.
     pub server_executable: &'a Path,
 }
 

@@ -43,6 +43,8 @@ pub struct Evidence {
     pub cpus_shared: bool,
     /// What others took of the CPUs of both sides.
     pub neighbours: Neighbours,
+    /// Whether the server chose to run on other CPUs than those given to it.
+    pub server_left_its_cpus: bool,
 }
 
 impl Evidence {
@@ -60,6 +62,7 @@ impl Evidence {
             client_utilisation: measured.client.utilisation,
             cpus_shared: false,
             neighbours: Neighbours::default(),
+            server_left_its_cpus: false,
         }
     }
 }
@@ -116,6 +119,9 @@ fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     }
     if evidence.cpus_shared {
         reasons.push("server and load generator shared a CPU".to_owned());
+    }
+    if evidence.server_left_its_cpus {
+        reasons.push("the server chose other CPUs than those given to it".to_owned());
     }
     for (side, share) in
         [("server", evidence.neighbours.on_server_cpus), ("load generator", evidence.neighbours.on_client_cpus)]
@@ -177,6 +183,7 @@ mod tests {
             client_utilisation: 0.5,
             cpus_shared: false,
             neighbours: Neighbours { on_server_cpus: Some(0.01), on_client_cpus: Some(0.01) },
+            server_left_its_cpus: false,
         }
     }
 
@@ -257,6 +264,13 @@ mod tests {
         let shared = Evidence { cpus_shared: true, client_utilisation: 0.5, ..sound() };
         assert_eq!(judge(&shared).bottleneck, Some(Bottleneck::Client));
         assert_eq!(judge(&Evidence { cpus_shared: false, ..shared }).bottleneck, Some(Bottleneck::Latency));
+    }
+
+    #[test]
+    fn a_server_on_other_cpus_makes_it_suspect() {
+        let judgement = judge(&Evidence { server_left_its_cpus: true, ..sound() });
+        assert_eq!(judgement.verdict, Verdict::Suspect);
+        assert_eq!(judgement.reasons, ["the server chose other CPUs than those given to it"]);
     }
 
     #[test]

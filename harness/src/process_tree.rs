@@ -1,0 +1,100 @@
+//! A process and all that came of it, found under `/proc`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The processes below `root`, which is not among them; parents come before their children. Those that have ended and
+/// were not waited for are among them.
+///
+/// What begins or ends meanwhile may be missed. Nobody who starts below `root` can leave if `root` is the subreaper of
+/// what it started.
+#[must_use]
+pub fn descendants(root: u32) -> Vec<u32> {
+    // Not every kernel is built to list children; then all processes are asked for their parents.
+    if Path::new("/proc/thread-self/children").exists() { below(root, children) } else { below(root, by_parent()) }
+}
+
+/// The numbers that name the entries of a directory under `/proc`.
+#[must_use]
+pub fn numbers(directory: &str) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The `n`-th field of a `stat` file, counted from 1 as in proc(5). The name of the program, the second, may hold
+/// anything, so that only those after it can be asked for.
+#[must_use]
+pub fn stat_field(stat: &str, n: usize) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(n.checked_sub(3)?)?.parse().ok()
+}
+
+fn below(root: u32, children: impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
+    let mut found = children(root);
+    let mut asked = 0;
+    while let Some(&process) = found.get(asked) {
+        for child in children(process) {
+            // A child that changes its parent meanwhile may be met twice.
+            if child != root && !found.contains(&child) {
+                found.push(child);
+            }
+        }
+        asked += 1;
+    }
+    found
+}
+
+/// A child belongs to the thread that started it.
+fn children(process: u32) -> Vec<u32> {
+    let tasks = format!("/proc/{process}/task");
+    let lists =
+        numbers(&tasks).into_iter().filter_map(|task| fs::read_to_string(format!("{tasks}/{task}/children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+fn by_parent() -> impl Fn(u32) -> Vec<u32> {
+    const PARENT: usize = 4;
+    let mut children: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    for process in numbers("/proc") {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        if let Some(parent) = stat_field(&stat, PARENT) {
+            children.entry(parent).or_default().push(process);
+        }
+    }
+    move |process| children.get(&process.into()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn grandchildren_are_found_both_ways() {
+        let script = "sleep 600 & echo $!; read end; kill $!; wait";
+        let mut child =
+            Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let grandchild: u32 = line.trim().parse().unwrap();
+        assert_eq!(descendants(child.id()), [grandchild]);
+        let this = std::process::id();
+        for found in [descendants(this), below(this, children), below(this, by_parent())] {
+            let place = |id| found.iter().position(|&found| found == id).unwrap();
+            assert!(place(child.id()) < place(grandchild), "{found:?}");
+            assert!(!found.contains(&this));
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_program_may_be_called_anything() {
+        let stat = "17 (a) b (c) S 16 17";
+        assert_eq!((stat_field(stat, 4), stat_field(stat, 5), stat_field(stat, 6)), (Some(16), Some(17), None));
+        assert_eq!((stat_field(stat, 1), stat_field("", 4)), (None, None));
+    }
+}
