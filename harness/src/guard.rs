@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, set_child_subreaper, wait,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, set_child_subreaper,
+    setrlimit, wait,
 };
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
@@ -30,6 +31,8 @@ const TERM_TIMEOUT: Duration = Duration::from_secs(2);
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often what is to end is looked for anew: it may start others until it does.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
+/// A program whose output is kept may write no file longer than this; one that does not end soon would use up memory.
+const KEPT_BYTES: u64 = 1 << 20;
 /// By this time after a guard was told to end, it has ended.
 pub const END_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -76,6 +79,10 @@ pub fn run(program: &Program) -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     let signals = readable_at(&[SIGCHLD])?;
     let told = readable_at(&[SIGTERM, SIGINT, SIGHUP])?;
+    if program.keeps_output {
+        let limit = Rlimit { current: Some(KEPT_BYTES), maximum: Some(KEPT_BYTES) };
+        setrlimit(Resource::Fsize, limit)?;
+    }
     let child = match start(program) {
         Ok(child) => child,
         Err(error) => return say(&Event::NotStarted { error: error.to_string() }),

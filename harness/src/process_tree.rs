@@ -1,8 +1,13 @@
 //! A process and all that came of it, found under `/proc`.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+/// A child belongs to the thread that started it. To read so many lists takes as long as to ask all processes of most
+/// machines.
+const MOST_LISTS: usize = 64;
 
 /// The processes below `root`, which is not among them; parents come before their children. Those that have ended and
 /// were not waited for are among them.
@@ -12,7 +17,12 @@ use std::path::Path;
 #[must_use]
 pub fn descendants(root: u32) -> Vec<u32> {
     // Not every kernel is built to list children; then all processes are asked for their parents.
-    if Path::new("/proc/thread-self/children").exists() { below(root, children) } else { below(root, by_parent()) }
+    let lists_children = Path::new("/proc/thread-self/children").exists();
+    let all = LazyCell::new(by_parent);
+    below(root, |process| {
+        let listed = if lists_children { children(process, MOST_LISTS) } else { None };
+        listed.unwrap_or_else(|| all(process))
+    })
 }
 
 /// The numbers that name the entries of a directory under `/proc`.
@@ -45,12 +55,15 @@ fn below(root: u32, children: impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
     found
 }
 
-/// A child belongs to the thread that started it.
-fn children(process: u32) -> Vec<u32> {
+/// None where that takes more than so many lists.
+fn children(process: u32, most_lists: usize) -> Option<Vec<u32>> {
     let tasks = format!("/proc/{process}/task");
-    let lists =
-        numbers(&tasks).into_iter().filter_map(|task| fs::read_to_string(format!("{tasks}/{task}/children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
+    let threads = numbers(&tasks);
+    if threads.len() > most_lists {
+        return None;
+    }
+    let lists = threads.iter().filter_map(|task| fs::read_to_string(format!("{tasks}/{task}/children")).ok());
+    Some(lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect())
 }
 
 fn by_parent() -> impl Fn(u32) -> Vec<u32> {
@@ -82,11 +95,13 @@ mod tests {
         let grandchild: u32 = line.trim().parse().unwrap();
         assert_eq!(descendants(child.id()), [grandchild]);
         let this = std::process::id();
-        for found in [descendants(this), below(this, children), below(this, by_parent())] {
+        let listed = |process| children(process, usize::MAX).unwrap();
+        for found in [descendants(this), below(this, listed), below(this, by_parent())] {
             let place = |id| found.iter().position(|&found| found == id).unwrap();
             assert!(place(child.id()) < place(grandchild), "{found:?}");
             assert!(!found.contains(&this));
         }
+        assert_eq!(children(this, 0), None);
         drop(child.stdin.take());
         child.wait().unwrap();
     }

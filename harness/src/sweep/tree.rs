@@ -17,8 +17,11 @@ use crate::process_tree::{descendants, numbers, stat_field};
 /// User and system time of the children that were waited for, and of theirs: fields of `/proc/PID/stat`.
 const ENDED_CHILDREN: [usize; 2] = [16, 17];
 
-/// A tree that changed while it was read is read again, at most so many times.
+/// A tree that lost a process while it was read is read again, at most so many times.
 const READINGS: usize = 3;
+
+/// To read the switches of so many threads takes a few milliseconds.
+pub(super) const MOST_THREADS: usize = 128;
 
 /// All processes below a guard.
 #[derive(Debug)]
@@ -47,22 +50,14 @@ impl Tree {
         Self { guard }
     }
 
-    /// CPU time of all that runs, to the nanosecond, and of all that has ended, in ticks; nothing where it never held
-    /// still.
+    /// CPU time of all that runs, to the nanosecond, and of all that has ended, in ticks; nothing where processes ended
+    /// faster than they could be read.
     pub(super) fn cpu(&self) -> Option<CpuReading> {
-        let mut processes = descendants(self.guard);
-        for _ in 0..READINGS {
-            let reading = self.cpu_of(&processes);
-            let now = descendants(self.guard);
-            // One that ended meanwhile may have been counted twice or not at all.
-            if now == processes {
-                return reading;
-            }
-            processes = now;
-        }
-        None
+        (0..READINGS).find_map(|_| self.cpu_of(&descendants(self.guard)))
     }
 
+    /// The ended come first. Whoever has joined them before its own clock is read has none any more, so that nothing is
+    /// counted twice or not at all.
     fn cpu_of(&self, processes: &[u32]) -> Option<CpuReading> {
         let ended = processes.iter().chain([&self.guard]).map(|&process| ended_children_ns(process));
         let ended_ns = ended.sum::<Option<u64>>()?;
@@ -78,21 +73,24 @@ impl Tree {
         (!held.is_empty()).then(|| held.iter().sum())
     }
 
-    /// Takes a system call or four for each thread.
-    pub(super) fn threads(&self) -> ThreadsReading {
+    /// Nothing where there are so many that it would keep the load generator from its CPU.
+    pub(super) fn threads(&self) -> Option<ThreadsReading> {
+        let of =
+            |process: u32| numbers(&format!("/proc/{process}/task")).into_iter().map(move |thread| (process, thread));
+        let ids: Vec<(u32, u32)> = descendants(self.guard).into_iter().flat_map(of).collect();
+        if ids.len() > MOST_THREADS {
+            return None;
+        }
         let mut threads = BTreeMap::new();
         let mut cpus = Vec::new();
-        for process in descendants(self.guard) {
-            let tasks = format!("/proc/{process}/task");
-            for thread in numbers(&tasks) {
-                let status = fs::read_to_string(format!("{tasks}/{thread}/status")).unwrap_or_default();
-                if let Some(switches) = Switches::read(&status) {
-                    threads.insert(thread, switches);
-                    cpus.extend(field(&status, "Cpus_allowed_list").and_then(|list| list.parse::<CpuSet>().ok()));
-                }
+        for (process, thread) in ids {
+            let status = fs::read_to_string(format!("/proc/{process}/task/{thread}/status")).unwrap_or_default();
+            if let Some(switches) = Switches::read(&status) {
+                threads.insert(thread, switches);
+                cpus.extend(field(&status, "Cpus_allowed_list").and_then(|list| list.parse::<CpuSet>().ok()));
             }
         }
-        ThreadsReading { at: Instant::now(), threads, cpus: cpus.iter().flat_map(CpuSet::iter).collect() }
+        Some(ThreadsReading { at: Instant::now(), threads, cpus: cpus.iter().flat_map(CpuSet::iter).collect() })
     }
 }
 
@@ -196,18 +194,27 @@ mod tests {
         let mut shell = Shell::start();
         let tree = Tree::new(shell.child.id());
         assert_eq!(shell.does(":"), "done\n");
-        let alone = tree.threads();
+        let alone = tree.threads().unwrap();
         assert_eq!(alone.count(), 1);
         shell.does("sleep 600 & worker=$!");
-        let both = tree.threads();
+        let both = tree.threads().unwrap();
         assert_eq!(both.count(), 2);
         for _ in 0..10 {
             shell.does(":");
         }
         // It waited for each line.
-        assert!(tree.threads().since(&both).voluntary >= 10);
+        assert!(tree.threads().unwrap().since(&both).voluntary >= 10);
         assert!(tree.max_rss_bytes().unwrap() > 4096);
         shell.does("kill $worker");
+    }
+
+    #[test]
+    fn too_many_threads_are_not_looked_at() {
+        let mut shell = Shell::start();
+        let tree = Tree::new(shell.child.id());
+        shell.does(&format!("n=0; while [ $n -lt {MOST_THREADS} ]; do sleep 600 & n=$((n+1)); p=\"$p $!\"; done"));
+        assert!(tree.threads().is_none() && tree.cpu().is_some());
+        shell.does("kill $p");
     }
 
     #[test]

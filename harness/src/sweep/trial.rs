@@ -80,7 +80,8 @@ fn measure(
     let threads = readings.as_ref().and_then(|(_, closed)| closed.threads.as_ref());
     let cpus = match threading {
         Some(threading) => usable_cpus(threading, &slot.cell, plan.server_cpus.len()),
-        None => threads.map_or(1, ThreadsReading::count).clamp(1, plan.server_cpus.len()),
+        // Too many to be counted are enough for all.
+        None => threads.map_or(usize::MAX, ThreadsReading::count).clamp(1, plan.server_cpus.len()),
     };
     let left_cpus = threads.is_some_and(|threads| threads.leaves(&plan.server_cpus));
     // A load that has lost all its connections ends before the window does, and nothing happens from then on.

@@ -399,7 +399,7 @@ serve()"#;
 fn a_version_that_cannot_be_had_is_said_and_no_failure() {
     for (version, key, expected) in [
         ("sh -c 'echo; echo one >&2; echo two'", "version", "one"),
-        ("sh -c 'yes | tr -d \"\\\\n\"'", "version_error", "it failed"),
+        ("sh -c 'yes | tr -d \"\\\\n\"'", "version_error", "it failed ("),
         ("sh -c 'echo oh >&2; exit 9'", "version_error", "it failed (exit status: 9): oh"),
         ("sh -c 'sleep 600 & sleep 600'", "version_error", "it did not end within 2s"),
         ("true", "version_error", "it said nothing"),

@@ -128,11 +128,11 @@ impl Watched {
         }
     }
 
-    /// Those of a program that does not count them itself.
+    /// Those of a program that does not count them itself; nothing where they are too many.
     pub(super) fn threads(&self) -> Option<ThreadsReading> {
         match self {
             Self::Process(_) => None,
-            Self::Tree(tree) => Some(tree.threads()),
+            Self::Tree(tree) => tree.threads(),
         }
     }
 }

@@ -13,6 +13,8 @@ use rustix::io::Errno;
 const STDERR_TAIL_BYTES: u64 = 2048;
 /// And how many lines of that are shown.
 const STDERR_TAIL_LINES: usize = 3;
+/// And how much of each.
+const LINE_CHARS: usize = 300;
 
 /// Adds the last lines of a server's standard error.
 pub(super) fn with_last_words(stderr: &File, what: String) -> String {
@@ -33,7 +35,7 @@ pub(super) fn last_words(stderr: &File) -> String {
 
 /// A line of a program that may say anything.
 pub(super) fn printable(line: &str) -> String {
-    line.trim().chars().filter(|c| !c.is_control()).collect()
+    line.trim().chars().filter(|c| !c.is_control()).take(LINE_CHARS).collect()
 }
 
 /// Lines from a pipe, each awaited for a bounded time.
