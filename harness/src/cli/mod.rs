@@ -93,7 +93,7 @@ pub(crate) enum Command {
     /// Put load on a server and time its answers.
     Load(LoadArguments),
     /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
-    Sweep(SweepArguments),
+    Sweep(Box<SweepArguments>),
     /// Start a program for a sweep and see to it that nothing of it is left.
     #[command(hide = true)]
     Guard(GuardArguments),

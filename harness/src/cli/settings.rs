@@ -82,7 +82,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) client_cpus: Option<CpuSet>,
-    /// Let any program that listens on {port} of {host} enter; may be given several times. See docs/FOREIGN_SERVERS.md
+    /// Let another program enter, which listens on {port}; may be given several times
     #[arg(long = "server", value_name = "NAME=COMMAND")]
     #[serde(rename = "server")]
     pub(crate) servers: Option<Vec<ServerSettings>>,

@@ -17,7 +17,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
-        Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Sweep(arguments) => sweep::run(*arguments),
         Command::Guard(arguments) => guard::run(arguments),
     }
 }

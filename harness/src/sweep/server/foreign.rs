@@ -158,15 +158,12 @@ pub(super) fn receipt(guards: Guards<'_>, entrant: &ForeignServer) -> Map<String
 /// The first line that a program says.
 fn version(guards: Guards<'_>, program: &Program) -> Result<String, String> {
     let mut guarded = Guarded::start(guards, program)?;
-    let deadline = Instant::now() + VERSION_TIMEOUT;
-    loop {
-        match guarded.end(deadline.saturating_duration_since(Instant::now()))? {
-            End::Program { success: true, .. } | End::All => break,
-            End::Program { how, .. } => return Err(with_last_words(&guarded.stderr, format!("it failed ({how})"))),
-            End::None => {
-                let timeout = humantime::format_duration(VERSION_TIMEOUT);
-                return Err(format!("it did not end within {timeout}"));
-            }
+    match guarded.end(VERSION_TIMEOUT)? {
+        End::Program { success: true, .. } | End::All => {}
+        End::Program { how, .. } => return Err(with_last_words(&guarded.stderr, format!("it failed ({how})"))),
+        End::None => {
+            let timeout = humantime::format_duration(VERSION_TIMEOUT);
+            return Err(format!("it did not end within {timeout}"));
         }
     }
     let mut said = [0; VERSION_BYTES];
