@@ -299,6 +299,27 @@ mod tests {
     }
 
     #[test]
+    fn foreign_servers_stand_after_the_backends_and_can_stand_alone() {
+        let file = from_file("backends = 'epoll'\n[[server]]\nname = 'a'\ncommand = 'sh {port}'\n").unwrap();
+        let plan = file.plan(&machine()).unwrap();
+        assert_eq!((plan.backends, plan.servers.len()), (vec!["epoll".to_owned(), "a".to_owned()], 1));
+        let flags = |backends: Option<&str>| Settings {
+            backends: backends.map(|backends| backends.parse().unwrap()),
+            servers: Some(vec!["b=sh {port}".parse().unwrap()]),
+            ..Settings::default()
+        };
+        let plan = flags(Some("none")).or(file).plan(&machine()).unwrap();
+        assert_eq!((plan.backends[0].as_str(), plan.servers[0].name.as_str()), ("b", "b"));
+        assert_eq!((plan.backends.len(), plan.servers.len()), (1, 1));
+        assert_eq!(plan.servers[0], *plan.foreign("b#2").unwrap());
+        let plan = flags(None).plan(&machine()).unwrap();
+        assert!(plan.backends.len() > 2 && plan.backends.last().unwrap() == "b");
+        assert!(flags(Some("none,epoll")).plan(&machine()).unwrap_err().contains("no backend 'none'"));
+        let nothing = Settings { servers: None, ..flags(Some("none")) };
+        assert!(nothing.plan(&machine()).unwrap_err().contains("nothing to measure"));
+    }
+
+    #[test]
     fn arrivals_need_a_rate() {
         let settings = Settings { arrivals: Some(Arrivals::Poisson), ..Settings::default() };
         assert!(settings.plan(&machine()).is_err());

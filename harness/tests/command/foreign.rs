@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{Ended, Running, eventually, harness, has_tool};
+use crate::support::{Ended, HARNESS, Running, eventually, harness, has_tool};
 
 /// What all servers below begin with: an echo that does as it should.
 const ECHO: &str = r#"
@@ -176,6 +176,29 @@ fn the_example_plan_runs() {
     };
     assert!(version("asyncio").starts_with("Python 3"), "{}", version("asyncio"));
     assert!(version("node").starts_with('v'), "{}", version("node"));
+}
+
+#[test]
+fn a_backend_costs_as_much_when_it_enters_as_a_stranger() {
+    let directory = tempfile::tempdir().unwrap();
+    let stranger = format!("stranger='{HARNESS}' serve --backend epoll --listen {{host}}:{{port}}");
+    let arguments = ["sweep", "--backends", "epoll", "--server", &stranger, "--connections", "4", "--rate", "2000"];
+    let rest = ["--trials", "1", "--duration", "1s", "--output", "run.jsonl"];
+    let ended = harness(&[arguments.as_slice(), &rest].concat(), directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let trials = recorded(directory.path()).trials;
+    let of = |name: &str| {
+        let trial = trials.iter().find(|trial| trial.backend == name).unwrap();
+        trial.measured.as_ref().unwrap().server.clone().unwrap()
+    };
+    let (own, foreign) = (of("epoll"), of("stranger"));
+    let ratios = [
+        foreign.cpu_ns.unwrap() as f64 / own.cpu_ns.unwrap() as f64,
+        foreign.voluntary_switches.unwrap() as f64 / own.voluntary_switches.unwrap() as f64,
+        foreign.max_rss_bytes.unwrap() as f64 / own.max_rss_bytes.unwrap() as f64,
+        foreign.utilisation.unwrap() / own.utilisation.unwrap(),
+    ];
+    assert!(ratios.iter().all(|ratio| (0.2..5.0).contains(ratio)), "{ratios:?}");
 }
 
 #[test]
