@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -17,13 +17,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, set_child_subreaper,
-    setrlimit, wait,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, pidfd_send_signal, set_child_subreaper, setrlimit, wait,
 };
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
-use crate::process_tree::descendants;
+use crate::process_tree::{descendants, handles};
 
 /// For a program to end by itself after SIGTERM.
 const TERM_TIMEOUT: Duration = Duration::from_secs(2);
@@ -189,19 +188,10 @@ impl Tree {
 
 /// Sends a signal to everything below this process.
 fn send(signal: Signal) {
-    let this = std::process::id();
-    // A number may go to a stranger when its process was waited for. A handle does not; and whoever is still below us
-    // when it is held is who was meant.
-    let held: Vec<(u32, OwnedFd)> = descendants(this).into_iter().filter_map(|id| Some((id, hold(id)?))).collect();
-    let there = descendants(this);
-    for (_, handle) in held.iter().filter(|(id, _)| there.contains(id)) {
+    for handle in handles(std::process::id()) {
         // Fails where it has ended meanwhile, which is as well.
         let _ = pidfd_send_signal(handle, signal);
     }
-}
-
-fn hold(id: u32) -> Option<OwnedFd> {
-    pidfd_open(Pid::from_raw(id.try_into().ok()?)?, PidfdFlags::empty()).ok()
 }
 
 fn say(event: &Event) -> io::Result<()> {

@@ -3,7 +3,10 @@
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A child belongs to the thread that started it. To read so many lists takes as long as to ask all processes of most
 /// machines.
@@ -23,6 +26,16 @@ pub fn descendants(root: u32) -> Vec<u32> {
         let listed = if lists_children { children(process, MOST_LISTS) } else { None };
         listed.unwrap_or_else(|| all(process))
     })
+}
+
+/// Those processes, so that no other is meant by them whatever becomes of them: a number may go to a stranger when its
+/// process was waited for, a handle does not, and whoever is still below `root` when it is held is who was meant.
+#[must_use]
+pub fn handles(root: u32) -> Vec<OwnedFd> {
+    let open = |id: u32| pidfd_open(Pid::from_raw(id.try_into().ok()?)?, PidfdFlags::empty()).ok();
+    let held: Vec<(u32, OwnedFd)> = descendants(root).into_iter().filter_map(|id| Some((id, open(id)?))).collect();
+    let there = descendants(root);
+    held.into_iter().filter(|(id, _)| there.contains(id)).map(|(_, handle)| handle).collect()
 }
 
 /// The numbers that name the entries of a directory under `/proc`.

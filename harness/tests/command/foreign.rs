@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::cpus;
 use harness::results::{Measured, Outcome, Recorded, ServerMeasured, TrialRecord, Verdict, read};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
@@ -132,7 +132,7 @@ fn python_and_node_enter_beside_a_backend_in_the_same_blocks() {
     let asyncio = format!("asyncio=python3 '{}' {{host}} {{port}}", example("echo_asyncio.py"));
     let node = format!("node=node '{}' {{host}} {{port}}", example("echo_node.js"));
     let arguments = ["sweep", "--backends", "epoll", "--server", &asyncio, "--server", &node, "--connections", "1,64"];
-    let rest = ["--trials", "1", "--warmup", "50ms", "--duration", "200ms", "--output", "run.jsonl"];
+    let rest = ["--trials", "1", "--warmup", "50ms", "--duration", "1s", "--output", "run.jsonl"];
     let ended = harness(&[arguments.as_slice(), &rest].concat(), directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
 
@@ -146,7 +146,8 @@ fn python_and_node_enter_beside_a_backend_in_the_same_blocks() {
             let measured = trial.measured.as_ref().unwrap();
             assert_eq!((measured.errors, measured.mismatches), (0, 0), "{}", trial.backend);
             let server = measured.server.as_ref().unwrap();
-            assert!(measured.requests > 0 && server.cpu_ns.unwrap() > 0 && server.utilisation.unwrap() > 0.0);
+            let used = server.cpu_ns.unwrap() > 0 && server.utilisation.unwrap() > 0.0;
+            assert!(measured.requests > 0 && used, "{} requests, {server:?}", measured.requests);
             assert!(server.voluntary_switches.is_some() && server.involuntary_switches.is_some());
             assert_eq!(server.syscalls.is_some(), trial.backend == "epoll");
             if trial.backend != "epoll" {
@@ -326,17 +327,22 @@ fn a_sweep_that_waits_for_a_server_to_listen_can_be_interrupted() {
 }
 
 #[test]
-fn a_guard_that_is_killed_fails_its_trial() {
-    let Some(foreign) = Foreign::new("note('server')\nserve()", "") else { return };
+fn a_guard_that_is_killed_fails_its_trial_and_the_server_ends() {
+    let program = "def answer(data):\n    note('server')\n    return data\nserve(answer)";
+    let Some(foreign) = Foreign::new(program, "") else { return };
     let sweep = foreign.begin(&["--duration", "2s"]);
     let server = foreign.process("server");
     let stat = fs::read_to_string(format!("/proc/{server}/stat")).unwrap();
     let guard: i32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap();
-    nix::sys::signal::kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(guard), Signal::SIGKILL).unwrap();
     let ended = sweep.end();
-    // Nobody is left who could have ended it.
-    let _ = nix::sys::signal::kill(Pid::from_raw(server), Signal::SIGKILL);
-    assert_eq!((ended.code(), recorded(foreign.path()).trials[0].outcome), (Some(1), Outcome::Failed), "{ended:?}");
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(
+        ended.stderr[0].contains("the server ended during the trial (its guard: signal: 9 (SIGKILL))"),
+        "{ended:?}"
+    );
+    assert_eq!(recorded(foreign.path()).trials[0].outcome, Outcome::Failed);
+    eventually("the server has gone", || has_gone(server));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Every wait in here is bounded.
 
 mod foreign;
+mod guarded;
 mod own;
 mod wait;
 
@@ -62,7 +63,7 @@ impl Server {
         cpus: &CpuSet,
         cancel: &AtomicBool,
     ) -> Result<Started, String> {
-        let guards = foreign::Guards { executable, cpus };
+        let guards = guarded::Guards { executable, cpus };
         let (server, address) = foreign::Server::start(guards, entrant, cell, cancel)?;
         Ok(Started { server: Self::Foreign(server), address, receipt: foreign::receipt(guards, entrant) })
     }
