@@ -357,8 +357,8 @@ fn a_server_that_goes_into_the_background_is_measured_there() {
 #[test]
 fn a_server_that_never_listens_is_a_failed_trial() {
     let program = "print('waiting for godot', file=sys.stderr)\nnote('server')\ntime.sleep(600)";
-    let Some(foreign) = Foreign::new(program, "start-timeout = '2s'") else { return };
-    foreign.fails(&["the server did not listen on 127.0.0.1:", " within 2s: waiting for godot"]);
+    let Some(foreign) = Foreign::new(program, "start-timeout = '4s'") else { return };
+    foreign.fails(&["the server did not listen on 127.0.0.1:", " within 4s: waiting for godot"]);
     assert!(has_gone(foreign.process("server")));
 }
 
