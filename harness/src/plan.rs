@@ -44,9 +44,33 @@ pub struct SweepPlan {
     pub server_cpus: CpuSet,
     /// CPUs of the load generator.
     pub client_cpus: CpuSet,
+    /// Those of the backends that are in every block twice, the second time under another name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub twice: Vec<String>,
+}
+
+/// Ends the name under which a backend is in a block for the second time.
+const TWIN: &str = "#2";
+
+/// The name under which `backend` is in a block for the second time.
+#[must_use]
+pub fn twin_of(backend: &str) -> String {
+    format!("{backend}{TWIN}")
+}
+
+/// What serves under the name of an entrant: itself, or the backend that it is the twin of.
+#[must_use]
+pub fn server_of(entrant: &str) -> &str {
+    entrant.strip_suffix(TWIN).unwrap_or(entrant)
 }
 
 impl SweepPlan {
+    /// Everything that has a trial in each block: the backends, and then their twins.
+    #[must_use]
+    pub fn entrants(&self) -> Vec<String> {
+        self.backends.iter().cloned().chain(self.twice.iter().map(|backend| twin_of(backend))).collect()
+    }
+
     /// Every combination that is measured; connections vary fastest.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
@@ -211,7 +235,19 @@ pub(crate) mod tests {
             duration_ns: 1_000_000,
             server_cpus: CpuSet::from_iter([0]),
             client_cpus: CpuSet::from_iter([1]),
+            twice: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_backend_that_is_there_twice_has_two_names_and_one_server() {
+        let twice = SweepPlan { twice: vec!["epoll".into()], ..plan() };
+        assert_eq!(twice.entrants(), ["poll", "epoll", "epoll#2"]);
+        assert_eq!(
+            twice.entrants().iter().map(|entrant| server_of(entrant)).collect::<Vec<_>>(),
+            ["poll", "epoll", "epoll"]
+        );
+        assert_eq!(serde_json::from_value::<SweepPlan>(serde_json::to_value(plan()).unwrap()).unwrap(), plan());
     }
 
     #[test]

@@ -9,14 +9,16 @@ mod process;
 mod resume;
 mod server;
 mod trial;
+mod until;
 mod verdict;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use neighbours::Neighbours;
-pub use order::{Slot, slots};
+pub use order::{Slot, further_slots, slots};
 pub use resume::{Mismatch, check_resumable};
+pub use until::{Goal, run_until};
 pub use verdict::{Evidence, Judgement, judge};
 
 use crate::plan::SweepPlan;
@@ -39,6 +41,8 @@ pub trait Observer {
     fn trial_starts(&mut self, slot: &Slot);
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
+    /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
+    fn round_starts(&mut self, _trials: usize, _half_width: f64) {}
 }
 
 /// Runs every trial that is not among `trials` already, and adds it to them when it is written.
@@ -56,7 +60,18 @@ pub fn run(
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
-    let mut pending = slots(sweep.plan, sweep.seed);
+    run_slots(sweep, slots(sweep.plan, sweep.seed), trials, writer, observer, cancel)
+}
+
+/// Runs those of the slots whose trial is not there already.
+fn run_slots(
+    sweep: Sweep<'_>,
+    mut pending: Vec<Slot>,
+    trials: &mut Vec<TrialRecord>,
+    writer: &mut Writer,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+) -> Result<(), WriteError> {
     pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
     for slot in pending {
         if cancel.load(Ordering::Relaxed) {

@@ -13,12 +13,12 @@ use super::verdict::{Evidence, judge};
 use super::{Slot, Sweep};
 use crate::control::Report;
 use crate::load::{self, LoadOutcome, LoadPlan};
-use crate::plan::{Cell, SweepPlan};
+use crate::plan::{Cell, SweepPlan, server_of};
 use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
 pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
-    let Some(backend) = backends::backend(&slot.backend) else {
+    let Some(backend) = backends::backend(server_of(&slot.backend)) else {
         return without_measurement(slot, Outcome::Failed, format!("there is no backend '{}'", slot.backend));
     };
     if let Err(unavailable) = backend.probe() {
@@ -32,7 +32,8 @@ pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRe
 
 fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicBool) -> Result<Trial, String> {
     let plan = sweep.plan;
-    let (mut server, listening) = Server::start(sweep.server_executable, &slot.backend, &slot.cell, &plan.server_cpus)?;
+    let (mut server, listening) =
+        Server::start(sweep.server_executable, server_of(&slot.backend), &slot.cell, &plan.server_cpus)?;
     let load = LoadPlan {
         target: listening.listening,
         connections: slot.cell.connections,

@@ -245,6 +245,7 @@ fn two_trials() -> SweepPlan {
         duration_ns: 20_000_000,
         server_cpus: cpus.clone(),
         client_cpus: cpus,
+        twice: Vec::new(),
     }
 }
 
