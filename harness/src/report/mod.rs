@@ -1,4 +1,5 @@
 //! Results as text for people.
 
 pub mod measurement;
+pub mod ranking;
 pub mod table;

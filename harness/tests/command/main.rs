@@ -9,3 +9,4 @@ mod serve;
 mod strangers;
 mod support;
 mod sweep;
+mod until;

@@ -1,5 +1,6 @@
 //! `harness sweep`: the comparison, from flags to a table.
 
+mod attainment;
 mod destination;
 mod progress;
 
@@ -14,11 +15,12 @@ use harness::figures;
 use harness::plan::SweepPlan;
 use harness::report::table;
 use harness::results::TrialRecord;
-use harness::statistics::summarise;
+use harness::statistics::{Ranking, rank, summarise};
 use harness::sweep::{self, Sweep};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use self::attainment::Attainment;
 use self::destination::Destination;
 use self::progress::Progress;
 use crate::cli::SweepArguments;
@@ -30,9 +32,13 @@ use crate::{interrupt, output};
 /// Every server is started from this file: the very one that runs, even where a new build has taken its place.
 const THIS_EXECUTABLE: &str = "/proc/self/exe";
 
+/// The exit code of a sweep whose intervals stayed wider than was asked for.
+const NOT_REACHED: u8 = 3;
+
 /// Runs what is missing, then says what it came to.
 pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let settings = settings(arguments.settings, arguments.plan.as_deref())?;
+    let goal = settings.goal().map_err(usage)?;
     let plan = settings.plan(&Machine::this().map_err(Failure::run)?).map_err(usage)?;
     pin(&plan)?;
     let interrupted = interrupt::flag()?;
@@ -40,14 +46,22 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let Destination { mut writer, seed, mut trials } =
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
     let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
-    let slots = sweep::slots(&plan, seed).len();
-    let mut progress = Progress::new(&plan, slots - trials.len(), trials.len(), arguments.json);
-    let written = sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted);
+    let mut progress = Progress::new(&plan, pending(sweep, &trials), trials.len(), arguments.json);
+    let written = match goal {
+        None => sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted),
+        Some(goal) => sweep::run_until(sweep, goal, &mut trials, &mut writer, &mut progress, &interrupted),
+    };
     // Looked at last: that a reader has left is no error, and must not hide one.
     let mut printed = progress.finish();
 
+    let ranking = rank(&plan, &trials);
+    let goal = goal.map(|goal| Attainment::of(&ranking, goal));
     if !arguments.json {
-        printed = output::print(&summary(&plan, seed, writer.path(), &trials));
+        let mut text = summary(&plan, seed, writer.path(), &trials, &ranking);
+        if let Some(goal) = &goal {
+            text = format!("{text}\n{goal}");
+        }
+        printed = output::print(&text);
     }
     let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
     if let Err(error) = written {
@@ -56,12 +70,30 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
             "{error}; kept: {kept}; to go on, put that right (where the disk is full, make room), then {go_on}"
         )));
     }
-    if interrupted.load(Ordering::Relaxed) && trials.len() < slots {
-        let finished = trials.len();
-        return Err(Failure::Run(anyhow!("interrupted after {finished} of {slots} trials; to go on, {go_on}")));
+    let missed = goal.as_ref().and_then(Attainment::missed);
+    if interrupted.load(Ordering::Relaxed) {
+        let (finished, left) = (trials.len(), pending(sweep, &trials));
+        if left > 0 {
+            let slots = finished + left;
+            return Err(Failure::Run(anyhow!("interrupted after {finished} of {slots} trials; to go on, {go_on}")));
+        }
+        if missed.is_some() {
+            let before = "before its intervals were narrow enough";
+            return Err(Failure::Run(anyhow!("interrupted after {finished} trials, {before}; to go on, {go_on}")));
+        }
     }
     check_measured(&trials)?;
+    if let Some(missed) = missed {
+        output::say(&format!("not reached: {missed}; to go on, {go_on}, with a larger --budget or --until"));
+        return Ok(ExitCode::from(NOT_REACHED));
+    }
     printed.map(|()| ExitCode::SUCCESS)
+}
+
+/// Trials of the plan that are not there yet.
+fn pending(sweep: Sweep<'_>, trials: &[TrialRecord]) -> usize {
+    let slots = sweep::slots(sweep.plan, sweep.seed);
+    slots.iter().filter(|slot| trials.iter().all(|trial| trial.trial != slot.trial)).count()
 }
 
 /// Refuses to call it done where nothing was measured.
@@ -100,8 +132,8 @@ fn random_seed() -> Result<u64, Failure> {
     Ok(seed.into())
 }
 
-fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord]) -> String {
-    format!("{}\n\n{}", heading(plan, seed, results), table::draw(&summarise(plan, trials)))
+fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord], ranking: &Ranking) -> String {
+    format!("{}\n\n{}", heading(plan, seed, results), table::draw(&summarise(plan, trials), ranking))
 }
 
 fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
