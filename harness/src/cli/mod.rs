@@ -18,7 +18,7 @@ use harness::load::LoadPlan;
 use harness::plan::{Arrivals, Protocol};
 
 use self::settings::{Settings, unknown_backend};
-use self::values::{Count, Rate, Size, Span};
+use self::values::{Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
 use crate::output;
 
@@ -80,7 +80,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 4] = ["list", "serve", "load", "sweep"];
+const COMMANDS: [&str; 5] = ["list", "serve", "load", "sweep", "compare"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -92,7 +92,9 @@ pub(crate) enum Command {
     /// Put load on a server and time its answers.
     Load(LoadArguments),
     /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
-    Sweep(SweepArguments),
+    Sweep(Box<SweepArguments>),
+    /// Compare the backends of a results file, or two files, before and after a change.
+    Compare(CompareArguments),
 }
 
 #[derive(Args)]
@@ -190,6 +192,25 @@ pub(crate) struct SweepArguments {
     #[arg(long, requires = "output")]
     pub(crate) resume: bool,
     /// Print each trial as a line of JSON when it has ended, and no table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CompareArguments {
+    /// A results file; the earlier one of two.
+    #[arg(value_name = "FILE.jsonl")]
+    pub(crate) file: PathBuf,
+    /// The later one.
+    #[arg(value_name = "NEW.jsonl")]
+    pub(crate) later: Option<PathBuf>,
+    /// Compare every backend with this one, in the same blocks; of two files, what changed in relation to it.
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) baseline: Option<String>,
+    /// Exit with 3 where something got worse by more than this, and not by chance.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) fail_above: Option<Percent>,
+    /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,5 +1,6 @@
 //! One module for each subcommand.
 
+mod compare;
 mod list;
 mod load;
 mod serve;
@@ -16,6 +17,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
-        Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Sweep(arguments) => sweep::run(*arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
     }
 }
