@@ -9,6 +9,7 @@ pub mod cpus;
 pub mod descriptors;
 pub mod environment;
 pub mod figures;
+pub mod hiccup;
 pub mod load;
 pub mod plan;
 pub mod report;
