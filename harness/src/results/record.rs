@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::EncodedHistogram;
-use crate::environment::{Build, Environment};
+use crate::environment::{Build, Conditions, Environment};
 use crate::load::LoadOutcome;
 use crate::plan::{Cell, SweepPlan};
 
@@ -44,6 +44,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Where it was made.
     pub environment: Environment,
+    /// How the machine was when the run began; nothing known in a file of an earlier version.
+    #[serde(default)]
+    pub conditions: Conditions,
 }
 
 /// One measurement of one backend in one cell.

@@ -28,7 +28,7 @@ pub fn check_resumable(sweep: Sweep<'_>, run: &RunRecord, trials: &[TrialRecord]
         return Err(Mismatch::Settings(settings));
     }
     let mut origin = differences(&run.build, &Build::current());
-    origin.extend(differences(&run.environment, &Environment::read()));
+    origin.extend(environment_differences(&run.environment, &Environment::read()));
     if !origin.is_empty() {
         return Err(Mismatch::Origin(origin));
     }
@@ -53,6 +53,37 @@ fn differences(recorded: &impl serde::Serialize, now: &impl serde::Serialize) ->
     now.iter().filter_map(|(name, now)| difference(name, recorded.get(name).unwrap_or(&Value::Null), now)).collect()
 }
 
+/// What of the machine is another. What a file of an earlier version does not say cannot be said to have changed; how the
+/// machine was at the time is no part of it.
+fn environment_differences(recorded: &Environment, now: &Environment) -> Vec<String> {
+    let mut differences = Vec::new();
+    let earlier_version = recorded.backends.is_none();
+    compare("", &json(recorded), &json(now), &mut |path, recorded, now| {
+        if earlier_version && recorded.is_null() {
+            return;
+        }
+        match recorded {
+            // Lists may be long.
+            Value::Array(_) if recorded != now => differences.push(format!("{path} differs")),
+            _ => differences.extend(difference(path, recorded, now)),
+        }
+    });
+    differences
+}
+
+/// Descends into objects, so that what differs is named and not only where.
+fn compare(path: &str, recorded: &Value, now: &Value, each: &mut impl FnMut(&str, &Value, &Value)) {
+    let (Value::Object(recorded), Value::Object(now)) = (recorded, now) else { return each(path, recorded, now) };
+    for (name, value) in recorded {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        compare(&path, value, now.get(name).unwrap_or(&Value::Null), each);
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).expect("plain structs are JSON objects")
+}
+
 fn difference(name: &str, recorded: &Value, now: &Value) -> Option<String> {
     (recorded != now).then(|| format!("{name} was {recorded} and is {now}"))
 }
@@ -62,6 +93,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::environment::Conditions;
     use crate::plan::SweepPlan;
     use crate::plan::tests::plan;
     use crate::results::SCHEMA_VERSION;
@@ -80,6 +112,7 @@ mod tests {
             plan: plan(),
             seed: 7,
             environment: Environment::read(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -110,6 +143,56 @@ mod tests {
         run.environment.kernel = "2.6.0".to_owned();
         let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
         assert!(error.contains("kernel was \"2.6.0\" and is"), "{error}");
+    }
+
+    #[test]
+    fn another_setting_of_the_machine_is_named() {
+        let mut run = run();
+        run.environment.limits.transparent_huge_pages = Some("sometimes".to_owned());
+        let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
+        assert!(error.contains("limits.transparent_huge_pages was \"sometimes\" and is"), "{error}");
+        run.environment = Environment::read();
+        // A quota that came or went is another machine, though there is null on one side.
+        run.environment.cgroup.cpu_quota_millicpus = match run.environment.cgroup.cpu_quota_millicpus {
+            None => Some(1500),
+            Some(_) => None,
+        };
+        let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
+        assert!(error.contains("cgroup.cpu_quota_millicpus was "), "{error}");
+        run.environment = Environment::read();
+        run.environment.clock.available = Some(vec!["sundial".to_owned()]);
+        let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
+        assert!(error.ends_with(": clock.available differs"), "{error}");
+    }
+
+    #[test]
+    fn how_the_machine_was_at_the_time_does_not_matter() {
+        let mut run = run();
+        run.conditions.load_average = Some([99.0; 3]);
+        run.conditions.process.descriptors_soft = Some(1);
+        run.conditions.steal_since_boot = Some(1.0);
+        assert_eq!(check(&plan(), 7, &run, &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_version_goes_on() {
+        let mut line = serde_json::to_value(run()).unwrap();
+        let fields = [
+            "kernel",
+            "cpu_model",
+            "cpus",
+            "memory_bytes",
+            "loopback_mtu_bytes",
+            "tcp_congestion_control",
+            "virtualised",
+        ];
+        line["environment"].as_object_mut().unwrap().retain(|name, _| fields.contains(&name.as_str()));
+        line.as_object_mut().unwrap().remove("conditions");
+        let mut earlier: RunRecord = serde_json::from_value(line).unwrap();
+        assert_eq!(check(&plan(), 7, &earlier, &[]), Ok(()));
+        earlier.environment.cpus = Some(4096);
+        let error = check(&plan(), 7, &earlier, &[]).unwrap_err().to_string();
+        assert!(error.contains("cpus was 4096 and is"), "{error}");
     }
 
     #[test]

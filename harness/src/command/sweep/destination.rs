@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use harness::environment::{Build, Environment};
+use harness::environment::{Build, Conditions, Environment};
 use harness::figures;
 use harness::plan::SweepPlan;
 use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
@@ -51,6 +51,7 @@ impl Destination {
             plan: plan.clone(),
             seed,
             environment: Environment::read(),
+            conditions: Conditions::read(),
         };
         writer.append(&Record::Run(Box::new(run))).map_err(Failure::run)?;
         Ok(Self { writer, seed, trials: Vec::new() })
