@@ -7,6 +7,7 @@
 pub mod control;
 pub mod cpus;
 pub mod descriptors;
+pub mod doctor;
 pub mod environment;
 pub mod figures;
 pub mod hiccup;

@@ -80,7 +80,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 4] = ["list", "serve", "load", "sweep"];
+const COMMANDS: [&str; 5] = ["list", "serve", "load", "sweep", "doctor"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Load(LoadArguments),
     /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
     Sweep(SweepArguments),
+    /// Say what on this machine takes part in figures, and what to do about it.
+    Doctor(DoctorArguments),
 }
 
 #[derive(Args)]
@@ -190,6 +192,13 @@ pub(crate) struct SweepArguments {
     #[arg(long, requires = "output")]
     pub(crate) resume: bool,
     /// Print each trial as a line of JSON when it has ended, and no table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use harness::environment::{Build, Conditions, Environment};
+use harness::doctor::Diagnosis;
+use harness::environment::Build;
 use harness::figures;
 use harness::plan::SweepPlan;
 use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
@@ -34,15 +35,16 @@ impl Destination {
         seed: Option<u64>,
         output: Option<PathBuf>,
         resume: bool,
+        machine: &Diagnosis,
     ) -> Result<Self, Failure> {
         match output {
-            Some(path) if resume => Self::resumed(plan, seed, &path),
-            Some(path) => Self::begun(plan, seed, create(&path)?),
-            None => Self::begun(plan, seed, new_file()?),
+            Some(path) if resume => Self::resumed(plan, seed, &path, machine),
+            Some(path) => Self::begun(plan, seed, create(&path)?, machine),
+            None => Self::begun(plan, seed, new_file()?, machine),
         }
     }
 
-    fn begun(plan: &SweepPlan, seed: Option<u64>, mut writer: Writer) -> Result<Self, Failure> {
+    fn begun(plan: &SweepPlan, seed: Option<u64>, mut writer: Writer, machine: &Diagnosis) -> Result<Self, Failure> {
         let seed = seed.map_or_else(random_seed, Ok)?;
         let run = RunRecord {
             schema_version: SCHEMA_VERSION,
@@ -50,20 +52,20 @@ impl Destination {
             build: Build::current(),
             plan: plan.clone(),
             seed,
-            environment: Environment::read(),
-            conditions: Conditions::read(),
+            environment: machine.facts.environment.clone(),
+            conditions: machine.conditions.clone(),
         };
         writer.append(&Record::Run(Box::new(run))).map_err(Failure::run)?;
         Ok(Self { writer, seed, trials: Vec::new() })
     }
 
-    fn resumed(plan: &SweepPlan, seed: Option<u64>, path: &Path) -> Result<Self, Failure> {
+    fn resumed(plan: &SweepPlan, seed: Option<u64>, path: &Path, machine: &Diagnosis) -> Result<Self, Failure> {
         if !path.exists() {
             return Err(usage(format!("there is no {} to resume; leave out --resume to begin it", path.display())));
         }
         let recorded = results::read(path).map_err(Failure::run)?;
         let Some(run) = &recorded.run else {
-            return Self::begun(plan, seed, continued(path, &recorded)?);
+            return Self::begun(plan, seed, continued(path, &recorded)?, machine);
         };
         let seed = seed.unwrap_or(run.seed);
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::anyhow;
 use harness::cpus;
-use harness::environment::{Build, Environment};
+use harness::doctor::{Diagnosis, Level};
+use harness::environment::{Build, Conditions, Environment};
 use harness::figures;
 use harness::plan::SweepPlan;
 use harness::report::table;
@@ -33,12 +34,15 @@ const THIS_EXECUTABLE: &str = "/proc/self/exe";
 /// Runs what is missing, then says what it came to.
 pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let settings = settings(arguments.settings, arguments.plan.as_deref())?;
+    // Before this process raises its limits and keeps to some CPUs.
+    let conditions = Conditions::read();
     let plan = settings.plan(&Machine::this().map_err(Failure::run)?).map_err(usage)?;
     pin(&plan)?;
     let interrupted = interrupt::flag()?;
+    let machine = Diagnosis::new(Build::current(), Environment::read(), conditions);
 
     let Destination { mut writer, seed, mut trials } =
-        Destination::open(&plan, settings.seed, arguments.output, arguments.resume)?;
+        Destination::open(&plan, settings.seed, arguments.output, arguments.resume, &machine)?;
     let sweep = Sweep { plan: &plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let slots = sweep::slots(&plan, seed).len();
     let mut progress = Progress::new(&plan, slots - trials.len(), trials.len(), arguments.json);
@@ -47,7 +51,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let mut printed = progress.finish();
 
     if !arguments.json {
-        printed = output::print(&summary(&plan, seed, writer.path(), &trials));
+        printed = output::print(&summary(&plan, seed, writer.path(), &trials, &machine));
     }
     let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
     if let Err(error) = written {
@@ -100,15 +104,15 @@ fn random_seed() -> Result<u64, Failure> {
     Ok(seed.into())
 }
 
-fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord]) -> String {
-    format!("{}\n\n{}", heading(plan, seed, results), table::draw(&summarise(plan, trials)))
+fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord], machine: &Diagnosis) -> String {
+    format!("{}\n\n{}", heading(plan, seed, results, machine), table::draw(&summarise(plan, trials)))
 }
 
-fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
-    let environment = Environment::read();
-    let build = Build::current();
+fn heading(plan: &SweepPlan, seed: u64, results: &Path, machine: &Diagnosis) -> String {
+    let environment = &machine.facts.environment;
+    let build = &machine.facts.build;
     let unknown = || "unknown".to_owned();
-    let cpu = environment.cpu_model.unwrap_or_else(unknown);
+    let cpu = environment.cpu_model.clone().unwrap_or_else(unknown);
     let memory = environment.memory_bytes.map_or_else(unknown, figures::bytes);
     let virtualised = if environment.virtualised == Some(true) { ", virtualised" } else { "" };
     let cpus = if plan.server_cpus.overlaps(&plan.client_cpus) {
@@ -116,14 +120,15 @@ fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
     } else {
         format!("server {}, client {}", plan.server_cpus, plan.client_cpus)
     };
-    let revision = build.git_revision;
+    let revision = &build.git_revision;
     let dirty = if build.git_dirty == Some(true) { " with changes" } else { "" };
     let unoptimised = if build.build_profile == "debug" { ", unoptimised: these figures mean little" } else { "" };
     let rows = [
         ("machine", format!("{cpu}, {memory}{virtualised}")),
-        ("kernel", environment.kernel),
+        ("kernel", environment.kernel.clone()),
         ("CPUs", cpus),
         ("build", format!("{revision:.12}{dirty}, {}{unoptimised}", build.build_profile)),
+        ("doctor", format!("{}, see 'harness doctor'", figures::counted(machine.count(Level::Warning), "warning"))),
         ("seed", seed.to_string()),
         ("results", results.display().to_string()),
     ];
