@@ -4,6 +4,7 @@
 //! after it, and all of them on those that depend on nothing, such as `cpus` and `figures`. `load` never knows which
 //! backend it is talking to; everything above it never touches a socket.
 
+pub mod capacity;
 pub mod control;
 pub mod cpus;
 pub mod descriptors;
@@ -13,5 +14,6 @@ pub mod load;
 pub mod plan;
 pub mod report;
 pub mod results;
+pub mod slo;
 pub mod statistics;
 pub mod sweep;

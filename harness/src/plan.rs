@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cpus::CpuSet;
 use crate::figures;
 use crate::load::{self, Pace};
+use crate::slo::Slo;
 
 /// What to measure: every combination of the lists is a cell, measured on every backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -188,6 +189,27 @@ impl From<Arrivals> for load::Arrivals {
             Arrivals::Constant => Self::Constant,
             Arrivals::Poisson => Self::Poisson,
         }
+    }
+}
+
+/// What a search for capacities is to find, and how well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CapacityPlan {
+    /// What a rate has to meet.
+    pub slo: Slo,
+    /// How near to each other a rate that met it and one that missed it have to be, as a share.
+    pub resolution: f64,
+    /// How often the edge is searched again when it has been found.
+    pub repeats: usize,
+    /// No trial is begun that would end later than this.
+    pub budget_ns: u64,
+}
+
+impl CapacityPlan {
+    /// No trial is begun that would end later than this.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        Duration::from_nanos(self.budget_ns)
     }
 }
 

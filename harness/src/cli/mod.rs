@@ -2,6 +2,7 @@
 //!
 //! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
 
+pub(crate) mod capacity;
 pub(crate) mod machine;
 pub(crate) mod settings;
 pub(crate) mod values;
@@ -17,6 +18,7 @@ use harness::cpus::CpuSet;
 use harness::load::LoadPlan;
 use harness::plan::{Arrivals, Protocol};
 
+use self::capacity::CapacityArguments;
 use self::settings::{Settings, unknown_backend};
 use self::values::{Count, Rate, Size, Span};
 use crate::failure::Failure;
@@ -80,7 +82,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 4] = ["list", "serve", "load", "sweep"];
+const COMMANDS: [&str; 5] = ["list", "serve", "load", "sweep", "capacity"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     Load(LoadArguments),
     /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
     Sweep(SweepArguments),
+    /// Find the highest rate that each backend sustains under a latency goal.
+    Capacity(CapacityArguments),
 }
 
 #[derive(Args)]

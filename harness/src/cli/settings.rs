@@ -19,7 +19,7 @@ use super::{Connections, Depth, Threads, check_in_flight};
 const MAX_TRIALS: usize = 10_000;
 
 /// A server that a sweep starts has the default limit on frames.
-const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
+pub(super) const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
 
 /// What a sweep is to measure, as far as it was said.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]

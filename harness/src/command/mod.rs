@@ -1,5 +1,6 @@
 //! One module for each subcommand.
 
+mod capacity;
 mod list;
 mod load;
 mod serve;
@@ -17,5 +18,6 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Capacity(arguments) => capacity::run(arguments),
     }
 }

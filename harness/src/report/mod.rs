@@ -1,4 +1,5 @@
 //! Results as text for people.
 
+pub mod capacity;
 pub mod measurement;
 pub mod table;

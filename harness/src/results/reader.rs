@@ -123,6 +123,7 @@ mod tests {
             plan: plan::tests::plan(),
             seed: 7,
             environment: Environment::read(),
+            capacity: None,
         }))
     }
 

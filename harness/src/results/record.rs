@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::EncodedHistogram;
 use crate::environment::{Build, Environment};
 use crate::load::LoadOutcome;
-use crate::plan::{Cell, SweepPlan};
+use crate::plan::{CapacityPlan, Cell, SweepPlan};
 
 /// Raised when a field changes its meaning or goes away; a new field alone does not raise it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -44,6 +44,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Where it was made.
     pub environment: Environment,
+    /// What was searched for; `None` in a sweep. The plan then has no rates, and each trial has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityPlan>,
 }
 
 /// One measurement of one backend in one cell.

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use neighbours::Neighbours;
 pub use order::{Slot, slots};
 pub use resume::{Mismatch, check_resumable};
+pub(crate) use trial::run as run_trial;
 pub use verdict::{Evidence, Judgement, judge};
 
 use crate::plan::SweepPlan;

@@ -80,6 +80,7 @@ mod tests {
             plan: plan(),
             seed: 7,
             environment: Environment::read(),
+            capacity: None,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::plan::{Cell, SweepPlan};
 use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
-pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
+pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
     let Some(backend) = backends::backend(&slot.backend) else {
         return without_measurement(slot, Outcome::Failed, format!("there is no backend '{}'", slot.backend));
     };

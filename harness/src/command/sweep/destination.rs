@@ -51,6 +51,7 @@ impl Destination {
             plan: plan.clone(),
             seed,
             environment: Environment::read(),
+            capacity: None,
         };
         writer.append(&Record::Run(Box::new(run))).map_err(Failure::run)?;
         Ok(Self { writer, seed, trials: Vec::new() })
@@ -90,7 +91,7 @@ fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
 
 /// Named after the moment, and after how many there were before it in the same second. The colons of RFC 3339 would be
 /// in the way in a shell.
-fn new_file() -> Result<Writer, Failure> {
+pub(in crate::command) fn new_file() -> Result<Writer, Failure> {
     fs::create_dir_all(DIRECTORY).map_err(|error| {
         Failure::Run(anyhow!("cannot make the directory {DIRECTORY}: {error}; name a file elsewhere with --output"))
     })?;
@@ -105,7 +106,7 @@ fn new_file() -> Result<Writer, Failure> {
     }
 }
 
-fn now() -> Timestamp {
+pub(in crate::command) fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Second).unwrap_or(now)
 }

@@ -1,6 +1,6 @@
 //! `harness sweep`: the comparison, from flags to a table.
 
-mod destination;
+pub(super) mod destination;
 mod progress;
 
 use std::path::Path;
@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::{interrupt, output};
 
 /// Every server is started from this file: the very one that runs, even where a new build has taken its place.
-const THIS_EXECUTABLE: &str = "/proc/self/exe";
+pub(super) const THIS_EXECUTABLE: &str = "/proc/self/exe";
 
 /// Runs what is missing, then says what it came to.
 pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
@@ -87,14 +87,14 @@ fn settings(flags: Settings, plan: Option<&Path>) -> Result<Settings, Failure> {
 
 /// Keeps this process to the client's CPUs; each server moves itself to its own. That they may be used is seen here,
 /// before the first trial.
-fn pin(plan: &SweepPlan) -> Result<(), Failure> {
+pub(super) fn pin(plan: &SweepPlan) -> Result<(), Failure> {
     for (flag, cpus) in [("--server-cpus", &plan.server_cpus), ("--client-cpus", &plan.client_cpus)] {
         cpus::pin(cpus).map_err(|error| usage(format!("{flag} {cpus}: {error}")))?;
     }
     Ok(())
 }
 
-fn random_seed() -> Result<u64, Failure> {
+pub(super) fn random_seed() -> Result<u64, Failure> {
     // 32 bits are easier to type again, and no JSON reader rounds them.
     let seed = SysRng.try_next_u32().map_err(|error| Failure::Run(anyhow!("no randomness for a seed: {error}")))?;
     Ok(seed.into())
@@ -104,7 +104,7 @@ fn summary(plan: &SweepPlan, seed: u64, results: &Path, trials: &[TrialRecord]) 
     format!("{}\n\n{}", heading(plan, seed, results), table::draw(&summarise(plan, trials)))
 }
 
-fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
+pub(super) fn heading(plan: &SweepPlan, seed: u64, results: &Path) -> String {
     let environment = Environment::read();
     let build = Build::current();
     let unknown = || "unknown".to_owned();

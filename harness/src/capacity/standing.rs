@@ -1,0 +1,176 @@
+//! What a trial says about a goal.
+
+use crate::slo::Slo;
+use crate::results::{Bottleneck, Measured, Outcome, TrialRecord, Verdict};
+
+/// Requests that went unanswered up to which the rate was reached, as a share of all: what falls due just before the end
+/// of the window may be sent just after it.
+const UNANSWERED: f64 = 0.005;
+
+/// What speaks of the machine in the reasons of a trial's verdict: of none of them is server or generator the cause.
+const INTERFERENCE: [&str; 4] = ["other processes", "interfered", "steal", "hiccup"];
+
+/// What a trial says about a goal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was met. Whatever may have disturbed the trial made that harder.
+    Met,
+    /// It was missed, and nothing but the server is known to have been in the way.
+    Missed,
+    /// It was missed, and the load generator was busy, or late with its requests.
+    Limited,
+    /// It was missed, and the machine was busy with something else.
+    Disturbed(String),
+    /// Nothing.
+    Broken(String),
+}
+
+/// Reads it from the record alone, so that a results file can be judged again.
+pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
+    let why = || trial.reasons.first().cloned().unwrap_or_else(|| "no reason is recorded".to_owned());
+    let measured = match (trial.outcome, &trial.measured) {
+        (Outcome::Ok, Some(measured)) => measured,
+        _ => return Standing::Broken(trial.error.clone().unwrap_or_else(why)),
+    };
+    if measured.mismatches > 0 {
+        return Standing::Broken(why());
+    }
+    if meets(measured, slo) {
+        return match trial.verdict {
+            Verdict::Invalid => Standing::Broken(why()),
+            _ if measured.requests < slo.answers_needed() => {
+                Standing::Broken("too few answers for the goal; measure longer".to_owned())
+            }
+            _ => Standing::Met,
+        };
+    }
+    let interference = trial.reasons.iter().find(|reason| INTERFERENCE.iter().any(|sign| reason.contains(sign)));
+    if let Some(reason) = interference {
+        return Standing::Disturbed(reason.clone());
+    }
+    if is_generators_fault(trial, measured, slo) { Standing::Limited } else { Standing::Missed }
+}
+
+fn meets(measured: &Measured, slo: &Slo) -> bool {
+    let asked = measured.requests + measured.censored;
+    let reached = measured.censored as f64 <= UNANSWERED * asked as f64;
+    reached && measured.errors == 0 && slo.holds(&measured.latency_hdr.0, measured.censored)
+}
+
+/// Whether the load generator had no CPU time left, or it was its lateness that made the difference: from their sending
+/// on, requests were answered within the goal.
+fn is_generators_fault(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
+    let late = measured.send_lag_ns.p99 >= slo.tightest_ns() / 2;
+    trial.bottleneck == Some(Bottleneck::Client) || (late && slo.holds(&measured.service_hdr.0, measured.censored))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::*;
+    use crate::results::EncodedHistogram;
+    use crate::results::tests::{failed_trial, trial};
+    use crate::sweep::{Evidence, Neighbours, judge};
+
+    fn slo(text: &str) -> Slo {
+        text.parse().unwrap()
+    }
+
+    /// 2,000 answers in 1 µs to 2000 µs, changed as the test needs it.
+    fn changed(change: impl FnOnce(&mut TrialRecord)) -> TrialRecord {
+        let mut trial = trial("epoll");
+        change(&mut trial);
+        trial
+    }
+
+    fn measured(trial: &mut TrialRecord) -> &mut Measured {
+        trial.measured.as_mut().unwrap()
+    }
+
+    #[test]
+    fn a_sound_trial_meets_a_goal_or_misses_it() {
+        assert_eq!(standing(&trial("epoll"), &slo("p99<2ms")), Standing::Met);
+        assert_eq!(standing(&trial("epoll"), &slo("p99<1ms")), Standing::Missed);
+    }
+
+    #[test]
+    fn a_rate_that_was_not_reached_is_a_miss_however_fast_the_answers_were() {
+        let unanswered = |censored| changed(|trial| measured(trial).censored = censored);
+        assert_eq!(standing(&unanswered(10), &slo("p99<1h")), Standing::Met);
+        assert_eq!(standing(&unanswered(11), &slo("p99<1h")), Standing::Missed);
+        let silent = changed(|trial| {
+            measured(trial).requests = 0;
+            measured(trial).censored = 5000;
+            measured(trial).latency_hdr = EncodedHistogram(Histogram::new(3).unwrap());
+        });
+        assert_eq!(standing(&silent, &slo("p99<1h")), Standing::Missed);
+    }
+
+    #[test]
+    fn a_lost_connection_is_a_miss() {
+        assert_eq!(standing(&changed(|trial| measured(trial).errors = 1), &slo("p99<1h")), Standing::Missed);
+    }
+
+    #[test]
+    fn a_wrong_answer_says_nothing_about_any_goal() {
+        let wrong = changed(|trial| {
+            measured(trial).mismatches = 1;
+            trial.verdict = Verdict::Invalid;
+            trial.reasons = vec!["answers differed".to_owned()];
+        });
+        for text in ["p99<1h", "p99<1us"] {
+            assert_eq!(standing(&wrong, &slo(text)), Standing::Broken("answers differed".to_owned()));
+        }
+        let died = failed_trial("epoll", "it died");
+        assert_eq!(standing(&died, &slo("p99<1h")), Standing::Broken("it died".to_owned()));
+    }
+
+    #[test]
+    fn a_percentile_with_too_few_answers_is_not_met() {
+        assert!(matches!(standing(&trial("epoll"), &slo("p99.9<1h")), Standing::Broken(_)));
+    }
+
+    #[test]
+    fn a_busy_generator_is_to_blame_for_a_miss_and_for_no_success() {
+        let busy = changed(|trial| trial.bottleneck = Some(Bottleneck::Client));
+        assert_eq!(standing(&busy, &slo("p99<1ms")), Standing::Limited);
+        assert_eq!(standing(&busy, &slo("p99<2ms")), Standing::Met);
+    }
+
+    #[test]
+    fn a_late_generator_is_to_blame_where_its_lateness_made_the_difference() {
+        let late = |service_us: u64| {
+            changed(|trial| {
+                let mut service = Histogram::new(3).unwrap();
+                service.record_n(service_us * 1000, 2000).unwrap();
+                measured(trial).service_hdr = EncodedHistogram(service);
+                measured(trial).send_lag_ns.p99 = 600_000;
+            })
+        };
+        assert_eq!(standing(&late(100), &slo("p99<1ms")), Standing::Limited);
+        assert_eq!(standing(&late(1500), &slo("p99<1ms")), Standing::Missed);
+        let punctual = changed(|trial| measured(trial).send_lag_ns.p99 = 400_000);
+        assert_eq!(standing(&punctual, &slo("p99<1ms")), Standing::Missed);
+    }
+
+    /// The reasons come from the verdict itself: should it word them otherwise, this fails.
+    #[test]
+    fn a_miss_that_the_machine_may_have_caused_is_told_from_others() {
+        let evidence = Evidence {
+            due: Some(2000),
+            neighbours: Neighbours { on_server_cpus: Some(0.3), on_client_cpus: None },
+            ..Evidence::of(trial("epoll").measured.as_ref().unwrap())
+        };
+        let disturbed = changed(|trial| trial.reasons = judge(&evidence).reasons);
+        assert!(matches!(standing(&disturbed, &slo("p99<1ms")), Standing::Disturbed(_)));
+        assert_eq!(standing(&disturbed, &slo("p99<2ms")), Standing::Met, "in spite of it");
+        let overloaded = Evidence { due: Some(9000), censored: 5000, ..Evidence::of(&disturbed.measured.unwrap()) };
+        let overloaded = changed(|trial| {
+            trial.reasons = judge(&overloaded).reasons;
+            measured(trial).censored = 5000;
+        });
+        assert!(!overloaded.reasons.is_empty());
+        assert_eq!(standing(&overloaded, &slo("p99<2ms")), Standing::Missed);
+    }
+}
