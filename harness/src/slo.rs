@@ -60,6 +60,12 @@ impl Slo {
         self.0.iter().all(|limit| limit.holds(latency, censored))
     }
 
+    /// Whether even the fastest of these latencies is too slow for it, which no disturbance explains.
+    #[must_use]
+    pub fn is_out_of_reach(&self, latency: &Histogram<u64>) -> bool {
+        !latency.is_empty() && self.0.iter().any(|limit| !limit.is_within(latency.min() as f64))
+    }
+
     /// Answers that a trial needs before it can meet or miss the goal by more than luck.
     #[must_use]
     pub fn answers_needed(&self) -> u64 {
@@ -75,15 +81,18 @@ impl Slo {
 
 impl Limit {
     fn holds(self, latency: &Histogram<u64>, censored: u64) -> bool {
-        let within = |ns: f64| if self.inclusive { ns <= self.bound_ns as f64 } else { ns < self.bound_ns as f64 };
         if latency.is_empty() {
             return false;
         }
         match self.figure {
-            Figure::Max => within(latency.max() as f64),
-            Figure::Mean => within(latency.mean()),
-            figure => percentile_ns(latency, censored, figure.quantile()).is_some_and(|ns| within(ns as f64)),
+            Figure::Max => self.is_within(latency.max() as f64),
+            Figure::Mean => self.is_within(latency.mean()),
+            figure => percentile_ns(latency, censored, figure.quantile()).is_some_and(|ns| self.is_within(ns as f64)),
         }
+    }
+
+    fn is_within(self, ns: f64) -> bool {
+        if self.inclusive { ns <= self.bound_ns as f64 } else { ns < self.bound_ns as f64 }
     }
 }
 
@@ -261,6 +270,13 @@ mod tests {
         assert!(!slo("p99<1002us").holds(&latency(), 11));
         assert!(slo("p50<520us").holds(&latency(), 10));
         assert!(!slo("p50<1h").holds(&latency(), 1001));
+    }
+
+    #[test]
+    fn a_goal_below_the_fastest_answer_is_out_of_reach() {
+        assert!(slo("max<900ns").is_out_of_reach(&latency()) && slo("p99<1s,p50<900ns").is_out_of_reach(&latency()));
+        assert!(!slo("p50<2us").is_out_of_reach(&latency()));
+        assert!(!slo("p50<1ns").is_out_of_reach(&Histogram::new(3).unwrap()));
     }
 
     #[test]

@@ -11,8 +11,11 @@ use crate::plan::CapacityPlan;
 use crate::results::{Measured, Outcome, TrialRecord, per};
 use crate::slo::Slo;
 
-/// Trials at one rate that may decide nothing. What they say then has to do.
+/// Trials in a row that may say nothing before no more are made: what keeps them from it lies with the server.
 const ATTEMPTS: usize = 3;
+
+/// Trials in a row that the machine may disturb: that passes.
+const PATIENCE: usize = 10;
 
 /// What is known of the capacity of one backend.
 #[derive(Clone, Debug, Serialize)]
@@ -86,11 +89,12 @@ pub(super) struct Contender {
     tactics: Tactics,
     seed: u64,
     stage: Stage,
-    /// Trials in a row that decided nothing.
+    /// Trials in a row that said nothing.
     attempts: usize,
+    /// Trials in a row that the machine disturbed.
+    disturbed: usize,
     trials: usize,
     met: Vec<MetTrial>,
-    doubts: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -99,7 +103,10 @@ enum Stage {
     Guess,
     Search(Search),
     /// No trial says anything.
-    GivenUp { reason: String, search: Option<Search> },
+    GivenUp {
+        reason: String,
+        search: Option<Search>,
+    },
 }
 
 /// What is kept of a trial that met the goal.
@@ -123,8 +130,7 @@ pub(super) enum Ask {
 
 impl Contender {
     pub(super) fn new(backend: String, tactics: Tactics, seed: u64) -> Self {
-        let (met, doubts) = (Vec::new(), Vec::new());
-        Self { backend, tactics, seed, stage: Stage::Guess, attempts: 0, trials: 0, met, doubts }
+        Self { backend, tactics, seed, stage: Stage::Guess, attempts: 0, disturbed: 0, trials: 0, met: Vec::new() }
     }
 
     /// `None` when all is known, or nothing more can be.
@@ -176,17 +182,10 @@ impl Contender {
             }
             Standing::Missed => Answer::Missed,
             Standing::Limited => Answer::Limited,
-            Standing::Disturbed(_) if self.attempts + 1 < ATTEMPTS => {
-                self.attempts += 1;
-                return;
-            }
-            Standing::Disturbed(reason) => {
-                self.doubt(format!("{reason} in {ATTEMPTS} trials in a row: it may sustain more"));
-                Answer::Missed
-            }
+            Standing::Disturbed(reason) => return self.was_disturbed(&reason),
             Standing::Broken(reason) => return self.decided_nothing(&reason),
         };
-        self.attempts = 0;
+        (self.attempts, self.disturbed) = (0, 0);
         if let Stage::Search(search) = &mut self.stage {
             search.answer(answer);
         }
@@ -199,15 +198,16 @@ impl Contender {
         }
     }
 
+    fn was_disturbed(&mut self, reason: &str) {
+        self.disturbed += 1;
+        if self.disturbed >= PATIENCE {
+            self.give_up(format!("{reason} in {PATIENCE} trials in a row: search again when the machine is quiet"));
+        }
+    }
+
     fn give_up(&mut self, reason: String) {
         let search = self.search().cloned();
         self.stage = Stage::GivenUp { reason, search };
-    }
-
-    fn doubt(&mut self, reason: String) {
-        if !self.doubts.contains(&reason) {
-            self.doubts.push(reason);
-        }
     }
 
     fn search(&self) -> Option<&Search> {
@@ -261,7 +261,6 @@ impl Contender {
         if let Stage::GivenUp { reason, .. } = &self.stage {
             reasons.push(reason.clone());
         }
-        reasons.extend(self.doubts.iter().cloned());
         match first {
             Some(first) if first.met_rps <= 0.0 => reasons.push(format!(
                 "missed at {}/s too: lower rates bring too few answers for it; ask for a longer --duration",
@@ -298,8 +297,7 @@ impl MetTrial {
 
 /// Of the trials that met the goal at `low_rps` or above.
 fn at_capacity(met: &[MetTrial], low_rps: f64) -> Option<AtCapacity> {
-    // The rate of a trial is the very number that the estimate was made of, but for the logarithm.
-    let near: Vec<&MetTrial> = met.iter().filter(|trial| trial.rate_rps >= low_rps * (1.0 - 1e-9)).collect();
+    let near: Vec<&MetTrial> = met.iter().filter(|trial| trial.rate_rps >= low_rps).collect();
     let mut latency = Histogram::new(3).expect("three digits are within what a histogram can keep");
     for trial in &near {
         latency.add(&trial.latency).expect("a resizing histogram takes any value");

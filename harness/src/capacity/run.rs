@@ -189,3 +189,221 @@ fn duration(slo: &Slo, usual: Duration, rate_rps: f64) -> Duration {
     let needed = Duration::try_from_secs_f64(slo.answers_needed() as f64 * MARGIN / rate_rps).unwrap_or(Duration::MAX);
     needed.clamp(usual, usual * LONGEST)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::capacity::LimitedBy;
+    use crate::plan;
+    use crate::results::tests::{failed_trial, trial};
+    use crate::results::{Bottleneck, Outcome, Verdict};
+
+    const CAPACITY_RPS: f64 = 50_000.0;
+
+    fn plan() -> SweepPlan {
+        SweepPlan { connections: vec![64], rate_rps: Vec::new(), duration_ns: 100_000_000, ..plan::tests::plan() }
+    }
+
+    fn capacity_plan(slo: &str) -> CapacityPlan {
+        CapacityPlan { slo: slo.parse().unwrap(), resolution: 0.05, repeats: 6, budget_ns: 1 }
+    }
+
+    /// What a server leaves behind that meets the goal below its capacity, and does half of that in a closed loop.
+    fn served(slot: &Slot) -> TrialRecord {
+        let Slot { trial: number, block, backend, cell, .. } = slot.clone();
+        let mut record = TrialRecord { trial: number, block, cell, ..trial(&backend) };
+        let measured = record.measured.as_mut().unwrap();
+        measured.throughput_rps = CAPACITY_RPS / 2.0;
+        if record.cell.rate_rps.is_some_and(|rate_rps| rate_rps >= CAPACITY_RPS) {
+            measured.censored = 5000;
+        }
+        record
+    }
+
+    /// What it leaves behind while others use its CPUs.
+    fn disturbed(slot: &Slot) -> TrialRecord {
+        let mut record = served(slot);
+        record.measured.as_mut().unwrap().censored = 5000;
+        record.verdict = Verdict::Suspect;
+        record.reasons = vec!["other processes took CPU time of the server".to_owned()];
+        record
+    }
+
+    #[derive(Default)]
+    struct Seen(Vec<TrialRecord>);
+
+    impl Observer for Seen {
+        fn trial_starts(&mut self, _: &Slot, _: usize) {}
+        fn trial_ended(&mut self, trial: &TrialRecord) {
+            self.0.push(trial.clone());
+        }
+    }
+
+    struct Searched {
+        capacities: Vec<BackendCapacity>,
+        is_complete: bool,
+        trials: Vec<TrialRecord>,
+        /// The length of each trial.
+        durations: Vec<Duration>,
+    }
+
+    impl Searched {
+        fn of(&self, backend: &str) -> &BackendCapacity {
+            self.capacities.iter().find(|capacity| capacity.backend == backend).unwrap()
+        }
+    }
+
+    /// Searches with made-up trials, as long as there are any.
+    fn search(slo: &str, mut made_up: impl FnMut(&Slot) -> Option<TrialRecord>) -> Searched {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("run.jsonl");
+        let mut writer = Writer::create(&file).unwrap();
+        let (plan, capacity) = (plan(), capacity_plan(slo));
+        let run = CapacityRun { plan: &plan, capacity: &capacity, seed: 7, server_executable: Path::new("") };
+        let mut search = CapacitySearch::new(run);
+        let (mut seen, mut durations) = (Seen::default(), Vec::new());
+        let mut measure = |plan: &SweepPlan, slot: &Slot| {
+            durations.push(plan.duration());
+            made_up(slot)
+        };
+        search.search_with(&mut writer, &mut seen, &mut measure, &mut |_| true).unwrap();
+        assert_eq!(fs::read_to_string(file).unwrap().lines().count(), seen.0.len(), "every trial is written");
+        Searched { capacities: search.capacities(), is_complete: search.is_complete(), trials: seen.0, durations }
+    }
+
+    #[test]
+    fn the_capacity_of_every_backend_is_found() {
+        let searched = search("p99<5ms", |slot| Some(served(slot)));
+        assert!(searched.is_complete);
+        assert_eq!(searched.capacities.iter().map(|one| one.backend.as_str()).collect::<Vec<_>>(), ["poll", "epoll"]);
+        for capacity in &searched.capacities {
+            let found = capacity.capacity_rps.unwrap();
+            assert!((found / CAPACITY_RPS).ln().abs() < 0.05, "{capacity:?}");
+            assert!(capacity.low_rps.unwrap() < CAPACITY_RPS && CAPACITY_RPS <= capacity.high_rps.unwrap());
+            assert_eq!((capacity.limited_by, capacity.estimates.len()), (Some(LimitedBy::Slo), 6));
+            assert_eq!(capacity.reasons, Vec::<String>::new());
+            let at = capacity.at_capacity.as_ref().unwrap();
+            assert!(at.latency_p99_ns.unwrap() < 5_000_000 && at.server_cpu_ns_per_request.unwrap() > 0.0);
+        }
+        let counted: usize = searched.capacities.iter().map(|capacity| capacity.trials).sum();
+        assert_eq!(counted, searched.trials.len());
+    }
+
+    #[test]
+    fn backends_take_turns_in_random_order_and_trials_are_numbered() {
+        let trials = search("p99<5ms", |slot| Some(served(slot))).trials;
+        assert!(trials.iter().map(|trial| trial.trial).eq(1..=trials.len()));
+        let blocks: Vec<&[TrialRecord]> = trials.chunk_by(|one, next| one.block == next.block).collect();
+        let whole = blocks.iter().filter(|block| block.len() == 2 && block[0].backend != block[1].backend).count();
+        assert!(whole > 15, "{whole} blocks");
+        let first_is_poll = blocks.iter().filter(|block| block[0].backend == "poll").count();
+        assert!(first_is_poll > 0 && first_is_poll < blocks.len());
+        assert!(trials[..2].iter().all(|trial| trial.cell.rate_rps.is_none() && trial.cell.depth == GUESS_DEPTH));
+        assert!(trials[2..].iter().all(|trial| trial.cell.rate_rps.is_some()), "open loop from then on");
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_search_again() {
+        let rates = || {
+            let trials = search("p99<5ms", |slot| Some(served(slot))).trials;
+            trials.into_iter().map(|trial| (trial.backend, trial.cell.rate_rps)).collect::<Vec<_>>()
+        };
+        assert_eq!(rates(), rates());
+    }
+
+    #[test]
+    fn a_miss_that_the_machine_may_have_caused_is_tried_again_and_decides_nothing() {
+        // Every third trial.
+        let searched = search("p99<5ms", |slot| {
+            Some(if slot.trial.is_multiple_of(3) && slot.cell.rate_rps.is_some() {
+                disturbed(slot)
+            } else {
+                served(slot)
+            })
+        });
+        for capacity in &searched.capacities {
+            assert!((capacity.capacity_rps.unwrap() / CAPACITY_RPS).ln().abs() < 0.05, "{capacity:?}");
+        }
+        let of_poll: Vec<&TrialRecord> = searched.trials.iter().filter(|trial| trial.backend == "poll").collect();
+        for pair in of_poll.windows(2).filter(|pair| !pair[0].reasons.is_empty()) {
+            assert_eq!(pair[0].cell.rate_rps, pair[1].cell.rate_rps, "the same rate once more");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_is_never_quiet_gets_no_answer() {
+        let searched =
+            search("p99<5ms", |slot| Some(if slot.cell.rate_rps.is_some() { disturbed(slot) } else { served(slot) }));
+        for capacity in &searched.capacities {
+            assert_eq!((capacity.capacity_rps, capacity.limited_by), (None, None));
+            assert!(capacity.reasons[0].contains("search again when the machine is quiet"), "{capacity:?}");
+        }
+        assert_eq!(searched.trials.len(), 2 * 11);
+    }
+
+    #[test]
+    fn a_server_that_dies_again_and_again_is_given_up_and_the_others_go_on() {
+        let searched = search("p99<5ms", |slot| match (slot.backend.as_str(), slot.cell.rate_rps) {
+            ("poll", Some(rate_rps)) if rate_rps > 30_000.0 => Some(failed_trial("poll", "it died")),
+            _ => Some(served(slot)),
+        });
+        let poll = searched.of("poll");
+        assert_eq!((poll.limited_by, poll.capacity_rps), (None, None));
+        assert_eq!(poll.reasons, ["3 trials in a row say nothing: it died"]);
+        assert!(searched.of("epoll").capacity_rps.is_some());
+    }
+
+    #[test]
+    fn a_backend_that_is_not_there_is_tried_once() {
+        let searched = search("p99<5ms", |slot| match slot.backend.as_str() {
+            "poll" => Some(TrialRecord { outcome: Outcome::Unavailable, ..failed_trial("poll", "no such call") }),
+            _ => Some(served(slot)),
+        });
+        assert_eq!(searched.of("poll").reasons, ["unavailable: no such call"]);
+        assert_eq!(searched.of("poll").trials, 1);
+    }
+
+    #[test]
+    fn where_the_generator_is_the_limit_no_capacity_is_named() {
+        let searched =
+            search("p99<5ms", |slot| Some(TrialRecord { bottleneck: Some(Bottleneck::Client), ..served(slot) }));
+        let capacity = searched.of("epoll");
+        assert_eq!((capacity.limited_by, capacity.capacity_rps), (Some(LimitedBy::Generator), None));
+        assert!(capacity.low_rps.unwrap() > 0.9 * CAPACITY_RPS && capacity.high_rps.is_none());
+    }
+
+    #[test]
+    fn a_goal_that_nothing_meets_ends_at_the_lowest_rate_with_a_longer_trial() {
+        let searched = search("max<1ns", |slot| Some(served(slot)));
+        let capacity = searched.of("epoll");
+        assert_eq!((capacity.limited_by, capacity.capacity_rps), (Some(LimitedBy::NotMet), None));
+        assert!(capacity.trials < 10 && capacity.reasons[0].starts_with("missed at 600/s too"), "{capacity:?}");
+        assert_eq!(searched.durations.iter().max(), Some(&Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_was_known_when_it_was_cut_short_is_said() {
+        let cut_after = |trials| search("p99<5ms", move |slot| (slot.trial <= trials).then(|| served(slot)));
+        let early = cut_after(4);
+        assert!(!early.is_complete && early.of("epoll").limited_by.is_none());
+        assert_eq!(early.of("epoll").reasons, ["the search ended before its edge was found"]);
+        let late = cut_after(30);
+        let capacity = late.of("epoll");
+        assert!(capacity.capacity_rps.is_some() && capacity.confidence.unwrap() < 0.95, "{capacity:?}");
+        assert!(capacity.reasons[0].contains("of 6 repeats"), "{capacity:?}");
+    }
+
+    #[test]
+    fn a_trial_is_as_long_as_its_percentile_needs_within_bounds() {
+        let slo = |text: &str| text.parse::<Slo>().unwrap();
+        let half = Duration::from_millis(500);
+        assert_eq!(duration(&slo("p99<1ms"), half, 100_000.0), half);
+        assert_eq!(duration(&slo("p99.99<1ms"), half, 100_000.0), Duration::from_millis(1200));
+        assert_eq!(duration(&slo("p99.99<1ms"), half, 1.0), Duration::from_secs(10));
+        let lowest_rps = lowest_rate_rps(&slo("p99.9<1ms"), half);
+        assert!((lowest_rps - 1200.0).abs() < 1e-6);
+        assert_eq!(duration(&slo("p99.9<1ms"), half, lowest_rps), Duration::from_secs(10));
+    }
+}

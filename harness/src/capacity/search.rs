@@ -84,7 +84,7 @@ impl Search {
 
     /// The rate to try next; `None` when all is known. Asked again, it says the same.
     pub(super) fn next_rps(&self) -> Option<f64> {
-        self.edge.next().map(f64::exp)
+        self.edge.next().map(rps)
     }
 
     /// Takes what a trial at [`next_rps`](Self::next_rps) said.
@@ -119,6 +119,18 @@ impl Search {
         let centre = f64::midpoint(middles[(middles.len() - 1) / 2], middles[middles.len() / 2]) + shift;
         let reach = REACH * resolution;
         Edge::new(self.tactics, centre - reach, centre + reach, reach)
+    }
+}
+
+/// With five digits, which is far finer than any resolution and can be read.
+fn rps(logarithm: f64) -> f64 {
+    let rps = logarithm.exp();
+    let last_digit = 10_f64.powf(rps.log10().floor() - 4.0);
+    // Divided by a whole number where there is one: a tenth is none in binary.
+    if last_digit < 1.0 {
+        (rps / last_digit).round() / (1.0 / last_digit).round()
+    } else {
+        (rps / last_digit).round() * last_digit
     }
 }
 
@@ -201,8 +213,8 @@ impl Edge {
 
     fn estimate(&self) -> Option<Estimate> {
         self.is_over().then(|| Estimate {
-            met_rps: self.met.map_or(0.0, f64::exp),
-            missed_rps: self.missed.and_then(|(missed, limited)| (!limited).then_some(missed.exp())),
+            met_rps: self.met.map_or(0.0, rps),
+            missed_rps: self.missed.and_then(|(missed, limited)| (!limited).then_some(rps(missed))),
         })
     }
 }
@@ -236,6 +248,13 @@ mod tests {
                 assert!(tried.contains(&met) && tried.contains(&missed));
             }
         }
+    }
+
+    #[test]
+    fn rates_can_be_read() {
+        let texts =
+            [168_444.000_000_1, 4_997.123, 101.234_567, 1e7, 0.123_456].map(|value: f64| rps(value.ln()).to_string());
+        assert_eq!(texts, ["168440", "4997.1", "101.23", "10000000", "0.12346"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a trial says about a goal.
 
-use crate::slo::Slo;
 use crate::results::{Bottleneck, Measured, Outcome, TrialRecord, Verdict};
+use crate::slo::Slo;
 
 /// Requests that went unanswered up to which the rate was reached, as a share of all: what falls due just before the end
 /// of the window may be sent just after it.
@@ -43,6 +43,9 @@ pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
             }
             _ => Standing::Met,
         };
+    }
+    if slo.is_out_of_reach(&measured.service_hdr.0) {
+        return Standing::Missed;
     }
     let interference = trial.reasons.iter().find(|reason| INTERFERENCE.iter().any(|sign| reason.contains(sign)));
     if let Some(reason) = interference {
@@ -165,6 +168,7 @@ pub(super) mod tests {
         let disturbed = changed(|trial| trial.reasons = judge(&evidence).reasons);
         assert!(matches!(standing(&disturbed, &slo("p99<1ms")), Standing::Disturbed(_)));
         assert_eq!(standing(&disturbed, &slo("p99<2ms")), Standing::Met, "in spite of it");
+        assert_eq!(standing(&disturbed, &slo("p99<900ns")), Standing::Missed, "no answer was that fast");
         let overloaded = Evidence { due: Some(9000), censored: 5000, ..Evidence::of(&disturbed.measured.unwrap()) };
         let overloaded = changed(|trial| {
             trial.reasons = judge(&overloaded).reasons;

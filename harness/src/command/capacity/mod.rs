@@ -100,7 +100,10 @@ fn plans(arguments: &CapacityArguments) -> Result<(SweepPlan, CapacityPlan), Fai
     // The rates are what is searched for.
     let plan = SweepPlan { rate_rps: Vec::new(), arrivals: arguments.arrivals, ..plan };
     if lowest_rate_rps(&arguments.slo, plan.duration()) > LoadPlan::MAX_RATE_RPS {
-        return Err(usage(format!("{} needs more answers than any trial brings; give a longer --duration", arguments.slo)));
+        return Err(usage(format!(
+            "{} needs more answers than any trial brings; give a longer --duration",
+            arguments.slo
+        )));
     }
     let trial = plan.warmup() + plan.duration() + AROUND_A_TRIAL;
     let backends = u32::try_from(plan.backends.len()).unwrap_or(u32::MAX);
