@@ -1,8 +1,8 @@
 //! The measuring side: load generation, sweeps, results and their statistics.
 //!
-//! Dependencies point one way: `report` and `sweep` → `statistics` → `results` → `plan` → `load`, each on any that come
-//! after it, and all of them on those that depend on nothing, such as `cpus` and `figures`. `load` never knows which
-//! backend it is talking to; everything above it never touches a socket.
+//! Dependencies point one way: `report` → `capacity` → `sweep` → `statistics` → `results` → `plan` → `load`, each on any
+//! that come after it, and all of them on those that depend on nothing, such as `cpus`, `figures` and `slo`. `load` never
+//! knows which backend it is talking to; everything above it never touches a socket.
 
 pub mod capacity;
 pub mod control;

@@ -60,6 +60,13 @@ impl Slo {
         self.0.iter().all(|limit| limit.holds(latency, censored))
     }
 
+    /// Whether they would meet it if each of them had taken twice as long.
+    #[must_use]
+    pub fn holds_by_far(&self, latency: &Histogram<u64>, censored: u64) -> bool {
+        let halved = self.0.iter().map(|limit| Limit { bound_ns: limit.bound_ns / 2, ..*limit });
+        Self(halved.collect()).holds(latency, censored)
+    }
+
     /// Whether even the fastest of these latencies is too slow for it, which no disturbance explains.
     #[must_use]
     pub fn is_out_of_reach(&self, latency: &Histogram<u64>) -> bool {
@@ -270,6 +277,12 @@ mod tests {
         assert!(!slo("p99<1002us").holds(&latency(), 11));
         assert!(slo("p50<520us").holds(&latency(), 10));
         assert!(!slo("p50<1h").holds(&latency(), 1001));
+    }
+
+    #[test]
+    fn a_goal_is_met_by_far_at_half_its_bounds() {
+        assert!(slo("p50<=1002us,max<=2002us").holds_by_far(&latency(), 0));
+        assert!(!slo("p50<=1002us,max<=1800us").holds_by_far(&latency(), 0));
     }
 
     #[test]

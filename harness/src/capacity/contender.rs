@@ -267,7 +267,7 @@ impl Contender {
                 figures::grouped(self.tactics.floor_rps)
             )),
             Some(_) if repeats < plan.repeats => {
-                reasons.push(format!("the search ended after {repeats} of {} repeats", plan.repeats));
+                reasons.push(format!("the search ended after {repeats} of {} repeats; see --budget", plan.repeats));
             }
             None if reasons.is_empty() => reasons.push("the search ended before its edge was found".to_owned()),
             _ => {}

@@ -6,8 +6,9 @@
 //! on all of them. A trial that ended is written before the next one begins.
 //!
 //! A rate is met where the requests that were due were answered, no connection was lost and every part of the goal
-//! holds, counted from the time at which a request was meant to be sent. A miss in a trial that the machine disturbed
-//! decides nothing until it has been repeated; one that the load generator may have caused bounds nothing from above.
+//! holds, counted from the time at which a request was meant to be sent. A trial that the machine disturbed decides nothing
+//! where it could have come out otherwise, and is repeated; a miss that the load generator may have caused bounds nothing
+//! from above.
 
 mod contender;
 mod interval;

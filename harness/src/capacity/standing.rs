@@ -13,13 +13,13 @@ const INTERFERENCE: [&str; 4] = ["other processes", "interfered", "steal", "hicc
 /// What a trial says about a goal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It was met. Whatever may have disturbed the trial made that harder.
+    /// It was met.
     Met,
     /// It was missed, and nothing but the server is known to have been in the way.
     Missed,
     /// It was missed, and the load generator was busy, or late with its requests.
     Limited,
-    /// It was missed, and the machine was busy with something else.
+    /// The machine was busy with something else, and it may be due to that how it came out.
     Disturbed(String),
     /// Nothing.
     Broken(String),
@@ -35,6 +35,11 @@ pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
     if measured.mismatches > 0 {
         return Standing::Broken(why());
     }
+    if let Some(reason) = interference(trial)
+        && is_close(measured, slo)
+    {
+        return Standing::Disturbed(reason.clone());
+    }
     if meets(measured, slo) {
         return match trial.verdict {
             Verdict::Invalid => Standing::Broken(why()),
@@ -44,14 +49,18 @@ pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
             _ => Standing::Met,
         };
     }
-    if slo.is_out_of_reach(&measured.service_hdr.0) {
-        return Standing::Missed;
-    }
-    let interference = trial.reasons.iter().find(|reason| INTERFERENCE.iter().any(|sign| reason.contains(sign)));
-    if let Some(reason) = interference {
-        return Standing::Disturbed(reason.clone());
-    }
     if is_generators_fault(trial, measured, slo) { Standing::Limited } else { Standing::Missed }
+}
+
+fn interference(trial: &TrialRecord) -> Option<&String> {
+    trial.reasons.iter().find(|reason| INTERFERENCE.iter().any(|sign| reason.contains(sign)))
+}
+
+/// Whether it could have come out otherwise on a quiet machine. To count what a disturbed trial met and not what it
+/// missed would favour the rates at which it could go either way.
+fn is_close(measured: &Measured, slo: &Slo) -> bool {
+    let met_by_far = meets(measured, slo) && slo.holds_by_far(&measured.latency_hdr.0, measured.censored);
+    !met_by_far && !slo.is_out_of_reach(&measured.service_hdr.0)
 }
 
 fn meets(measured: &Measured, slo: &Slo) -> bool {
@@ -159,7 +168,7 @@ pub(super) mod tests {
 
     /// The reasons come from the verdict itself: should it word them otherwise, this fails.
     #[test]
-    fn a_miss_that_the_machine_may_have_caused_is_told_from_others() {
+    fn what_the_machine_may_have_caused_is_told_from_other_trials() {
         let evidence = Evidence {
             due: Some(2000),
             neighbours: Neighbours { on_server_cpus: Some(0.3), on_client_cpus: None },
@@ -167,7 +176,8 @@ pub(super) mod tests {
         };
         let disturbed = changed(|trial| trial.reasons = judge(&evidence).reasons);
         assert!(matches!(standing(&disturbed, &slo("p99<1ms")), Standing::Disturbed(_)));
-        assert_eq!(standing(&disturbed, &slo("p99<2ms")), Standing::Met, "in spite of it");
+        assert!(matches!(standing(&disturbed, &slo("p99<2ms")), Standing::Disturbed(_)), "nor a success by a hair");
+        assert_eq!(standing(&disturbed, &slo("p99<4ms")), Standing::Met, "in spite of it");
         assert_eq!(standing(&disturbed, &slo("p99<900ns")), Standing::Missed, "no answer was that fast");
         let overloaded = Evidence { due: Some(9000), censored: 5000, ..Evidence::of(&disturbed.measured.unwrap()) };
         let overloaded = changed(|trial| {
