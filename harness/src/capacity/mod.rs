@@ -11,6 +11,7 @@
 //! from above.
 
 mod contender;
+mod found;
 mod interval;
 mod run;
 mod search;
@@ -18,5 +19,5 @@ mod search;
 mod simulation;
 mod standing;
 
-pub use contender::{AtCapacity, BackendCapacity, EstimateRecord, LimitedBy};
+pub use found::{AtCapacity, BackendCapacity, EstimateRecord, LimitedBy};
 pub use run::{CapacityRun, CapacitySearch, Observer, lowest_rate_rps};

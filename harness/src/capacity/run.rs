@@ -8,7 +8,8 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::contender::{Ask, BackendCapacity, Contender};
+use super::contender::{Ask, Contender};
+use super::found::BackendCapacity;
 use super::search::Tactics;
 use crate::load::LoadPlan;
 use crate::plan::{CapacityPlan, Cell, SweepPlan};

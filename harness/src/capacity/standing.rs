@@ -28,9 +28,8 @@ pub(super) enum Standing {
 /// Reads it from the record alone, so that a results file can be judged again.
 pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
     let why = || trial.reasons.first().cloned().unwrap_or_else(|| "no reason is recorded".to_owned());
-    let measured = match (trial.outcome, &trial.measured) {
-        (Outcome::Ok, Some(measured)) => measured,
-        _ => return Standing::Broken(trial.error.clone().unwrap_or_else(why)),
+    let (Outcome::Ok, Some(measured)) = (trial.outcome, &trial.measured) else {
+        return Standing::Broken(trial.error.clone().unwrap_or_else(why));
     };
     if measured.mismatches > 0 {
         return Standing::Broken(why());

@@ -15,10 +15,6 @@ use super::{Connections, Depth, Threads};
 /// More repeats than this are a mistake.
 const MAX_REPEATS: usize = 1000;
 
-/// So many requests in flight on each connection do not throttle a server that is near a goal: the generator would wait
-/// for room only when requests take far longer than goals allow.
-const DEPTH: Depth = Count(16);
-
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
 pub(crate) struct CapacityArguments {
@@ -35,9 +31,10 @@ pub(crate) struct CapacityArguments {
     /// Payload of each frame.
     #[arg(long, value_name = "SIZE", default_value = "64")]
     pub(crate) payload: Size<0, { super::settings::MAX_PAYLOAD_BYTES }>,
-    /// Requests in flight on each connection; a request that finds no room waits, and its time runs [default: 16]
-    #[arg(long, value_name = "N")]
-    pub(crate) depth: Option<Depth>,
+    // So many do not throttle a server that is near a goal: 1,024 in all, and 100 is what 100,000/s have in flight at 1 ms.
+    /// Requests in flight on each connection; one that finds no room waits, and its time runs.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub(crate) depth: Depth,
     /// How requests are spaced; evenly spaced ones flatter a server.
     #[arg(long, default_value = "poisson")]
     pub(crate) arrivals: Arrivals,
@@ -86,7 +83,7 @@ impl CapacityArguments {
             backends: self.backends.clone(),
             connections: Some(List(vec![self.connections])),
             payload: Some(List(vec![self.payload])),
-            depth: Some(List(vec![self.depth.unwrap_or(DEPTH)])),
+            depth: Some(List(vec![self.depth])),
             server_threads: Some(List(vec![self.server_threads])),
             protocol: Some(self.protocol),
             trials: Some(Count(1)),
