@@ -7,8 +7,9 @@ use crate::slo::Slo;
 /// of the window may be sent just after it.
 const UNANSWERED: f64 = 0.005;
 
-/// What speaks of the machine in the reasons of a trial's verdict: of none of them is server or generator the cause.
-const INTERFERENCE: [&str; 4] = ["other processes", "interfered", "steal", "hiccup"];
+/// How the reasons of a verdict begin, or go on, that speak of what the machine did: neither server nor load generator is
+/// the cause of any of them.
+const INTERFERENCE: [&str; 3] = ["other processes took CPU time", "the hypervisor took CPU time", "stood still"];
 
 /// What a trial says about a goal.
 #[derive(Clone, Debug, PartialEq, Eq)]
