@@ -14,8 +14,8 @@ const TACTICS: Tactics = Tactics { resolution: 0.05, repeats: 6, floor_rps: 100.
 /// A server.
 #[derive(Clone, Copy, Debug)]
 struct Server {
-    /// How gradual its edge is, as a share of its capacity: half of that above it, it still meets the goal in one trial
-    /// of three. 0 is a wall.
+    /// How gradual its edge is, as a share of its capacity: so far above it, it still meets the goal in one trial of four.
+    /// 0 is a wall.
     softness: f64,
     /// Share of the trials that miss the goal at any rate.
     hiccups: f64,

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use super::table::STYLE;
 use crate::capacity::{AtCapacity, BackendCapacity, LimitedBy};
 use crate::figures::{self, NONE};
-use crate::plan::{CapacityPlan, Cell};
+use crate::plan::{Arrivals, CapacityPlan, Cell};
 
 /// Draws all backends of a search in `cell`.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn draw(plan: &CapacityPlan, cell: &Cell, capacities: &[BackendCapacity]) ->
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = format!("goal {} · {}\n{}\n", plan.slo, heading(cell), table.trim_fmt());
-    for note in notes(plan, capacities) {
+    for note in arrivals_note(cell).into_iter().chain(notes(plan, capacities)) {
         let _ = writeln!(text, "  {note}");
     }
     text.truncate(text.trim_end().len());
@@ -47,6 +47,11 @@ fn heading(cell: &Cell) -> String {
         "{connections} · payload {payload} · depth {depth} · {arrivals} · {threads} · {} over {}",
         cell.protocol, cell.transport
     )
+}
+
+fn arrivals_note(cell: &Cell) -> Option<String> {
+    (cell.arrivals == Some(Arrivals::Constant))
+        .then(|| "constant arrivals: evenly spaced requests form no bursts, which flatters every server".to_owned())
 }
 
 fn row(capacity: &BackendCapacity) -> Vec<String> {
@@ -246,6 +251,15 @@ mod tests {
     fn confidences_that_differ_are_both_said() {
         let short = BackendCapacity { confidence: Some(0.5), ..capacity("poll", 1.0, 2.0) };
         assert!(table(&[capacity("epoll", 1.0, 2.0), short]).contains("of 50 % to 97 % (see *)"));
+    }
+
+    #[test]
+    fn evenly_spaced_requests_are_said_to_flatter() {
+        let (slo, cell) = ("p99<1ms".parse().unwrap(), &plan::tests::plan().cells()[3]);
+        let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: 1 };
+        let text = |arrivals| draw(&plan, &Cell { arrivals: Some(arrivals), ..cell.clone() }, &[]);
+        assert!(text(Arrivals::Constant).contains("flatters every server"));
+        assert!(!text(Arrivals::Poisson).contains("flatters"));
     }
 
     #[test]
