@@ -12,8 +12,8 @@ use crate::slo::Slo;
 /// Trials in a row that may say nothing before no more are made: what keeps them from it lies with the server.
 const ATTEMPTS: usize = 3;
 
-/// Trials in a row that the machine may disturb: that passes.
-const PATIENCE: usize = 10;
+/// Trials in a row that the machine may disturb: that passes, and the budget ends it, too.
+const PATIENCE: usize = 20;
 
 /// A backend, and how far its search has come.
 #[derive(Debug)]

@@ -341,7 +341,7 @@ mod tests {
             assert_eq!((capacity.capacity_rps, capacity.limited_by), (None, None));
             assert!(capacity.reasons[0].contains("search again when the machine is quiet"), "{capacity:?}");
         }
-        assert_eq!(searched.trials.len(), 2 * 11);
+        assert_eq!(searched.trials.len(), 2 * 21);
     }
 
     #[test]
