@@ -29,7 +29,7 @@ pub struct SweepPlan {
     pub payload_bytes: Vec<u32>,
     /// Requests in flight on one connection.
     pub depth: Vec<usize>,
-    /// Requests a second over all connections; `None` is a closed loop.
+    /// Requests a second over all connections; `None` is a closed loop. Empty where rates are searched for.
     pub rate_rps: Vec<Option<f64>>,
     /// How requests are spaced where there is a rate.
     pub arrivals: Arrivals,
