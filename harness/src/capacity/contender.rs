@@ -162,8 +162,9 @@ impl Contender {
             Some(first) if first.met_rps <= 0.0 => {
                 BackendCapacity { high_rps: first.missed_rps, limited_by: Some(LimitedBy::NotMet), ..unknown }
             }
-            Some(first) => {
-                let interval = Interval::of(estimates).or(Interval::of(&[first])).expect("there is one estimate");
+            _ => {
+                // One search by itself ends at a lucky point.
+                let Some(interval) = Interval::of(estimates) else { return unknown };
                 let limit = if interval.capacity_rps.is_some() { LimitedBy::Slo } else { LimitedBy::Generator };
                 BackendCapacity {
                     capacity_rps: interval.capacity_rps,
@@ -175,7 +176,6 @@ impl Contender {
                     ..unknown
                 }
             }
-            None => unknown,
         }
     }
 
@@ -189,6 +189,7 @@ impl Contender {
                 "missed at {}/s too: lower rates bring too few answers for it; ask for a longer --duration",
                 figures::grouped(self.tactics.floor_rps)
             )),
+            Some(first) if repeats == 0 => reasons.push(seen_once(&first)),
             Some(_) if repeats < plan.repeats => {
                 reasons.push(format!("the search ended after {repeats} of {} repeats; see --budget", plan.repeats));
             }
@@ -197,4 +198,10 @@ impl Contender {
         }
         reasons
     }
+}
+
+fn seen_once(first: &Estimate) -> String {
+    let met = figures::grouped(first.met_rps);
+    let missed = first.missed_rps.map_or(String::new(), |rps| format!(", and missed at {}/s", figures::grouped(rps)));
+    format!("met at {met}/s{missed}, in a single search that was never repeated; see --budget")
 }

@@ -390,6 +390,11 @@ mod tests {
         let early = cut_after(4);
         assert!(!early.is_complete && early.of("epoll").limited_by.is_none());
         assert_eq!(early.of("epoll").reasons, ["the search ended before its edge was found"]);
+        // The guess, seven trials of the first search and one of the second.
+        let once = cut_after(18);
+        let capacity = once.of("epoll");
+        assert_eq!((capacity.capacity_rps, capacity.low_rps, capacity.limited_by), (None, None, None));
+        assert!(capacity.reasons[0].contains("in a single search that was never repeated"), "{capacity:?}");
         let late = cut_after(30);
         let capacity = late.of("epoll");
         assert!(capacity.capacity_rps.is_some() && capacity.confidence.unwrap() < 0.95, "{capacity:?}");

@@ -59,7 +59,7 @@ fn was_disturbed(ended: &Ended) -> bool {
 #[test]
 fn the_capacity_lies_between_rates_that_were_tried() {
     let directory = tempfile::tempdir().unwrap();
-    let ended = tiny(&["--slo", EASY, "--backends", "epoll,poll", "--json"], directory.path());
+    let ended = tiny(&["--slo", EASY, "--backends", "epoll,poll", "--budget", "1m", "--json"], directory.path());
     let recorded = recorded(directory.path());
     let capacities = lines_of_json(&ended);
     assert_eq!(capacities.iter().map(|one| one["backend"].as_str().unwrap()).collect::<Vec<_>>(), ["epoll", "poll"]);
