@@ -7,7 +7,7 @@ mod admission;
 mod backend;
 mod buffers;
 mod connection;
-mod io_uring;
+pub mod io_uring;
 mod kernel;
 mod listen;
 pub mod protocol;

@@ -1,17 +1,26 @@
 //! The measuring side: load generation, sweeps, results and their statistics.
 //!
-//! Dependencies point one way: `report` and `sweep` → `statistics` → `results` → `plan` → `load`, each on any that come
-//! after it, and all of them on those that depend on nothing, such as `cpus` and `figures`. `load` never knows which
-//! backend it is talking to; everything above it never touches a socket.
+//! Dependencies point one way: `report` → `capacity` → `sweep` → `verdict` → `statistics` → `results` → `plan` → `load`,
+//! each on any that come after it, and all of them on those that depend on nothing, such as `cpus`, `figures`,
+//! `interference` and `slo`. `load` never knows which backend it is talking to; everything above it never touches a socket.
 
+pub mod capacity;
 pub mod control;
 pub mod cpus;
 pub mod descriptors;
+pub mod doctor;
 pub mod environment;
 pub mod figures;
+pub mod foreign;
+pub mod guard;
+pub mod hiccup;
+pub mod interference;
 pub mod load;
 pub mod plan;
+pub mod process_tree;
 pub mod report;
 pub mod results;
+pub mod slo;
 pub mod statistics;
 pub mod sweep;
+pub mod verdict;

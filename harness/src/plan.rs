@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::cpus::CpuSet;
 use crate::figures;
+use crate::foreign::ForeignServer;
 use crate::load::{self, Pace};
+use crate::slo::Slo;
 
 /// What to measure: every combination of the lists is a cell, measured on every backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepPlan {
-    /// Names of backends, in the order in which they are listed in the end.
+    /// Names of backends and of foreign servers, in the order in which they are listed in the end.
     pub backends: Vec<String>,
     /// What the servers say.
     pub protocol: Protocol,
@@ -28,7 +30,7 @@ pub struct SweepPlan {
     pub payload_bytes: Vec<u32>,
     /// Requests in flight on one connection.
     pub depth: Vec<usize>,
-    /// Requests a second over all connections; `None` is a closed loop.
+    /// Requests a second over all connections; `None` is a closed loop. Empty where rates are searched for.
     pub rate_rps: Vec<Option<f64>>,
     /// How requests are spaced where there is a rate.
     pub arrivals: Arrivals,
@@ -44,9 +46,39 @@ pub struct SweepPlan {
     pub server_cpus: CpuSet,
     /// CPUs of the load generator.
     pub client_cpus: CpuSet,
+    /// How those of [`backends`](Self::backends) are started that are not ours.
+    #[serde(default)]
+    pub servers: Vec<ForeignServer>,
+    /// The interface that the load generator was asked to use; a trial names the one that it did use.
+    #[serde(default)]
+    pub engine: Engine,
+    /// Those of the backends that are in every block twice, the second time under another name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub twice: Vec<String>,
+}
+
+/// Ends the name under which a backend is in a block for the second time.
+const TWIN: &str = "#2";
+
+/// The name under which `backend` is in a block for the second time.
+#[must_use]
+pub fn twin_of(backend: &str) -> String {
+    format!("{backend}{TWIN}")
+}
+
+/// What serves under the name of an entrant: itself, or the backend that it is the twin of.
+#[must_use]
+pub fn server_of(entrant: &str) -> &str {
+    entrant.strip_suffix(TWIN).unwrap_or(entrant)
 }
 
 impl SweepPlan {
+    /// Everything that has a trial in each block: the backends, and then their twins.
+    #[must_use]
+    pub fn entrants(&self) -> Vec<String> {
+        self.backends.iter().cloned().chain(self.twice.iter().map(|backend| twin_of(backend))).collect()
+    }
+
     /// Every combination that is measured; connections vary fastest.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
@@ -72,6 +104,13 @@ impl SweepPlan {
             }
         }
         cells
+    }
+
+    /// The foreign server that enters by that name, under which it may enter several times: `NAME`, `NAME#2`.
+    #[must_use]
+    pub fn foreign(&self, entrant: &str) -> Option<&ForeignServer> {
+        let name = entrant.split('#').next().unwrap_or(entrant);
+        self.servers.iter().find(|server| server.name == name)
     }
 
     /// Load before what is measured.
@@ -143,7 +182,8 @@ macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-        #[serde(rename_all = "lowercase")]
+        #[serde(rename_all = "snake_case")]
+        #[value(rename_all = "snake_case")]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl fmt::Display for $name {
@@ -182,12 +222,57 @@ named! {
     }
 }
 
+named! {
+    /// The interface that the load generator does I/O with.
+    #[derive(Default)]
+    Engine {
+        /// The cheaper one of those that the kernel grants.
+        #[default]
+        Auto => "auto",
+        /// Readiness.
+        Epoll => "epoll",
+        /// Completions.
+        IoUring => "io_uring",
+    }
+}
+
+impl From<Engine> for load::Engine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Epoll => Self::Epoll,
+            Engine::IoUring => Self::IoUring,
+        }
+    }
+}
+
 impl From<Arrivals> for load::Arrivals {
     fn from(arrivals: Arrivals) -> Self {
         match arrivals {
             Arrivals::Constant => Self::Constant,
             Arrivals::Poisson => Self::Poisson,
         }
+    }
+}
+
+/// What a search for capacities is to find, and how well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CapacityPlan {
+    /// What a rate has to meet.
+    pub slo: Slo,
+    /// How near to each other a rate that met it and one that missed it have to be, as a share.
+    pub resolution: f64,
+    /// How often the edge is searched again when it has been found.
+    pub repeats: usize,
+    /// No trial is begun that would end later than this.
+    pub budget_ns: u64,
+}
+
+impl CapacityPlan {
+    /// No trial is begun that would end later than this.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        Duration::from_nanos(self.budget_ns)
     }
 }
 
@@ -211,7 +296,21 @@ pub(crate) mod tests {
             duration_ns: 1_000_000,
             server_cpus: CpuSet::from_iter([0]),
             client_cpus: CpuSet::from_iter([1]),
+            servers: Vec::new(),
+            engine: Engine::Auto,
+            twice: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_backend_that_is_there_twice_has_two_names_and_one_server() {
+        let twice = SweepPlan { twice: vec!["epoll".into()], ..plan() };
+        assert_eq!(twice.entrants(), ["poll", "epoll", "epoll#2"]);
+        assert_eq!(
+            twice.entrants().iter().map(|entrant| server_of(entrant)).collect::<Vec<_>>(),
+            ["poll", "epoll", "epoll"]
+        );
+        assert_eq!(serde_json::from_value::<SweepPlan>(serde_json::to_value(plan()).unwrap()).unwrap(), plan());
     }
 
     #[test]
@@ -234,6 +333,7 @@ pub(crate) mod tests {
         check::<Protocol>();
         check::<Transport>();
         check::<Arrivals>();
+        check::<Engine>();
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! The load generator against servers that behave, and against servers that do not.
+//! The load generator against servers that behave, and against servers that do not; all of it over each engine.
+//!
+//! An engine that this machine refuses is named on stderr and passed over; `REQUIRE_BACKENDS=all` makes that a failure.
 //!
 //! Bounds on times are far wider than the effects they tell apart, so that a busy machine does not fail a test.
 
+use std::env;
 use std::io::{self, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,14 +12,64 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::load::{Arrivals, LoadError, LoadOutcome, LoadPlan, Observer, Pace, run};
+use harness::load::{Arrivals, Engine, LoadError, LoadOutcome, LoadPlan, Observer, Pace, run};
 use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
-#[test]
-fn every_answer_of_a_closed_loop_is_counted_once() {
-    let plan = LoadPlan { connections: 10, depth: 3, ..plan(serve(echo)) };
+/// Makes every test one test for each engine.
+macro_rules! over_each_engine {
+    ($($test:ident,)+) => {
+        mod epoll {
+            $(#[test] fn $test() { super::over(super::Engine::Epoll, super::$test); })+
+        }
+        mod io_uring {
+            $(#[test] fn $test() { super::over(super::Engine::IoUring, super::$test); })+
+        }
+    };
+}
+
+over_each_engine! {
+    every_answer_of_a_closed_loop_is_counted_once,
+    several_threads_share_the_connections,
+    loads_ipv6_and_empty_payloads,
+    pipelines,
+    large_payloads_fill_the_socket_buffers,
+    many_long_answers_at_once,
+    answers_may_come_in_tiny_pieces,
+    a_short_listen_queue_does_not_hold_up_the_connections,
+    one_mangled_byte_is_one_mismatch,
+    an_open_loop_keeps_to_its_rate,
+    requests_leave_at_their_times,
+    requests_that_a_slow_server_leaves_are_censored,
+    an_open_loop_shows_a_stall_in_every_request_that_it_delayed,
+    a_closed_loop_shows_a_stall_only_in_the_requests_in_flight,
+    a_server_with_a_delay_meets_a_rate_that_its_connections_can_carry,
+    load_goes_on_after_the_window_until_stragglers_are_answered,
+    a_connection_that_the_server_closes_is_an_error_and_the_others_go_on,
+    a_run_that_lost_all_connections_ends_early,
+    unsolicited_bytes_are_an_error,
+    a_server_that_never_answers_is_given_up_after_the_grace_period,
+    a_server_that_does_not_echo_is_named,
+    the_observer_sees_the_window_open_and_close,
+    the_window_closes_while_its_last_answers_are_awaited,
+    a_run_can_be_cancelled_in_its_midst,
+    refuses_what_it_cannot_carry_out,
+}
+
+fn over(engine: Engine, test: fn(Engine)) {
+    match engine.granted(PAYLOAD_BYTES) {
+        Ok(_) => test(engine),
+        Err(refused) if env::var_os("REQUIRE_BACKENDS").is_some_and(|required| !required.is_empty()) => {
+            panic!("{refused}")
+        }
+        // Not `eprintln!`, which is kept from view while a test passes.
+        Err(refused) => writeln!(io::stderr(), "a test was not run: {refused}").expect("stderr can be written to"),
+    }
+}
+
+fn every_answer_of_a_closed_loop_is_counted_once(engine: Engine) {
+    let plan = LoadPlan { connections: 10, depth: 3, ..plan(engine, serve(echo)) };
     let outcome = carry_out(&plan);
     assert_clean(&outcome);
     assert_eq!(outcome.latency, outcome.service);
@@ -26,36 +79,36 @@ fn every_answer_of_a_closed_loop_is_counted_once() {
     assert!(outcome.client.utilisation > 0.0 && outcome.client.utilisation <= 1.0);
 }
 
-#[test]
-fn several_threads_share_the_connections() {
-    let plan = LoadPlan { connections: 7, threads: 3, cpus: vec![first_allowed_cpu()], ..plan(serve(echo)) };
+fn several_threads_share_the_connections(engine: Engine) {
+    let plan = LoadPlan { connections: 7, threads: 3, cpus: vec![first_allowed_cpu()], ..plan(engine, serve(echo)) };
     let outcome = carry_out(&plan);
     assert_clean(&outcome);
     assert_eq!(outcome.client.threads, 3);
 }
 
-#[test]
-fn loads_ipv6_and_empty_payloads() {
+fn loads_ipv6_and_empty_payloads(engine: Engine) {
     let target = serve_on(TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap(), echo);
-    assert_clean(&carry_out(&LoadPlan { payload_bytes: 0, depth: 2, ..plan(target) }));
+    assert_clean(&carry_out(&LoadPlan { payload_bytes: 0, depth: 2, ..plan(engine, target) }));
 }
 
-#[test]
-fn pipelines() {
-    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 16, ..plan(serve(echo)) }));
+fn pipelines(engine: Engine) {
+    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 16, ..plan(engine, serve(echo)) }));
 }
 
-#[test]
-fn large_payloads_fill_the_socket_buffers() {
+fn large_payloads_fill_the_socket_buffers(engine: Engine) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // Accepted sockets inherit it, so sends are short from the first frame on.
     socket2::SockRef::from(&listener).set_recv_buffer_size(4096).unwrap();
     let target = serve_on(listener, echo);
-    assert_clean(&carry_out(&LoadPlan { connections: 2, payload_bytes: 1 << 20, depth: 2, ..plan(target) }));
+    assert_clean(&carry_out(&LoadPlan { connections: 2, payload_bytes: 1 << 20, depth: 2, ..plan(engine, target) }));
 }
 
-#[test]
-fn answers_may_come_in_tiny_pieces() {
+/// More than an engine has buffers for.
+fn many_long_answers_at_once(engine: Engine) {
+    assert_clean(&carry_out(&LoadPlan { connections: 100, payload_bytes: 200_000, ..plan(engine, serve(echo)) }));
+}
+
+fn answers_may_come_in_tiny_pieces(engine: Engine) {
     let target = serve(|mut stream, _| {
         let mut buffer = [0; 7];
         while let bytes @ 1.. = stream.read(&mut buffer)? {
@@ -65,11 +118,10 @@ fn answers_may_come_in_tiny_pieces() {
         }
         Ok(())
     });
-    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 2, ..plan(target) }));
+    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 2, ..plan(engine, target) }));
 }
 
-#[test]
-fn a_short_listen_queue_does_not_hold_up_the_connections() {
+fn a_short_listen_queue_does_not_hold_up_the_connections(engine: Engine) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // Left to the kernel, what does not fit would be tried again once a second, two at a time.
     socket2::SockRef::from(&listener).listen(1).unwrap();
@@ -77,12 +129,11 @@ fn a_short_listen_queue_does_not_hold_up_the_connections() {
         assert!(number < 200);
         echo(stream, number)
     });
-    let outcome = carry_out(&LoadPlan { connections: 200, ..plan(target) });
+    let outcome = carry_out(&LoadPlan { connections: 200, ..plan(engine, target) });
     assert_clean(&outcome);
 }
 
-#[test]
-fn one_mangled_byte_is_one_mismatch() {
+fn one_mangled_byte_is_one_mismatch(engine: Engine) {
     let target = serve(|mut stream, number| {
         let mut bytes_before = if number == 0 { 5000 } else { usize::MAX };
         answer(&mut stream, |piece| {
@@ -94,12 +145,11 @@ fn one_mangled_byte_is_one_mismatch() {
             }
         })
     });
-    let outcome = carry_out(&LoadPlan { connections: 3, ..plan(target) });
+    let outcome = carry_out(&LoadPlan { connections: 3, ..plan(engine, target) });
     assert_eq!((outcome.mismatches, outcome.errors, outcome.censored), (1, 0, 0));
 }
 
-#[test]
-fn an_open_loop_keeps_to_its_rate() {
+fn an_open_loop_keeps_to_its_rate(engine: Engine) {
     for (arrivals, tolerance) in [(Arrivals::Constant, 1), (Arrivals::Poisson, 225)] {
         let plan = LoadPlan {
             connections: 8,
@@ -107,7 +157,7 @@ fn an_open_loop_keeps_to_its_rate() {
             depth: 4,
             pace: Pace::Open { rate_rps: 2000.0, arrivals },
             duration: Duration::from_secs(1),
-            ..plan(serve(echo))
+            ..plan(engine, serve(echo))
         };
         let outcome = carry_out(&plan);
         assert_eq!((outcome.first_error.as_deref(), outcome.mismatches), (None, 0));
@@ -122,15 +172,30 @@ fn an_open_loop_keeps_to_its_rate() {
     }
 }
 
-#[test]
-fn requests_that_a_slow_server_leaves_are_censored() {
+fn requests_leave_at_their_times(engine: Engine) {
+    let outcome = carry_out(&LoadPlan {
+        connections: 50,
+        pace: Pace::Open { rate_rps: 5000.0, arrivals: Arrivals::Constant },
+        duration: Duration::from_millis(500),
+        ..plan(engine, serve(echo))
+    });
+    assert_eq!((outcome.first_error.as_deref(), outcome.mismatches), (None, 0));
+    let due = outcome.due.unwrap();
+    assert!(due.abs_diff(2500) <= 1, "{due} due");
+    assert!(outcome.requests.abs_diff(due) <= 250, "{} of {due}", outcome.requests);
+    // An idle machine keeps within 100 µs.
+    let lag_ns = outcome.send_lag.value_at_quantile(0.99);
+    assert!(lag_ns < 100 * 100_000, "sent {lag_ns} ns late");
+}
+
+fn requests_that_a_slow_server_leaves_are_censored(engine: Engine) {
     // One request each 5 ms on a single connection, where one each millisecond is asked for.
     let target = serve(|mut stream, _| answer(&mut stream, |_| thread::sleep(Duration::from_millis(5))));
     let outcome = carry_out(&LoadPlan {
         pace: Pace::Open { rate_rps: 1000.0, arrivals: Arrivals::Constant },
         warmup: Duration::ZERO,
         duration: Duration::from_millis(500),
-        ..plan(target)
+        ..plan(engine, target)
     });
     assert_eq!((outcome.due, outcome.requests + outcome.censored), (Some(500), 500));
     assert!(outcome.censored >= 390, "{} censored", outcome.censored);
@@ -139,13 +204,12 @@ fn requests_that_a_slow_server_leaves_are_censored() {
     assert!(outcome.latency.max() > 10 * outcome.service.min());
 }
 
-#[test]
-fn an_open_loop_shows_a_stall_in_every_request_that_it_delayed() {
+fn an_open_loop_shows_a_stall_in_every_request_that_it_delayed(engine: Engine) {
     let outcome = carry_out(&LoadPlan {
         connections: 4,
         pace: Pace::Open { rate_rps: 2000.0, arrivals: Arrivals::Constant },
         duration: Duration::from_millis(600),
-        ..plan(serve_stalling_once())
+        ..plan(engine, serve_stalling_once())
     });
     assert_eq!((outcome.first_error.as_deref(), outcome.mismatches), (None, 0));
     assert!(outcome.latency.max() >= STALL_NS);
@@ -157,14 +221,13 @@ fn an_open_loop_shows_a_stall_in_every_request_that_it_delayed() {
     assert!((1..40).contains(&blocked), "{blocked} blocked");
 }
 
-#[test]
-fn a_closed_loop_shows_a_stall_only_in_the_requests_in_flight() {
+fn a_closed_loop_shows_a_stall_only_in_the_requests_in_flight(engine: Engine) {
     let outcome = carry_out(&LoadPlan {
         connections: 4,
         depth: 2,
         warmup: Duration::ZERO,
         duration: Duration::from_millis(400),
-        ..plan(serve_stalling_once())
+        ..plan(engine, serve_stalling_once())
     });
     assert_clean(&outcome);
     assert!(outcome.latency.max() >= STALL_NS);
@@ -173,8 +236,7 @@ fn a_closed_loop_shows_a_stall_only_in_the_requests_in_flight() {
     assert!((1..80).contains(&blocked), "{blocked} blocked");
 }
 
-#[test]
-fn a_server_with_a_delay_meets_a_rate_that_its_connections_can_carry() {
+fn a_server_with_a_delay_meets_a_rate_that_its_connections_can_carry(engine: Engine) {
     // 10 ms for an answer, where each connection is asked for one every 40 ms.
     let target = serve(|mut stream, _| answer(&mut stream, |_| thread::sleep(Duration::from_millis(10))));
     let outcome = carry_out(&LoadPlan {
@@ -183,14 +245,13 @@ fn a_server_with_a_delay_meets_a_rate_that_its_connections_can_carry() {
         pace: Pace::Open { rate_rps: 100.0, arrivals: Arrivals::Poisson },
         warmup: Duration::ZERO,
         duration: Duration::from_millis(500),
-        ..plan(target)
+        ..plan(engine, target)
     });
     assert_eq!(Some(outcome.requests + outcome.censored), outcome.due);
     assert!(outcome.censored <= 5, "{outcome:?}");
 }
 
-#[test]
-fn load_goes_on_after_the_window_until_stragglers_are_answered() {
+fn load_goes_on_after_the_window_until_stragglers_are_answered(engine: Engine) {
     for threads in [1, 2] {
         let answered = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&answered);
@@ -207,7 +268,7 @@ fn load_goes_on_after_the_window_until_stragglers_are_answered() {
         });
         let duration = Duration::from_millis(25);
         let outcome =
-            carry_out(&LoadPlan { connections: 4, threads, warmup: Duration::ZERO, duration, ..plan(target) });
+            carry_out(&LoadPlan { connections: 4, threads, warmup: Duration::ZERO, duration, ..plan(engine, target) });
         assert_clean(&outcome);
         assert_eq!(outcome.elapsed, duration);
         assert!(outcome.latency.max() >= 450_000_000);
@@ -217,8 +278,7 @@ fn load_goes_on_after_the_window_until_stragglers_are_answered() {
     }
 }
 
-#[test]
-fn a_connection_that_the_server_closes_is_an_error_and_the_others_go_on() {
+fn a_connection_that_the_server_closes_is_an_error_and_the_others_go_on(engine: Engine) {
     let target = serve(|mut stream, number| {
         if number > 0 {
             return echo(stream, number);
@@ -226,20 +286,19 @@ fn a_connection_that_the_server_closes_is_an_error_and_the_others_go_on() {
         // Takes three whole requests and answers none of them.
         stream.read_exact(&mut [0; 3 * FRAME_BYTES])
     });
-    let outcome = carry_out(&LoadPlan { connections: 4, depth: 3, ..plan(target) });
+    let outcome = carry_out(&LoadPlan { connections: 4, depth: 3, ..plan(engine, target) });
     assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (1, 0, 3));
     assert_eq!(outcome.first_error.unwrap(), "the server closed a connection, with 3 requests in flight");
     assert!(outcome.requests > 100);
 }
 
-#[test]
-fn a_run_that_lost_all_connections_ends_early() {
+fn a_run_that_lost_all_connections_ends_early(engine: Engine) {
     let begin = Instant::now();
     let outcome = carry_out(&LoadPlan {
         connections: 5,
         pace: Pace::Open { rate_rps: 100.0, arrivals: Arrivals::Constant },
         duration: Duration::from_mins(1),
-        ..plan(serve(|_, _| Ok(())))
+        ..plan(engine, serve(|_, _| Ok(())))
     });
     assert!(begin.elapsed() < Duration::from_secs(10));
     assert_eq!((outcome.errors, outcome.requests), (5, 0));
@@ -247,42 +306,38 @@ fn a_run_that_lost_all_connections_ends_early() {
     assert_eq!(outcome.censored, 6002);
 }
 
-#[test]
-fn unsolicited_bytes_are_an_error() {
+fn unsolicited_bytes_are_an_error(engine: Engine) {
     let target = serve(|mut stream, _| {
         let mut frame = [0; FRAME_BYTES];
         stream.read_exact(&mut frame)?;
         stream.write_all(&[frame, frame].concat())?;
         stream.read(&mut frame).map(|_| ())
     });
-    let outcome = carry_out(&plan(target));
+    let outcome = carry_out(&plan(engine, target));
     assert_eq!(outcome.errors, 1);
     assert!(outcome.first_error.unwrap().starts_with("the server sent more than it was asked for"));
 }
 
-#[test]
-fn a_server_that_never_answers_is_given_up_after_the_grace_period() {
+fn a_server_that_never_answers_is_given_up_after_the_grace_period(engine: Engine) {
     let target = serve(|mut stream, _| {
         while stream.read(&mut [0; 4096])? > 0 {}
         Ok(())
     });
     let begin = Instant::now();
-    let outcome = carry_out(&LoadPlan { connections: 3, depth: 4, ..plan(target) });
+    let outcome = carry_out(&LoadPlan { connections: 3, depth: 4, ..plan(engine, target) });
     assert!(begin.elapsed() < Duration::from_secs(10));
     assert_eq!((outcome.requests, outcome.censored, outcome.errors), (0, 12, 0));
 }
 
-#[test]
-fn a_server_that_does_not_echo_is_named() {
+fn a_server_that_does_not_echo_is_named(engine: Engine) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().for_each(|stream| _ = stream.unwrap().write_all(b"220 ready")));
-    let refused = run(&plan(target), &mut (), &AtomicBool::new(false)).unwrap_err();
+    let refused = run(&plan(engine, target), &mut (), &AtomicBool::new(false)).unwrap_err();
     assert_eq!(refused.to_string(), LoadError::NoEcho { target }.to_string());
 }
 
-#[test]
-fn the_observer_sees_the_window_open_and_close() {
+fn the_observer_sees_the_window_open_and_close(engine: Engine) {
     #[derive(Default)]
     struct Watch {
         opened: Option<Instant>,
@@ -296,7 +351,7 @@ fn the_observer_sees_the_window_open_and_close() {
             self.closed = Some(Instant::now());
         }
     }
-    let plan = plan(serve(echo));
+    let plan = plan(engine, serve(echo));
     let mut watch = Watch::default();
     let begin = Instant::now();
     run(&plan, &mut watch, &AtomicBool::new(false)).unwrap();
@@ -304,8 +359,7 @@ fn the_observer_sees_the_window_open_and_close() {
     assert!(watch.closed.unwrap() - begin >= plan.warmup + plan.duration);
 }
 
-#[test]
-fn the_window_closes_while_its_last_answers_are_awaited() {
+fn the_window_closes_while_its_last_answers_are_awaited(engine: Engine) {
     #[derive(Default)]
     struct Count {
         closed: usize,
@@ -322,16 +376,15 @@ fn the_window_closes_while_its_last_answers_are_awaited() {
         while stream.read(&mut [0; 4096])? > 0 {}
         Ok(())
     });
-    run(&plan(silent), &mut count, &AtomicBool::new(false)).unwrap();
+    run(&plan(engine, silent), &mut count, &AtomicBool::new(false)).unwrap();
     // The grace period is a second.
     assert!(count.at.unwrap().elapsed() > Duration::from_millis(500));
     // And where all connections are lost, it closes as well, once.
-    run(&plan(serve(|_, _| Ok(()))), &mut count, &AtomicBool::new(false)).unwrap();
+    run(&plan(engine, serve(|_, _| Ok(()))), &mut count, &AtomicBool::new(false)).unwrap();
     assert_eq!(count.closed, 2);
 }
 
-#[test]
-fn a_run_can_be_cancelled_in_its_midst() {
+fn a_run_can_be_cancelled_in_its_midst(engine: Engine) {
     struct CancelWhenOpen<'a>(&'a AtomicBool);
     impl Observer for CancelWhenOpen<'_> {
         fn window_opens(&mut self) {
@@ -341,17 +394,16 @@ fn a_run_can_be_cancelled_in_its_midst() {
             panic!("a cancelled run has no window");
         }
     }
-    let plan = LoadPlan { duration: Duration::from_hours(1), ..plan(serve(echo)) };
+    let plan = LoadPlan { duration: Duration::from_hours(1), ..plan(engine, serve(echo)) };
     let cancel = AtomicBool::new(false);
     let begin = Instant::now();
     assert!(matches!(run(&plan, &mut CancelWhenOpen(&cancel), &cancel), Err(LoadError::Cancelled)));
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
-#[test]
-fn refuses_what_it_cannot_carry_out() {
+fn refuses_what_it_cannot_carry_out(engine: Engine) {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let good = plan(unused);
+    let good = plan(engine, unused);
     let error = |plan: LoadPlan| run(&plan, &mut (), &AtomicBool::new(false)).unwrap_err();
 
     assert!(matches!(error(good.clone()), LoadError::Refused { target } if target == unused));
@@ -377,7 +429,7 @@ const PAYLOAD_BYTES: u32 = 64;
 const FRAME_BYTES: usize = 68;
 
 /// One connection, closed loop, a short window.
-fn plan(target: SocketAddr) -> LoadPlan {
+fn plan(engine: Engine, target: SocketAddr) -> LoadPlan {
     LoadPlan {
         target,
         connections: 1,
@@ -389,6 +441,7 @@ fn plan(target: SocketAddr) -> LoadPlan {
         threads: 1,
         cpus: Vec::new(),
         seed: 1,
+        engine,
     }
 }
 

@@ -17,33 +17,47 @@ use io_uring::types::BufRingEntry;
 use super::memory::Memory;
 use crate::kernel::failed;
 
-/// How many buffers there are; a power of two, as the kernel demands.
-pub(super) const BUFFERS: u16 = 512;
-/// The size of each: a message of 16 KiB with its header fits in. With 16 KiB such messages came in two pieces, were put
-/// together by copying, and cost a fifth more; small ones touch the first page only and cost the same.
-pub(super) const BUFFER_BYTES: u32 = 32 * 1024;
-/// From one buffer to the next. Were it a multiple of 4 KiB, the first lines of all buffers, the only ones that small
-/// messages touch, would compete for the same few sets of the caches.
-const STRIDE_BYTES: usize = BUFFER_BYTES as usize + 192;
+/// Buffers do not lie a multiple of 4 KiB apart, or their first lines, the only ones that small messages touch, would
+/// compete for the same few sets of the caches.
+const PADDING_BYTES: usize = 192;
 /// The only group that a ring of ours has.
-pub(super) const GROUP: u16 = 0;
+pub const GROUP: u16 = 0;
+
+/// How many buffers there are, and how large each is.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// A power of two up to 32,768, as the kernel demands.
+    pub buffers: u16,
+    /// The size of each.
+    pub buffer_bytes: u32,
+}
+
+impl Shape {
+    fn stride_bytes(self) -> usize {
+        self.buffer_bytes as usize + PADDING_BYTES
+    }
+}
 
 /// A buffer with what was received into it; ours until it is recycled.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub struct Buffer {
     id: u16,
     len: u32,
 }
 
 impl Buffer {
     /// Bytes received.
-    pub(super) fn len(&self) -> usize {
+    #[expect(clippy::len_without_is_empty, reason = "what holds nothing is never handed out")]
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.len as usize
     }
 }
 
 /// The ring and its buffers.
-pub(super) struct BufferRing {
+#[derive(Debug)]
+pub struct BufferRing {
+    shape: Shape,
     entries: Memory,
     bytes: Memory,
     /// Where the next recycled buffer goes; the kernel learns of it when it is published.
@@ -54,14 +68,24 @@ pub(super) struct BufferRing {
 
 impl BufferRing {
     /// Registers a ring full of buffers.
-    pub(super) fn register(submitter: &Submitter<'_>) -> io::Result<Self> {
-        let entries = Memory::new(usize::from(BUFFERS) * size_of::<BufRingEntry>())?;
-        let bytes = Memory::new(usize::from(BUFFERS) * STRIDE_BYTES)?;
-        // SAFETY: the mapping holds `BUFFERS` entries and is kept until the ring is closed: see `Ring`'s drop.
-        unsafe { submitter.register_buf_ring_with_flags(entries.start().as_ptr() as u64, BUFFERS, GROUP, 0) }
+    ///
+    /// # Panics
+    ///
+    /// If the shape is not one.
+    ///
+    /// # Safety
+    ///
+    /// It is to be dropped only when nothing can receive into it any more: every receive has seen its last completion,
+    /// and the ring that it is registered with is closed.
+    pub unsafe fn register(submitter: &Submitter<'_>, shape: Shape) -> io::Result<Self> {
+        assert!(shape.buffers.is_power_of_two() && shape.buffers <= 1 << 15 && shape.buffer_bytes > 0, "{shape:?}");
+        let entries = Memory::new(usize::from(shape.buffers) * size_of::<BufRingEntry>())?;
+        let bytes = Memory::new(usize::from(shape.buffers) * shape.stride_bytes())?;
+        // SAFETY: the mapping holds that many entries, and is kept for long enough as the caller promises.
+        unsafe { submitter.register_buf_ring_with_flags(entries.start().as_ptr() as u64, shape.buffers, GROUP, 0) }
             .map_err(|error| failed("a ring of provided buffers (Linux 5.19 or newer) is refused", error))?;
-        let mut ring = Self { entries, bytes, tail: 0, taken: BUFFERS };
-        for id in 0..BUFFERS {
+        let mut ring = Self { shape, entries, bytes, tail: 0, taken: shape.buffers };
+        for id in 0..shape.buffers {
             ring.recycle(Buffer { id, len: 0 });
         }
         ring.publish();
@@ -70,40 +94,48 @@ impl BufferRing {
 
     /// Takes over a buffer that a completion names.
     ///
+    /// # Panics
+    ///
+    /// If there is no such buffer, or it does not hold that much.
+    ///
     /// # Safety
     ///
     /// The kernel has just handed out buffer `id` with `len` bytes in it, and nobody took it over yet.
-    pub(super) unsafe fn take(&mut self, id: u16, len: u32) -> Buffer {
+    pub unsafe fn take(&mut self, id: u16, len: u32) -> Buffer {
         // Checked, because a wrong number from the kernel would otherwise become a wild pointer.
-        assert!(id < BUFFERS && len <= BUFFER_BYTES, "the kernel named buffer {id} with {len} bytes");
+        assert!(
+            id < self.shape.buffers && len <= self.shape.buffer_bytes,
+            "the kernel named buffer {id} with {len} bytes"
+        );
         self.taken += 1;
         Buffer { id, len }
     }
 
     /// What was received.
-    pub(super) fn bytes(&self, buffer: &Buffer) -> &[u8] {
+    #[must_use]
+    pub fn bytes(&self, buffer: &Buffer) -> &[u8] {
         // SAFETY: the mapping is zeroed, so initialised; and while a `Buffer` exists the kernel does not write there.
         unsafe { slice::from_raw_parts(self.address(buffer.id).as_ptr(), buffer.len()) }
     }
 
     /// Gives a buffer back, from the next [`publish`](Self::publish) on.
     #[expect(clippy::needless_pass_by_value)] // The buffer must not be usable afterwards.
-    pub(super) fn recycle(&mut self, buffer: Buffer) {
-        let index = usize::from(self.tail & (BUFFERS - 1));
+    pub fn recycle(&mut self, buffer: Buffer) {
+        let index = usize::from(self.tail & (self.shape.buffers - 1));
         let mut entry = self.entries.at(index * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
         let address = self.address(buffer.id);
         // SAFETY: entry `index` is within the mapping and, lying between the published tail and the head, not read by
         // the kernel. The tail shares its place with a part of entry 0 that the setters do not write.
         let entry = unsafe { entry.as_mut() };
         entry.set_addr(address.as_ptr() as u64);
-        entry.set_len(BUFFER_BYTES);
+        entry.set_len(self.shape.buffer_bytes);
         entry.set_bid(buffer.id);
         self.tail = self.tail.wrapping_add(1);
         self.taken -= 1;
     }
 
     /// Lets the kernel see all recycled buffers.
-    pub(super) fn publish(&self) {
+    pub fn publish(&self) {
         // SAFETY: the mapping starts with an entry, and zeroed memory is a valid one.
         let tail = unsafe { BufRingEntry::tail(self.entries.start().as_ptr().cast()) };
         // SAFETY: aligned, within the mapping, and apart from here only read, by the kernel.
@@ -111,11 +143,12 @@ impl BufferRing {
     }
 
     /// Buffers that the kernel can receive into, published or not.
-    pub(super) fn free(&self) -> u16 {
-        BUFFERS - self.taken
+    #[must_use]
+    pub fn free(&self) -> u16 {
+        self.shape.buffers - self.taken
     }
 
     fn address(&self, id: u16) -> NonNull<u8> {
-        self.bytes.at(usize::from(id) * STRIDE_BYTES)
+        self.bytes.at(usize::from(id) * self.shape.stride_bytes())
     }
 }

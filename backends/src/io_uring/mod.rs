@@ -3,6 +3,8 @@
 //! One multishot accept; one multishot receive per connection, into buffers that the kernel picks from a shared ring;
 //! sends straight from those buffers where nothing is in the way. One `io_uring_enter` a turn submits everything and
 //! waits.
+//!
+//! What is public here serves whoever else has a completion loop: the load generator.
 
 mod buffer_ring;
 mod memory;
@@ -12,6 +14,9 @@ mod server;
 mod setup;
 
 use std::io;
+
+pub use buffer_ring::{Buffer, BufferRing, GROUP, Shape};
+pub use setup::{Granted, granted};
 
 use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
 use crate::stats::ServeReport;

@@ -16,12 +16,23 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 
-use super::buffer_ring::{BUFFER_BYTES, BUFFERS, Buffer, BufferRing, GROUP};
+use super::buffer_ring::{Buffer, BufferRing, GROUP, Shape};
 use super::setup::{self, Granted};
 use crate::backend::Receipt;
 use crate::kernel::failed;
 use crate::listen::bind;
 use crate::stats::{Counters, Syscall};
+
+/// Entries of the submission queue: as many operations as can start in one turn without a second call.
+const SUBMISSIONS: u32 = 256;
+/// Entries of the completion queue.
+const COMPLETIONS: u32 = 4096;
+
+/// How many buffers there are.
+pub(super) const BUFFERS: u16 = 512;
+/// The size of each: a message of 16 KiB with its header fits in. With 16 KiB such messages came in two pieces, were put
+/// together by copying, and cost a fifth more; small ones touch the first page only and cost the same.
+const BUFFER_BYTES: u32 = 32 * 1024;
 
 /// A ring with its buffers.
 pub(super) struct Ring {
@@ -141,8 +152,10 @@ const NOBODY: Id = Id { key: 0, generation: 0 };
 impl Ring {
     /// Asks the kernel for a ring and its buffers. Only the calling thread may use it.
     pub(super) fn new() -> io::Result<Self> {
-        let Granted { ring, flags, refused } = setup::granted()?;
-        let buffers = BufferRing::register(&ring.submitter())?;
+        let Granted { ring, flags, refused } = setup::granted(SUBMISSIONS, COMPLETIONS)?;
+        let shape = Shape { buffers: BUFFERS, buffer_bytes: BUFFER_BYTES };
+        // SAFETY: they are dropped after the ring, which is closed when nothing is outstanding: see `drop`.
+        let buffers = unsafe { BufferRing::register(&ring.submitter(), shape)? };
         Ok(Self {
             uring: ManuallyDrop::new(ring),
             buffers: ManuallyDrop::new(buffers),

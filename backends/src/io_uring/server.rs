@@ -8,9 +8,9 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use slab::Slab;
 
-use super::buffer_ring::{BUFFERS, Buffer};
+use super::buffer_ring::Buffer;
 use super::peer::{Peer, Receiving, Reply};
-use super::ring::{Completion, Id, Payload, Ring};
+use super::ring::{BUFFERS, Completion, Id, Payload, Ring};
 use crate::admission::AcceptFailure;
 use crate::backend::Receipt;
 use crate::buffers::Buffers;

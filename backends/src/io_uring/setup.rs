@@ -7,12 +7,6 @@ use rustix::io::Errno;
 
 use crate::kernel::failed;
 
-/// Entries of the submission queue: as many operations as can start in one turn without a second call.
-const SUBMISSIONS: u32 = 256;
-/// Entries of the completion queue. When it is full the kernel keeps the rest and hands it over in the next turn
-/// (`IORING_FEAT_NODROP`), so this bounds a turn and loses nothing.
-const COMPLETIONS: u32 = 4096;
-
 /// A setup flag that makes a loop cheaper and can be done without.
 struct Flag {
     name: &'static str,
@@ -36,21 +30,26 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// A ring, and what the kernel said to each flag.
-pub(super) struct Granted {
-    pub(super) ring: IoUring,
-    pub(super) flags: Vec<&'static str>,
-    pub(super) refused: Vec<&'static str>,
+pub struct Granted {
+    /// To be used on the thread that asked for it, alone.
+    pub ring: IoUring,
+    /// Names of the flags that it has.
+    pub flags: Vec<&'static str>,
+    /// Names of those that it could not have.
+    pub refused: Vec<&'static str>,
 }
 
-/// A ring with every flag that the kernel grants. To be used on the calling thread alone.
+/// A ring with every flag that the kernel grants, and queues of at least that many entries as far as the kernel allows
+/// them. When the queue of `completions` is full the kernel keeps the rest and hands it over in the next turn
+/// (`IORING_FEAT_NODROP`), so its length bounds a turn and loses nothing.
 ///
 /// # Errors
 ///
 /// Where the kernel has no `io_uring`, forbids it, or lacks something that cannot be done without.
-pub(super) fn granted() -> io::Result<Granted> {
+pub fn granted(submissions: u32, completions: u32) -> io::Result<Granted> {
     let mut builder = IoUring::builder();
-    builder.setup_cqsize(COMPLETIONS);
-    let mut ring = builder.build(SUBMISSIONS).map_err(|error| match error.raw_os_error() {
+    builder.setup_cqsize(completions).setup_clamp();
+    let mut ring = builder.build(submissions).map_err(|error| match error.raw_os_error() {
         Some(raw) if raw == Errno::PERM.raw_os_error() => {
             failed("io_uring is forbidden here (see the sysctl kernel.io_uring_disabled)", error)
         }
@@ -66,7 +65,7 @@ pub(super) fn granted() -> io::Result<Granted> {
         }
         let mut with_flag = builder.clone();
         (flag.set)(&mut with_flag);
-        if let Ok(better) = with_flag.build(SUBMISSIONS) {
+        if let Ok(better) = with_flag.build(submissions) {
             (builder, ring) = (with_flag, better);
             flags.push(flag.name);
         } else {

@@ -2,7 +2,9 @@
 //!
 //! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
 
+pub(crate) mod capacity;
 pub(crate) mod machine;
+pub(crate) mod servers;
 pub(crate) mod settings;
 pub(crate) mod values;
 
@@ -15,10 +17,11 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use harness::cpus::CpuSet;
 use harness::load::LoadPlan;
-use harness::plan::{Arrivals, Protocol};
+use harness::plan::{Arrivals, Engine, Protocol};
 
+use self::capacity::CapacityArguments;
 use self::settings::{Settings, unknown_backend};
-use self::values::{Count, Rate, Size, Span};
+use self::values::{Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
 use crate::output;
 
@@ -80,7 +83,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 4] = ["list", "serve", "load", "sweep"];
+const COMMANDS: [&str; 8] = ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -92,7 +95,16 @@ pub(crate) enum Command {
     /// Put load on a server and time its answers.
     Load(LoadArguments),
     /// Compare backends: a fresh server for every trial, in random order, and a table at the end.
-    Sweep(SweepArguments),
+    Sweep(Box<SweepArguments>),
+    /// Find the highest rate that each backend sustains under a latency goal.
+    Capacity(Box<CapacityArguments>),
+    /// Compare the backends of a results file, or two files, before and after a change.
+    Compare(CompareArguments),
+    /// Say what on this machine takes part in figures, and what to do about it.
+    Doctor(DoctorArguments),
+    /// Start a program for a sweep and see to it that nothing of it is left.
+    #[command(hide = true)]
+    Guard(GuardArguments),
 }
 
 #[derive(Args)]
@@ -167,8 +179,8 @@ pub(crate) struct LoadArguments {
     /// CPUs to keep to, such as 0,2-3 [default: wherever the scheduler puts it].
     #[arg(long, value_name = "LIST")]
     pub(crate) cpus: Option<CpuSet>,
-    /// The interface to do I/O with: auto or epoll.
-    #[arg(long, default_value = "auto", value_parser = engine)]
+    /// The interface to do I/O with; auto is the cheaper one of those that the kernel grants.
+    #[arg(long, default_value = "auto")]
     pub(crate) engine: Engine,
     /// Print one JSON object.
     #[arg(long)]
@@ -194,18 +206,50 @@ pub(crate) struct SweepArguments {
     pub(crate) json: bool,
 }
 
-/// The interface that the load generator does I/O with.
-#[derive(Clone, Copy)]
-pub(crate) enum Engine {
-    Epoll,
+#[derive(Args)]
+pub(crate) struct CompareArguments {
+    /// A results file; the earlier one of two.
+    #[arg(value_name = "FILE.jsonl")]
+    pub(crate) file: PathBuf,
+    /// The later one.
+    #[arg(value_name = "NEW.jsonl")]
+    pub(crate) later: Option<PathBuf>,
+    /// Compare every backend with this one, in the same blocks; of two files, what changed in relation to it.
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) baseline: Option<String>,
+    /// Exit with 3 where something got worse by more than this, and not by chance.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) fail_above: Option<Percent>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
-fn engine(text: &str) -> Result<Engine, String> {
-    match text {
-        "auto" | "epoll" => Ok(Engine::Epoll),
-        "io_uring" => Err("there is no io_uring engine; use epoll".to_owned()),
-        _ => Err("there are auto and epoll".to_owned()),
-    }
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a sweep says to the guard of a program.
+#[derive(Args)]
+pub(crate) struct GuardArguments {
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cpus: CpuSet,
+    #[arg(long)]
+    pub(crate) keep_output: bool,
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) directory: Option<PathBuf>,
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    #[arg(last = true, required = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn backend(name: &str) -> Result<&'static dyn Backend, String> {
@@ -255,12 +299,13 @@ mod tests {
             ("harness serve --backend epoll --listen localhost", "such as 127.0.0.1:9000"),
             ("harness load --target 192.0.2.1:80", "only loopback"),
             ("harness load --target 127.0.0.1:80 --connections -5", "'-5' is not a whole number"),
-            ("harness load --target 127.0.0.1:80 --engine io_uring", "no io_uring engine"),
+            ("harness load --target 127.0.0.1:80 --engine select", "[possible values: auto, epoll, io_uring]"),
             ("harness load --target 127.0.0.1:80 --arrivals poisson", "--rate <R>"),
             ("harness sweep --payload 17MiB", "'17MiB' is not within 0 and 16.0 MiB"),
             ("harness sweep --resume", "--output <FILE.jsonl>"),
             ("harness sweep --conections 1", "unexpected argument '--conections'"),
-            ("harness sweep --server a=b", "unexpected argument '--server' found"),
+            ("harness sweep --server a", "'a' is not NAME=COMMAND"),
+            ("harness sweep --server a='b", "a quotation mark is missing"),
             ("harness sweep --protocol frame", "[possible values: framed, raw]"),
         ] {
             let message = refusal(line);

@@ -8,24 +8,32 @@ use std::time::Duration;
 use clap::Args;
 use glob::Pattern;
 use harness::cpus::{self, CpuSet};
-use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
+use harness::sweep::Goal;
 use serde::Deserialize;
 
 use super::machine::Machine;
-use super::values::{Count, List, Rate, Size, Span, list, scalar};
-use super::{Connections, Depth, Threads, check_in_flight};
+use super::servers::ServerSettings;
+use super::values::{Count, List, Percent, Rate, Size, Span, list, scalar};
+use super::{Connections, Depth, Threads, check_in_flight, servers};
+
+/// Instead of backends: foreign servers only.
+const NONE: &str = "none";
 
 /// More trials than this are a mistake.
 const MAX_TRIALS: usize = 10_000;
 
+/// For a sweep that goes on until its intervals are narrow.
+const BUDGET: Duration = Duration::from_mins(5);
+
 /// A server that a sweep starts has the default limit on frames.
-const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
+pub(super) const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
 
 /// What a sweep is to measure, as far as it was said.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
-    /// Names and globs such as 'epoll*' [default: every main backend]
+    /// Names and globs such as 'epoll*', or 'none' of ours [default: every main backend]
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "list")]
     pub(crate) backends: Option<List<String>>,
@@ -55,15 +63,15 @@ pub(crate) struct Settings {
     /// What the servers say back [default: framed]
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
-    /// Trials of each backend in each cell [default: 3]
+    /// Trials of each backend in each cell [default: 8]
     #[arg(long, value_name = "N")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) trials: Option<Count<MAX_TRIALS>>,
-    /// Load before what is measured, on the same connections [default: 200ms]
+    /// Load before what is measured, on the same connections [default: 100ms]
     #[arg(long, value_name = "DUR")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) warmup: Option<Span<0>>,
-    /// Length of what is measured [default: 500ms]
+    /// Length of what is measured [default: 200ms]
     #[arg(long, value_name = "DUR")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) duration: Option<Span<1>>,
@@ -78,6 +86,25 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) client_cpus: Option<CpuSet>,
+    /// Let another program enter, which listens on {port}; may be given several times
+    #[arg(long = "server", value_name = "NAME=COMMAND")]
+    #[serde(rename = "server")]
+    pub(crate) servers: Option<Vec<ServerSettings>>,
+    /// The interface that the load generator does I/O with [default: auto]
+    #[arg(long)]
+    pub(crate) engine: Option<Engine>,
+    /// Backends that are in every block twice, to see how much they differ from themselves: names and globs
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) twice: Option<List<String>>,
+    /// Go on after the trials until every interval is within plus or minus this
+    #[arg(long, value_name = "PERCENT")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) until: Option<Percent>,
+    /// How long a sweep may take that goes on like that [default: 5m]
+    #[arg(long, value_name = "DUR")]
+    #[serde(deserialize_with = "scalar")]
+    pub(crate) budget: Option<Span<1>>,
 }
 
 impl Settings {
@@ -108,6 +135,11 @@ impl Settings {
             seed: self.seed.or(other.seed),
             server_cpus: self.server_cpus.or(other.server_cpus),
             client_cpus: self.client_cpus.or(other.client_cpus),
+            servers: self.servers.or(other.servers),
+            engine: self.engine.or(other.engine),
+            twice: self.twice.or(other.twice),
+            until: self.until.or(other.until),
+            budget: self.budget.or(other.budget),
         }
     }
 
@@ -123,8 +155,10 @@ impl Settings {
         check_in_flight(most(&connections), most(&depth))?;
         let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
+        let entrants = self.entrants()?;
         Ok(SweepPlan {
-            backends: self.backend_names()?,
+            twice: self.twins(&entrants)?,
+            backends: entrants,
             protocol: self.protocol.unwrap_or(Protocol::Framed),
             transport: Transport::Tcp,
             connections,
@@ -133,12 +167,23 @@ impl Settings {
             rate_rps: values(self.rate.as_ref(), |rate| Some(rate.0)).unwrap_or(vec![None]),
             arrivals: self.arrivals.unwrap_or(Arrivals::Constant),
             server_threads,
-            trials: self.trials.map_or(3, |count| count.0),
-            warmup_ns: nanoseconds(self.warmup.map_or(Duration::from_millis(200), |span| span.0)),
-            duration_ns: nanoseconds(self.duration.map_or(Duration::from_millis(500), |span| span.0)),
+            trials: self.trials.map_or(8, |count| count.0),
+            warmup_ns: nanoseconds(self.warmup.map_or(Duration::from_millis(100), |span| span.0)),
+            duration_ns: nanoseconds(self.duration.map_or(Duration::from_millis(200), |span| span.0)),
             server_cpus,
             client_cpus,
+            servers: servers::plan(self.servers.as_deref().unwrap_or_default())?,
+            engine: self.engine.unwrap_or_default(),
         })
+    }
+
+    /// How narrow its intervals are to be. No part of the plan either: it decides how often, not what is measured.
+    pub(crate) fn goal(&self) -> Result<Option<Goal>, String> {
+        let budget = self.budget.map_or(BUDGET, |span| span.0);
+        match (self.until, self.budget) {
+            (None, Some(_)) => Err("a budget means nothing without until; add it, or leave out the budget".to_owned()),
+            (until, _) => Ok(until.map(|Percent(percent)| Goal { half_width: percent / 100.0, budget })),
+        }
     }
 
     fn cpus(&self, machine: &Machine, server_threads: usize) -> (CpuSet, CpuSet) {
@@ -150,26 +195,56 @@ impl Settings {
         }
     }
 
+    /// Backends, then foreign servers.
+    fn entrants(&self) -> Result<Vec<String>, String> {
+        let backends = match &self.backends {
+            Some(List(patterns)) if *patterns == [NONE] => Vec::new(),
+            _ => self.backend_names()?,
+        };
+        let servers = self.servers.iter().flatten().map(|server| server.name.clone());
+        let entrants: Vec<String> = backends.into_iter().chain(servers).collect();
+        if entrants.is_empty() {
+            return Err("there is nothing to measure; name a backend, or let a --server enter".to_owned());
+        }
+        Ok(entrants)
+    }
+
     fn backend_names(&self) -> Result<Vec<String>, String> {
         let known: Vec<&str> = backends::BACKENDS.iter().map(|backend| backend.info().name).collect();
-        let Some(List(patterns)) = &self.backends else {
-            return Ok(known.into_iter().filter(|name| is_main(name)).map(str::to_owned).collect());
-        };
-        let mut chosen: Vec<String> = Vec::new();
-        for text in patterns {
-            let pattern = Pattern::new(text).map_err(|error| format!("'{text}' is not a pattern: {}", error.msg))?;
-            let mut matching = known.iter().filter(|name| pattern.matches(name)).peekable();
-            if matching.peek().is_none() {
-                return Err(unknown_backend(text));
-            }
-            for name in matching {
-                if !chosen.iter().any(|other| other == name) {
-                    chosen.push((*name).to_owned());
-                }
+        match &self.backends {
+            None => Ok(known.into_iter().filter(|name| is_main(name)).map(str::to_owned).collect()),
+            Some(patterns) => matching(&known, patterns, unknown_backend),
+        }
+    }
+
+    fn twins(&self, entrants: &[String]) -> Result<Vec<String>, String> {
+        let Some(patterns) = &self.twice else { return Ok(Vec::new()) };
+        let names: Vec<&str> = entrants.iter().map(String::as_str).collect();
+        let absent = |text: &str| format!("'{text}' is to be there twice and is none of {}", names.join(", "));
+        matching(&names, patterns, absent)
+    }
+}
+
+/// Those of `names` that a list of names and globs is about.
+fn matching(
+    names: &[&str],
+    List(patterns): &List<String>,
+    unknown: impl Fn(&str) -> String,
+) -> Result<Vec<String>, String> {
+    let mut chosen: Vec<String> = Vec::new();
+    for text in patterns {
+        let pattern = Pattern::new(text).map_err(|error| format!("'{text}' is not a pattern: {}", error.msg))?;
+        let mut matching = names.iter().filter(|name| pattern.matches(name)).peekable();
+        if matching.peek().is_none() {
+            return Err(unknown(text));
+        }
+        for name in matching {
+            if !chosen.iter().any(|other| other == name) {
+                chosen.push((*name).to_owned());
             }
         }
-        Ok(chosen)
     }
+    Ok(chosen)
 }
 
 /// Variants of a backend are named after it: `epoll-et`.
@@ -268,10 +343,53 @@ mod tests {
     }
 
     #[test]
+    fn backends_that_are_there_twice_are_among_those_that_are_there() {
+        let plan = |twice: &str| {
+            let names = |text: &str| Some(text.parse().unwrap());
+            let settings = Settings { backends: names("epoll,poll"), twice: names(twice), ..Settings::default() };
+            settings.plan(&machine()).map(|plan| plan.entrants().join(","))
+        };
+        assert_eq!(plan("*").unwrap(), "epoll,poll,epoll#2,poll#2");
+        assert_eq!(plan("poll").unwrap(), "epoll,poll,poll#2");
+        assert_eq!(plan("select").unwrap_err(), "'select' is to be there twice and is none of epoll, poll");
+    }
+
+    #[test]
+    fn a_budget_is_for_a_goal() {
+        let goal = |text: &str| from_file(text).unwrap().goal();
+        assert_eq!(goal("trials = 1\n"), Ok(None));
+        assert_eq!(goal("until = 2.5\n"), Ok(Some(Goal { half_width: 0.025, budget: BUDGET })));
+        let minute = Duration::from_mins(1);
+        assert_eq!(goal("until = 2\nbudget = '1m'\n"), Ok(Some(Goal { half_width: 0.02, budget: minute })));
+        assert!(goal("budget = '1m'\n").is_err());
+    }
+
+    #[test]
     fn the_default_is_every_backend_that_is_no_variant() {
         assert!(is_main("io_uring") && !is_main("io_uring-oneshot"));
         let all = Settings::default().backend_names().unwrap();
         assert!(all.iter().any(|name| name == "epoll") && all.iter().all(|name| is_main(name)));
+    }
+
+    #[test]
+    fn foreign_servers_stand_after_the_backends_and_can_stand_alone() {
+        let file = from_file("backends = 'epoll'\n[[server]]\nname = 'a'\ncommand = 'sh {port}'\n").unwrap();
+        let plan = file.plan(&machine()).unwrap();
+        assert_eq!((plan.backends, plan.servers.len()), (vec!["epoll".to_owned(), "a".to_owned()], 1));
+        let flags = |backends: Option<&str>| Settings {
+            backends: backends.map(|backends| backends.parse().unwrap()),
+            servers: Some(vec!["b=sh {port}".parse().unwrap()]),
+            ..Settings::default()
+        };
+        let plan = flags(Some("none")).or(file).plan(&machine()).unwrap();
+        assert_eq!((plan.backends[0].as_str(), plan.servers[0].name.as_str()), ("b", "b"));
+        assert_eq!((plan.backends.len(), plan.servers.len()), (1, 1));
+        assert_eq!(plan.servers[0], *plan.foreign("b#2").unwrap());
+        let plan = flags(None).plan(&machine()).unwrap();
+        assert!(plan.backends.len() > 2 && plan.backends.last().unwrap() == "b");
+        assert!(flags(Some("none,epoll")).plan(&machine()).unwrap_err().contains("no backend 'none'"));
+        let nothing = Settings { servers: None, ..flags(Some("none")) };
+        assert!(nothing.plan(&machine()).unwrap_err().contains("nothing to measure"));
     }
 
     #[test]

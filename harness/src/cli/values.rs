@@ -76,6 +76,21 @@ impl FromStr for Rate {
     }
 }
 
+/// A share that is given in percent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Self(percent)),
+            _ => Err(format!("'{text}' is not a percentage; expected a number above 0 and up to 100")),
+        }
+    }
+}
+
 /// Values that are each listed once: `1,16,256`; never empty.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
@@ -211,6 +226,12 @@ mod tests {
     fn rates_are_positive_and_finite() {
         assert_eq!("0.5".parse(), Ok(Rate(0.5)));
         refused::<Rate>(&["", "0", "-1", "NaN", "inf", "1e300", "fast"]);
+    }
+
+    #[test]
+    fn percentages_are_above_zero() {
+        assert_eq!("2.5".parse(), Ok(Percent(2.5)));
+        refused::<Percent>(&["", "0", "-1", "101", "NaN", "5%"]);
     }
 
     #[test]

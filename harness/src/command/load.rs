@@ -4,33 +4,35 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use harness::cpus::{self, CpuSet};
+use harness::interference::{Interference, OwnUse, Watch};
 use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
 use harness::report::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
-use harness::sweep::{Evidence, judge};
+use harness::verdict::{Evidence, judge};
 use serde_json::Value;
 
 use crate::cli::machine::Machine;
-use crate::cli::{Engine, LoadArguments, check_in_flight};
+use crate::cli::{LoadArguments, check_in_flight};
 use crate::failure::Failure;
 use crate::{interrupt, output};
 
 /// Measures and prints.
 pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
-    // The only one there is; another will be chosen here.
-    let Engine::Epoll = arguments.engine;
     let cell = cell(arguments);
     let plan = plan(arguments, &cell)?;
     let interrupted = interrupt::flag()?;
-    let outcome = load::run(&plan, &mut (), &interrupted).map_err(|error| match error {
+    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?));
+    let outcome = load::run(&plan, &mut watched, &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
+        error @ LoadError::Engine { .. } => Failure::usage("load", error.to_string()),
         LoadError::Cancelled => {
             Failure::Run(anyhow!("interrupted before the end, so nothing was measured; ask for a shorter --duration"))
         }
         error => Failure::run(error),
     })?;
-    let trial = trial(cell, outcome);
+    let interference = watched.0.finish(own_use(&plan, &outcome));
+    let trial = trial(cell, outcome, interference);
     if arguments.json {
         output::print_json(&without_server(trial)?)?;
     } else {
@@ -79,14 +81,45 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
         threads,
         cpus: arguments.cpus.iter().flat_map(CpuSet::iter).collect(),
         seed: 0,
+        engine: arguments.engine.into(),
     })
 }
 
-fn trial(cell: Cell, outcome: LoadOutcome) -> TrialRecord {
+/// The CPUs of the load generator; those of the server are its own business.
+fn cpus(arguments: &LoadArguments) -> Result<CpuSet, Failure> {
+    match &arguments.cpus {
+        Some(cpus) => Ok(cpus.clone()),
+        None => Ok(Machine::this().map_err(Failure::run)?.cores.iter().flat_map(CpuSet::iter).collect()),
+    }
+}
+
+/// Threads without a CPU each may have been made to wait by each other, or by the server.
+fn own_use(plan: &LoadPlan, outcome: &LoadOutcome) -> OwnUse {
+    let a_cpu_each = plan.threads <= plan.cpus.len();
+    OwnUse {
+        client_involuntary_switches: a_cpu_each.then_some(outcome.client.involuntary_switches),
+        ..OwnUse::default()
+    }
+}
+
+/// Looks at the CPUs while the window is open.
+struct Watched(Watch);
+
+impl load::Observer for Watched {
+    fn window_opens(&mut self) {
+        self.0.window_opens();
+    }
+
+    fn window_closed(&mut self) {
+        self.0.window_closed();
+    }
+}
+
+fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialRecord {
     let first_error = outcome.first_error.clone();
     let due = outcome.due;
-    let measured = Measured::new(outcome, None);
-    let evidence = Evidence { first_error, due, ..Evidence::of(&measured) };
+    let measured = Measured { interference, ..Measured::new(outcome, None) };
+    let evidence = Evidence { first_error, due, ..Evidence::of(&measured, &cell) };
     let judgement = judge(&evidence);
     TrialRecord {
         trial: 1,

@@ -1,7 +1,14 @@
-//! One module for each subcommand.
+//! One module for each subcommand, and what several of them have in common.
 
+mod capacity;
+mod compare;
+mod destination;
+mod doctor;
+mod guard;
+mod heading;
 mod list;
 mod load;
+mod measuring;
 mod serve;
 mod sweep;
 
@@ -16,6 +23,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
-        Command::Sweep(arguments) => sweep::run(arguments),
+        Command::Sweep(arguments) => sweep::run(*arguments),
+        Command::Capacity(arguments) => capacity::run(*arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Guard(arguments) => guard::run(arguments),
     }
 }

@@ -15,6 +15,16 @@ pub(super) struct Connection {
     pub(super) on_agenda: bool,
     /// Nothing more is sent or expected.
     pub(super) lost: bool,
+    pub(super) in_window: InWindow,
+}
+
+/// Whether anything of a connection was measured, and should have been.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct InWindow {
+    /// A request was due in the window.
+    pub(super) was_due: bool,
+    /// A request that was sent in the window was answered.
+    pub(super) was_answered: bool,
 }
 
 /// Why a connection ended before the run did.
@@ -37,6 +47,7 @@ impl Connection {
             incoming: Incoming::new(start),
             on_agenda: false,
             lost: false,
+            in_window: InWindow::default(),
         }
     }
 

@@ -1,4 +1,6 @@
-//! What a generator thread costs in CPU time.
+//! What a generator thread costs in CPU time, and how often it was kept from its CPU.
+
+use nix::sys::resource::{UsageWho, getrusage};
 
 use super::clock::thread_cpu_ns;
 use super::window::Window;
@@ -21,12 +23,15 @@ pub(super) struct CpuUse {
     pub(super) cpu_ns: u64,
     /// Share of the window in which the thread was running.
     pub(super) utilisation: f64,
+    /// Times in the window that it was made to wait.
+    pub(super) involuntary_switches: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     at_ns: u64,
     cpu_ns: u64,
+    involuntary_switches: u64,
 }
 
 impl CpuMeter {
@@ -47,15 +52,19 @@ impl CpuMeter {
         self.at(now_ns);
         let Some(opened) = self.opened else { return CpuUse::default() };
         // A thread that lost all its connections ends before the window does.
-        let closed = self.closed.unwrap_or_else(|| Reading { at_ns: now_ns, cpu_ns: thread_cpu_ns() });
+        let closed = self.closed.unwrap_or_else(|| Reading::of_this_thread(now_ns));
         let cpu_ns = closed.cpu_ns - opened.cpu_ns;
         let window_ns = closed.at_ns.saturating_sub(opened.at_ns).max(1);
-        CpuUse { cpu_ns, utilisation: (cpu_ns as f64 / window_ns as f64).min(1.0) }
+        CpuUse {
+            cpu_ns,
+            utilisation: (cpu_ns as f64 / window_ns as f64).min(1.0),
+            involuntary_switches: closed.involuntary_switches - opened.involuntary_switches,
+        }
     }
 
     #[cold]
     fn read(&mut self, now_ns: u64) {
-        let reading = Reading { at_ns: now_ns, cpu_ns: thread_cpu_ns() };
+        let reading = Reading::of_this_thread(now_ns);
         self.opened.get_or_insert(reading);
         if now_ns >= self.window.closes_ns {
             self.closed = Some(reading);
@@ -63,5 +72,13 @@ impl CpuMeter {
         } else {
             self.next_reading_ns = self.window.closes_ns;
         }
+    }
+}
+
+impl Reading {
+    fn of_this_thread(at_ns: u64) -> Self {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("it fails for invalid arguments only");
+        let involuntary_switches = usage.involuntary_context_switches().cast_unsigned();
+        Self { at_ns, cpu_ns: thread_cpu_ns(), involuntary_switches }
     }
 }

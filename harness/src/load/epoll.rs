@@ -18,9 +18,6 @@ use super::run::{End, Finished};
 use super::share::Share;
 use super::timer::Timer;
 
-/// The name in records.
-pub(super) const NAME: &str = "epoll";
-
 const EVENTS: usize = 1024;
 /// The timer, among the numbers of connections.
 const TIMER: u64 = u64::MAX;

@@ -99,6 +99,14 @@ pub enum LoadError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// The kernel does not grant the engine that was asked for.
+    #[error("the engine {engine} is refused here: {reason}; use another, or auto")]
+    Engine {
+        /// Its name.
+        engine: &'static str,
+        /// What the kernel does not grant.
+        reason: &'static str,
+    },
     /// The run was told to stop.
     #[error("cancelled")]
     Cancelled,

@@ -7,21 +7,26 @@
 //! late is served under the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in
 //! which little was asked.
 //!
-//! An engine (`epoll`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
+//! An engine (`epoll`, `io_uring`) moves bytes between sockets and a `share` of the load. What a share is made of, `traffic`,
 //! `schedule`, `connection` and `recorder`, knows neither system calls nor the clock.
 
 mod clock;
+mod clock_step;
 mod connect;
 mod connection;
 mod cpu_meter;
+mod engine;
 mod epoll;
 mod error;
 mod greet;
 mod in_flight;
+mod io_uring;
+mod occupancy;
 mod recorder;
 mod run;
 mod schedule;
 mod share;
+mod slices;
 mod timer;
 mod traffic;
 mod window;
@@ -32,6 +37,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use engine::Engine;
 pub use error::LoadError;
 pub use run::run;
 
@@ -60,6 +66,8 @@ pub struct LoadPlan {
     pub cpus: Vec<usize>,
     /// Decides the arrival times of [`Arrivals::Poisson`].
     pub seed: u64,
+    /// The interface to do I/O with.
+    pub engine: Engine,
 }
 
 impl LoadPlan {
@@ -159,6 +167,15 @@ pub struct LoadOutcome {
     /// a client as many ports as it had connections, until none is left to listen on; a server the one that it had.
     /// So they are best kept until the server has ended.
     pub connections: Vec<OwnedFd>,
+    /// Answers that came in each of equally long parts of the window, whenever their requests were sent.
+    pub slices: Vec<u64>,
+    /// Requests in flight, on average over the window; counted by themselves, and not from their service times.
+    pub in_flight_mean: f64,
+    /// What the edges of the window contribute to it: requests that were sent before it, while they were in flight in it,
+    /// less those that were sent in it, while they were in flight after it.
+    pub in_flight_edges: f64,
+    /// Connections with nothing in the histograms, although requests were due on them in the window.
+    pub silent_connections: u64,
 }
 
 /// What the generator itself cost.
@@ -172,6 +189,10 @@ pub struct ClientCost {
     pub cpu: Duration,
     /// Share of the window in which the busiest of them was running, 0 to 1.
     pub utilisation: f64,
+    /// Times in the window that one of them was made to wait for a CPU by somebody else.
+    pub involuntary_switches: u64,
+    /// The shortest time that its clock can tell.
+    pub clock_step_ns: u64,
 }
 
 /// Told when the window opens and when it closes, on the thread that called [`run`], which may get a CPU a little late.

@@ -3,7 +3,9 @@
 use hdrhistogram::Histogram;
 
 use super::in_flight::Request;
+use super::occupancy::Occupancy;
 use super::schedule::Schedule;
+use super::slices::Slices;
 use super::window::Window;
 
 /// One hour; what is longer is recorded as that.
@@ -26,6 +28,17 @@ pub(super) struct Recorder {
     pub(super) errors: u64,
     /// With its time.
     pub(super) first_error: Option<(u64, String)>,
+    /// All answers that came in the window.
+    pub(super) slices: Slices,
+    pub(super) in_flight_mean: f64,
+    /// Time that requests sent before the window spent in it, of all of them together,
+    before_window_ns: u64,
+    /// and that requests sent in the window spent after it.
+    after_window_ns: u64,
+    /// Connections that had something to do in the window, and no answer to it.
+    pub(super) silent_connections: u64,
+    /// Of all requests, those of the warm-up included, while the run goes on.
+    occupancy: Occupancy,
 }
 
 impl Recorder {
@@ -40,7 +53,29 @@ impl Recorder {
             censored: 0,
             errors: 0,
             first_error: None,
+            slices: Slices::new(window),
+            in_flight_mean: 0.0,
+            before_window_ns: 0,
+            after_window_ns: 0,
+            silent_connections: 0,
+            occupancy: Occupancy::new(window),
         }
+    }
+
+    /// A request was sent. Said in every loop.
+    pub(super) fn began(&mut self, now_ns: u64) {
+        self.occupancy.began(now_ns);
+    }
+
+    /// That many requests of a connection are in flight no more, because they were answered.
+    pub(super) fn ended(&mut self, answers: usize, now_ns: u64) {
+        self.slices.add(answers as u64, now_ns);
+        self.occupancy.ended(answers, now_ns);
+    }
+
+    /// That many requests of a connection are in flight no more, because it was lost.
+    pub(super) fn given_up(&mut self, requests: usize, now_ns: u64) {
+        self.occupancy.ended(requests, now_ns);
     }
 
     /// A request was sent, this long after it was due and had room. Said in an open loop only.
@@ -56,26 +91,45 @@ impl Recorder {
         }
     }
 
-    pub(super) fn answered(&mut self, request: Request, now_ns: u64) {
+    /// An answer to a request that was sent before the end of the window, and whether it is measured.
+    pub(super) fn answered(&mut self, request: Request, now_ns: u64) -> bool {
         if !self.window.contains(request.sent_ns) {
-            return;
+            self.before_window_ns += now_ns.min(self.window.closes_ns).saturating_sub(self.window.opens_ns);
+            return false;
         }
+        self.after_window_ns += now_ns.saturating_sub(self.window.closes_ns);
         self.latency.saturating_record(now_ns - request.due_ns);
         if let Some(service) = &mut self.service {
             service.saturating_record(now_ns - request.sent_ns);
         }
+        true
     }
 
-    /// These are still due, and will never be sent.
-    pub(super) fn never_sent(&mut self, schedule: Schedule) {
+    /// These are still due, and will never be sent: how many of them in the window.
+    pub(super) fn never_sent(&mut self, schedule: Schedule) -> u64 {
         let before_close = schedule.clone().count_before(self.window.closes_ns);
-        self.due += before_close - schedule.count_before(self.window.opens_ns);
+        let in_window = before_close - schedule.count_before(self.window.opens_ns);
+        self.due += in_window;
         self.censored += before_close;
+        in_window
+    }
+
+    /// The run is over.
+    pub(super) fn finish(mut self) -> Self {
+        self.in_flight_mean = self.occupancy.clone().mean();
+        self
     }
 
     pub(super) fn broke(&mut self, now_ns: u64, error: String) {
         self.errors += 1;
         self.first_error.get_or_insert((now_ns, error));
+    }
+
+    /// What is to be added to the time of all measured requests for the time that requests were in flight in the window,
+    /// as requests in flight on average.
+    pub(super) fn in_flight_edges(&self) -> f64 {
+        let length_ns = (self.window.closes_ns - self.window.opens_ns).max(1);
+        (self.before_window_ns as f64 - self.after_window_ns as f64) / length_ns as f64
     }
 
     /// What two threads have seen together.
@@ -89,6 +143,11 @@ impl Recorder {
         self.mismatches += other.mismatches;
         self.censored += other.censored;
         self.errors += other.errors;
+        self.slices.merge(&other.slices);
+        self.in_flight_mean += other.in_flight_mean;
+        self.before_window_ns += other.before_window_ns;
+        self.after_window_ns += other.after_window_ns;
+        self.silent_connections += other.silent_connections;
         self.first_error = [self.first_error, other.first_error].into_iter().flatten().min();
         self
     }

@@ -12,15 +12,16 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::clock::Clock;
+use super::clock_step::clock_step_ns;
 use super::connect::{allow_descriptors, connect};
 use super::cpu_meter::CpuUse;
-use super::epoll::{self, Epoll};
+use super::engine::Prepared;
 use super::error::LoadError;
 use super::recorder::Recorder;
 use super::share::Share;
 use super::traffic::Traffic;
 use super::window::Window;
-use super::{ClientCost, LoadOutcome, LoadPlan, Observer, Pace};
+use super::{ClientCost, Engine, LoadOutcome, LoadPlan, Observer, Pace};
 
 /// How long the end of a run may go unseen by the thread that waits for the window.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
@@ -37,6 +38,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<LoadOutcome, LoadError> {
     plan.check()?;
     allow_descriptors(plan.connections)?;
+    let engine = plan.engine.granted(plan.payload_bytes)?;
     let window = Window::new(plan.warmup, plan.duration);
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let shares = Share::deal(plan, window, &traffic);
@@ -45,6 +47,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let end = End::new(cancel, plan.threads);
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
+            engine,
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
@@ -62,7 +65,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     if cancel.load(Ordering::Relaxed) {
         return Err(LoadError::Cancelled);
     }
-    Ok(outcome(plan, finished))
+    Ok(outcome(plan, engine, finished))
 }
 
 /// What a thread comes back with.
@@ -107,6 +110,7 @@ impl<'a> End<'a> {
 
 /// What one thread is given.
 struct Job<'run> {
+    engine: Engine,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: Share<'run>,
@@ -150,7 +154,7 @@ impl<'run> Job<'run> {
         start: &mpsc::Receiver<Clock>,
         end: &End<'_>,
     ) -> Result<Finished<'run>, LoadError> {
-        let (engine, outcome) = match prepare(self.cpu, self.sockets) {
+        let (engine, outcome) = match prepare(self.engine, self.cpu, self.sockets, &self.share) {
             Ok(engine) => (Some(engine), Ok(())),
             Err(error) => (None, Err(error)),
         };
@@ -165,9 +169,14 @@ impl<'run> Job<'run> {
     }
 }
 
-fn prepare(cpu: Option<usize>, sockets: Vec<OwnedFd>) -> Result<Epoll, LoadError> {
+fn prepare<'run>(
+    engine: Engine,
+    cpu: Option<usize>,
+    sockets: Vec<OwnedFd>,
+    share: &Share<'run>,
+) -> Result<Prepared<'run>, LoadError> {
     cpu.map_or(Ok(()), pin)?;
-    Epoll::new(sockets).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
+    Prepared::new(engine, sockets, share).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
 }
 
 /// Binds the calling thread to one CPU.
@@ -192,18 +201,21 @@ fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
+fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
     let connections = finished.iter_mut().flat_map(|thread| mem::take(&mut thread.sockets)).collect();
     let client = ClientCost {
-        engine: epoll::NAME,
+        engine: engine.name(),
         threads: finished.len(),
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
+        involuntary_switches: finished.iter().map(|thread| thread.cpu.involuntary_switches).sum(),
+        clock_step_ns: clock_step_ns(),
     };
     let seen = finished.into_iter().map(|thread| thread.share.finish()).reduce(Recorder::merge);
     let seen = seen.expect("a plan has at least one thread");
     LoadOutcome {
         requests: seen.latency.len(),
+        in_flight_edges: seen.in_flight_edges(),
         elapsed: plan.duration,
         due: (plan.pace != Pace::Closed).then_some(seen.due),
         service: seen.service.unwrap_or_else(|| seen.latency.clone()),
@@ -215,5 +227,8 @@ fn outcome(plan: &LoadPlan, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
         censored: seen.censored,
         client,
         connections,
+        slices: seen.slices.answers().to_vec(),
+        in_flight_mean: seen.in_flight_mean,
+        silent_connections: seen.silent_connections,
     }
 }

@@ -151,10 +151,14 @@ fn to_ns(time_ns: f64) -> u64 {
 }
 
 #[cfg(test)]
+mod poisson_tests;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::load::Engine;
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -264,6 +268,7 @@ mod tests {
             threads: 1,
             cpus: Vec::new(),
             seed: 7,
+            engine: Engine::Auto,
         }
     }
 

@@ -88,6 +88,8 @@ impl<'run> Share<'run> {
                 return;
             }
             let request = progress.release(self.traffic, now_ns);
+            progress.in_window.was_due |= self.window.contains(request.due_ns);
+            self.recorder.began(now_ns);
             if now_ns < self.window.closes_ns {
                 self.awaited += 1;
             }
@@ -123,6 +125,11 @@ impl<'run> Share<'run> {
         self.connections[connection].outgoing.sent(self.traffic, bytes);
     }
 
+    /// The kernel did not take the last `bytes` of those that were said to be [`sent`](Self::sent).
+    pub(super) fn not_sent(&mut self, connection: usize, bytes: usize) {
+        self.connections[connection].outgoing.not_sent(self.traffic, bytes);
+    }
+
     /// Checks and records what has come on a connection.
     pub(super) fn received(&mut self, connection: usize, piece: &[u8], now_ns: u64) -> Result<(), Loss> {
         let progress = &mut self.connections[connection];
@@ -132,9 +139,10 @@ impl<'run> Share<'run> {
             let request = progress.in_flight.pop(now_ns);
             if request.sent_ns < self.window.closes_ns {
                 self.awaited -= 1;
-                self.recorder.answered(request, now_ns);
+                progress.in_window.was_answered |= self.recorder.answered(request, now_ns);
             }
         }
+        self.recorder.ended(received.frames, now_ns);
         Ok(())
     }
 
@@ -145,6 +153,7 @@ impl<'run> Share<'run> {
         let in_flight = progress.in_flight.len();
         let unanswered = progress.give_up_in_flight(self.window.closes_ns);
         self.recorder.censored += unanswered as u64;
+        self.recorder.given_up(in_flight, now_ns);
         self.awaited -= unanswered;
         self.alive -= 1;
         // After the window, a server may hang up on a connection that owes nothing.
@@ -168,9 +177,12 @@ impl<'run> Share<'run> {
     pub(super) fn finish(mut self) -> Recorder {
         self.recorder.censored += self.awaited as u64;
         for connection in self.connections {
-            self.recorder.never_sent(connection.schedule);
+            let never_sent = self.recorder.never_sent(connection.schedule);
+            // In a closed loop there is always something to do.
+            let was_due = !self.open_loop || connection.in_window.was_due || never_sent > 0;
+            self.recorder.silent_connections += u64::from(was_due && !connection.in_window.was_answered);
         }
-        self.recorder
+        self.recorder.finish()
     }
 }
 
@@ -179,7 +191,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::load::Arrivals;
+    use crate::load::{Arrivals, Engine};
 
     const CLOSES_NS: u64 = 1000;
 
@@ -253,6 +265,8 @@ mod tests {
         }
         let seen = share.finish();
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
+        // One in flight all the time: 1350 ns measured, of which 400 were after the window, and 50 more in it.
+        assert!((seen.in_flight_mean - 1.0).abs() < 1e-9 && (seen.in_flight_edges() + 0.35).abs() < 1e-9);
     }
 
     #[test]
@@ -320,6 +334,44 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_leaves_connections_idle_breaks_littles_law() {
+        let (traffic, plan) = (traffic(), plan(1, Pace::Closed));
+        for (pause_ns, in_flight_mean) in [(0, 1.0), (50, 0.5)] {
+            let mut share = only_share(&plan, &traffic);
+            // Each answer takes 50 ns.
+            for sent_ns in (0..CLOSES_NS).step_by(50 + pause_ns) {
+                share.release(0, sent_ns);
+                let answer = send(&mut share, 0);
+                share.received(0, &answer, sent_ns + 50).unwrap();
+            }
+            let seen = share.finish();
+            assert!((seen.in_flight_mean - in_flight_mean).abs() < 1e-9, "{}", seen.in_flight_mean);
+            let throughput_per_ns = seen.latency.len() as f64 / CLOSES_NS as f64;
+            assert!((throughput_per_ns * seen.latency.mean() - in_flight_mean).abs() < 0.01);
+        }
+    }
+
+    #[test]
+    fn connections_that_should_have_been_measured_and_were_not_are_counted() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 3, ..plan(1, Pace::Closed) });
+        let mut share = only_share(&plan, &traffic);
+        (0..3).for_each(|connection| share.release(connection, 0));
+        let answer = send(&mut share, 0);
+        share.received(0, &answer, 10).unwrap();
+        share.lost(1, Loss::Closed, 20);
+        assert_eq!(share.finish().silent_connections, 2);
+
+        // Every 100 ns in turn, so that the last has its only request after the window.
+        let plan = LoadPlan { connections: 11, ..super::tests::plan(1, every_100_ns()) };
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        let answer = send(&mut share, 0);
+        share.received(0, &answer, 10).unwrap();
+        // Of the others, nine had something to do.
+        assert_eq!(share.finish().silent_connections, 9);
+    }
+
+    #[test]
     fn what_is_lost_after_the_window_and_was_not_measured_is_not_censored() {
         let (traffic, plan) = (traffic(), plan(2, Pace::Closed));
         let mut share = only_share(&plan, &traffic);
@@ -363,6 +415,7 @@ mod tests {
             threads: 1,
             cpus: Vec::new(),
             seed: 0,
+            engine: Engine::Auto,
         }
     }
 

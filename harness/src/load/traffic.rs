@@ -67,6 +67,11 @@ impl Traffic {
         let next = at + bytes;
         if next < self.table.len() { next } else { next - self.table.len() }
     }
+
+    /// `at` moved back by `bytes`, which are at most one table.
+    fn retreat(&self, at: usize, bytes: usize) -> usize {
+        if at >= bytes { at - bytes } else { at + self.table.len() - bytes }
+    }
 }
 
 /// The sending end of a connection's stream.
@@ -96,6 +101,12 @@ impl Outgoing {
     pub(super) fn sent(&mut self, traffic: &Traffic, bytes: usize) {
         self.at = traffic.advance(self.at, bytes);
         self.unsent_bytes -= bytes;
+    }
+
+    /// Takes back the last `bytes` of what was [`sent`](Self::sent), at most one table.
+    pub(super) fn not_sent(&mut self, traffic: &Traffic, bytes: usize) {
+        self.at = traffic.retreat(self.at, bytes);
+        self.unsent_bytes += bytes;
     }
 }
 
@@ -204,6 +215,9 @@ mod tests {
         assert_eq!(outgoing.unsent(&traffic), &traffic.table[..1000]);
         outgoing.sent(&traffic, 1000);
         assert!(outgoing.unsent(&traffic).is_empty());
+        // Taken back as far as into the frame before.
+        outgoing.not_sent(&traffic, 1300);
+        assert_eq!(outgoing.unsent(&traffic), &traffic.table[last_frame + 700..]);
     }
 
     proptest! {

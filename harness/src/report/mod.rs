@@ -1,4 +1,9 @@
 //! Results as text for people.
 
+pub mod capacity;
+pub mod comparison;
+pub mod diagnosis;
+mod facts;
 pub mod measurement;
+pub mod ranking;
 pub mod table;

@@ -1,13 +1,14 @@
-//! The table at the end of a sweep: one for each cell, and below it everything that keeps a figure from being taken
-//! at face value.
+//! The table at the end of a sweep: one for each cell, below it everything that keeps a figure from being taken at face
+//! value, and then who is best.
 
 use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 
 use crate::figures::{self, NONE};
+use crate::report::ranking;
 use crate::results::Bottleneck;
-use crate::statistics::{BackendSummary, CellSummary, Remark, RemarkKind, percentile};
+use crate::statistics::{BackendSummary, CellSummary, Ranking, Remark, RemarkKind, percentile};
 
 /// A line below the header and no other: rows are compared with each other.
 pub const STYLE: TableStyle = TableStyle::new()
@@ -19,14 +20,20 @@ pub const STYLE: TableStyle = TableStyle::new()
 const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
 
 /// Below all tables, where any has such a figure.
-const SPREAD_NOTE: &str = "±: the largest distance of a trial from the median, not an interval";
+const SPREAD_NOTE: &str = "spread: the largest distance of a trial from the median";
 
-/// Draws every cell.
+/// Draws every cell, and its ranking.
 #[must_use]
-pub fn draw(cells: &[CellSummary]) -> String {
-    let mut text = cells.iter().map(draw_cell).collect::<Vec<_>>().join("\n");
+pub fn draw(cells: &[CellSummary], ranking: &Ranking) -> String {
+    let rankings = cells.iter().map(|cell| ranking.cells.iter().find(|ranking| ranking.cell == cell.cell));
+    let draw =
+        |(cell, ranking): (&CellSummary, Option<_>)| draw_cell(cell) + &ranking.map_or(String::new(), ranking::draw);
+    let mut text = cells.iter().zip(rankings).map(draw).collect::<Vec<_>>().join("\n");
     if cells.iter().flat_map(|cell| &cell.backends).any(|summary| spread(summary).is_some()) {
         let _ = write!(text, "\n{SPREAD_NOTE}");
+        if cells.iter().any(|cell| cell.backends.len() > 1) {
+            let _ = write!(text, "\n{}", ranking::note(ranking));
+        }
     }
     text
 }
@@ -148,11 +155,11 @@ mod tests {
     use crate::plan;
     use crate::results::TrialRecord;
     use crate::results::tests::{failed_trial, trial};
-    use crate::statistics::summarise;
+    use crate::statistics::{rank, summarise};
 
     fn first_table(trials: &[TrialRecord]) -> String {
-        let cells = summarise(&plan::tests::plan(), trials);
-        draw(&cells[..1])
+        let plan = plan::tests::plan();
+        draw(&summarise(&plan, trials)[..1], &rank(&plan, trials))
     }
 
     #[test]
@@ -170,7 +177,7 @@ mod tests {
         let single = first_table(&[trial("epoll"), trial("poll")]);
         assert!(!single.contains('±'), "{single}");
         let double = first_table(&[trial("epoll"), trial("epoll")]);
-        assert!(double.contains("±0.0 %") && double.ends_with(SPREAD_NOTE), "{double}");
+        assert!(double.contains("±0.0 %") && double.contains(SPREAD_NOTE), "{double}");
     }
 
     #[test]

@@ -3,11 +3,15 @@
 //! Invariants: a line counts once its newline is there, so a file cut off at any point is a valid shorter run;
 //! trials stand in the order in which they ended; nothing that can be derived from trials is stored.
 
+mod differences;
+mod generator;
 mod histogram;
 mod reader;
 mod record;
 mod writer;
 
+pub use differences::{difference, differences, environment_differences};
+pub use generator::Generator;
 pub use histogram::EncodedHistogram;
 pub use reader::{ReadError, Recorded, read};
 #[cfg(test)]

@@ -110,7 +110,7 @@ fn parse(line: &[u8], path: &Path, fail: impl Fn(String) -> ReadError) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::{Build, Environment};
+    use crate::environment::{Build, Conditions, Environment};
     use crate::plan;
     use crate::results::record::tests::{failed_trial, trial};
     use crate::results::{WriteError, Writer};
@@ -123,6 +123,9 @@ mod tests {
             plan: plan::tests::plan(),
             seed: 7,
             environment: Environment::read(),
+            generator: None,
+            conditions: Conditions::read(),
+            capacity: None,
         }))
     }
 

@@ -7,10 +7,11 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::EncodedHistogram;
-use crate::environment::{Build, Environment};
+use super::{EncodedHistogram, Generator};
+use crate::environment::{Build, Conditions, Environment};
+use crate::interference::Interference;
 use crate::load::LoadOutcome;
-use crate::plan::{Cell, SweepPlan};
+use crate::plan::{CapacityPlan, Cell, SweepPlan};
 
 /// Raised when a field changes its meaning or goes away; a new field alone does not raise it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -44,6 +45,15 @@ pub struct RunRecord {
     pub seed: u64,
     /// Where it was made.
     pub environment: Environment,
+    /// How the machine was when the run began; nothing known in a file of an earlier version.
+    #[serde(default)]
+    pub conditions: Conditions,
+    /// What its load generator is able to do; none in files that are older than this field.
+    #[serde(default)]
+    pub generator: Option<Generator>,
+    /// What was searched for; `None` in a sweep. The plan then has no rates, and each trial has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityPlan>,
 }
 
 /// One measurement of one backend in one cell.
@@ -161,11 +171,26 @@ pub struct Measured {
     pub server: Option<ServerMeasured>,
     /// What it cost the load generator.
     pub client: ClientMeasured,
+    /// Answers that came in each of equally long parts of the window, whenever their requests were sent.
+    #[serde(default)]
+    pub slices: Vec<u64>,
+    /// Requests in flight, on average over the window.
+    #[serde(default)]
+    pub in_flight_mean: Option<f64>,
+    /// What the edges of the window contribute to it.
+    #[serde(default)]
+    pub in_flight_edges: Option<f64>,
+    /// Connections with nothing in the histograms, although requests were due on them in the window.
+    #[serde(default)]
+    pub silent_connections: Option<u64>,
+    /// What the machine did to the trial.
+    #[serde(default)]
+    pub interference: Interference,
 }
 
 impl Measured {
     /// The fields, which are all written whether or not there is a measurement.
-    const FIELDS: [&str; 13] = [
+    const FIELDS: [&str; 18] = [
         "requests",
         "errors",
         "mismatches",
@@ -179,6 +204,11 @@ impl Measured {
         "send_lag_ns",
         "server",
         "client",
+        "slices",
+        "in_flight_mean",
+        "in_flight_edges",
+        "silent_connections",
+        "interference",
     ];
 
     /// What the load generator saw, and what the server's process is known to have spent on it.
@@ -204,7 +234,14 @@ impl Measured {
                 cpu_ns,
                 cpu_ns_per_request: per(cpu_ns as f64, load.requests as f64),
                 utilisation: load.client.utilisation,
+                involuntary_switches: Some(load.client.involuntary_switches),
+                clock_step_ns: Some(load.client.clock_step_ns),
             },
+            slices: load.slices,
+            in_flight_mean: Some(load.in_flight_mean),
+            in_flight_edges: Some(load.in_flight_edges),
+            silent_connections: Some(load.silent_connections),
+            interference: Interference::default(),
         }
     }
 }
@@ -303,6 +340,12 @@ pub struct ClientMeasured {
     pub cpu_ns_per_request: Option<f64>,
     /// Share of the time that the busiest of them was running.
     pub utilisation: f64,
+    /// Times that one of them was made to wait for a CPU.
+    #[serde(default)]
+    pub involuntary_switches: Option<u64>,
+    /// The shortest time that its clock can tell.
+    #[serde(default)]
+    pub clock_step_ns: Option<u64>,
 }
 
 /// A measurement among the other fields of its trial, or a null for each of its fields.
@@ -352,8 +395,19 @@ pub(crate) mod tests {
             first_error: None,
             mismatches: 0,
             censored: 0,
-            client: ClientCost { engine: "epoll", threads: 1, cpu: Duration::from_millis(100), utilisation: 0.2 },
+            client: ClientCost {
+                engine: "epoll",
+                threads: 1,
+                cpu: Duration::from_millis(100),
+                utilisation: 0.2,
+                involuntary_switches: 0,
+                clock_step_ns: 20,
+            },
             connections: Vec::new(),
+            slices: vec![50; 40],
+            in_flight_mean: 4.0,
+            in_flight_edges: 0.0,
+            silent_connections: 0,
         };
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),
@@ -402,7 +456,8 @@ pub(crate) mod tests {
     fn a_trial_has_the_fields_of_the_contract() {
         let names = "record trial block backend protocol transport connections payload_bytes depth rate_rps arrivals \
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
-                     latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck";
+                     latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
+                     slices in_flight_mean in_flight_edges silent_connections interference";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
@@ -427,6 +482,22 @@ pub(crate) mod tests {
         assert!(json["requests"].is_null() && json["server"].is_null());
         assert_eq!(json["outcome"], "failed");
         assert_eq!(read_back(&json).unwrap().measured, None);
+    }
+
+    #[test]
+    fn a_record_from_before_the_machine_was_watched_is_read_and_nothing_is_made_up() {
+        let mut json = json(trial("epoll"));
+        for field in ["slices", "in_flight_mean", "in_flight_edges", "silent_connections", "interference"] {
+            json.as_object_mut().unwrap().remove(field).unwrap();
+        }
+        json["client"]
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| name != "clock_step_ns" && name != "involuntary_switches");
+        let measured = read_back(&json).unwrap().measured.unwrap();
+        assert!(measured.slices.is_empty() && measured.client.clock_step_ns.is_none());
+        assert_eq!((measured.in_flight_mean, measured.silent_connections), (None, None));
+        assert_eq!(measured.interference, Interference::default());
     }
 
     #[test]

@@ -1,7 +1,19 @@
-//! From trials to figures: merged histograms, medians, and how many samples a figure needs.
+//! From trials to figures: merged histograms, medians, how many samples a figure needs, and how sure a ratio is.
 
+mod comparison;
+mod interval;
+mod metric;
+mod ranking;
+mod runs;
 mod samples;
 mod summary;
 
+pub use comparison::Comparison;
+#[cfg(test)]
+pub(crate) use comparison::tests;
+pub use interval::{CONFIDENCE, Estimate, Interval, MIN_BLOCKS, error_rate, middle, paired, unpaired};
+pub use metric::Metric;
+pub use ranking::{CellRanking, Entry, MetricRanking, Ranking, rank};
+pub use runs::{Against, Row, Run, RunComparison, Word, compare_runs};
 pub use samples::{enough_samples, percentile};
 pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise};

@@ -95,7 +95,7 @@ impl Spread {
 /// One summary for every cell of the plan.
 #[must_use]
 pub fn summarise(plan: &SweepPlan, trials: &[TrialRecord]) -> Vec<CellSummary> {
-    let of_cell = |cell: &Cell| plan.backends.iter().map(|backend| backend_summary(backend, cell, trials)).collect();
+    let of_cell = |cell: &Cell| plan.entrants().iter().map(|backend| backend_summary(backend, cell, trials)).collect();
     plan.cells().into_iter().map(|cell| CellSummary { backends: of_cell(&cell), cell }).collect()
 }
 

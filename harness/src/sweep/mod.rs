@@ -3,21 +3,23 @@
 //! Invariants: the order of all trials follows from the plan and the seed alone; a trial that ended is written before
 //! the next one begins; whatever happens to a server, its process is gone when its trial is over.
 
-mod neighbours;
+mod generator;
 mod order;
 mod process;
 mod resume;
 mod server;
+mod tree;
 mod trial;
-mod verdict;
+mod until;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use neighbours::Neighbours;
-pub use order::{Slot, slots};
+pub use generator::measure_generator;
+pub use order::{Slot, further_slots, slots};
 pub use resume::{Mismatch, check_resumable};
-pub use verdict::{Evidence, Judgement, judge};
+pub(crate) use trial::run as run_trial;
+pub use until::{Goal, run_until};
 
 use crate::plan::SweepPlan;
 use crate::results::{Record, TrialRecord, WriteError, Writer};
@@ -29,7 +31,7 @@ pub struct Sweep<'a> {
     pub plan: &'a SweepPlan,
     /// Decides the order and all other randomness.
     pub seed: u64,
-    /// Started as `… serve --control` for every trial.
+    /// Started for every trial: as `… serve --control`, or as `… guard` of a program that is not ours.
     pub server_executable: &'a Path,
 }
 
@@ -39,6 +41,8 @@ pub trait Observer {
     fn trial_starts(&mut self, slot: &Slot);
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
+    /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
+    fn round_starts(&mut self, _trials: usize, _half_width: f64) {}
 }
 
 /// Runs every trial that is not among `trials` already, and adds it to them when it is written.
@@ -56,7 +60,18 @@ pub fn run(
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
-    let mut pending = slots(sweep.plan, sweep.seed);
+    run_slots(sweep, slots(sweep.plan, sweep.seed), trials, writer, observer, cancel)
+}
+
+/// Runs those of the slots whose trial is not there already.
+fn run_slots(
+    sweep: Sweep<'_>,
+    mut pending: Vec<Slot>,
+    trials: &mut Vec<TrialRecord>,
+    writer: &mut Writer,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+) -> Result<(), WriteError> {
     pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
     for slot in pending {
         if cancel.load(Ordering::Relaxed) {

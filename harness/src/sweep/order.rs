@@ -31,21 +31,55 @@ pub struct Slot {
 pub fn slots(plan: &SweepPlan, seed: u64) -> Vec<Slot> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let mut cells = plan.cells();
-    let mut backends = plan.backends.clone();
+    let mut entrants = plan.entrants();
     let mut blocks = Vec::with_capacity(plan.trials * cells.len());
     for _round in 0..plan.trials {
-        cells.shuffle(&mut random);
-        for cell in &cells {
-            backends.shuffle(&mut random);
-            blocks.push((cell.clone(), backends.clone()));
-        }
+        blocks.extend(round(&mut cells, &mut entrants, &mut random));
     }
-    let mut slots = Vec::with_capacity(blocks.len() * backends.len());
-    for (index, (cell, backends)) in blocks.into_iter().enumerate() {
+    slots_of(blocks, 0, &mut random)
+}
+
+/// The trials of a round that follows those of the plan, the first being `round` 1. They are numbered as if all of them
+/// were run, so that the number of a trial says what it is, whichever blocks were left out.
+#[must_use]
+pub fn further_slots(plan: &SweepPlan, seed: u64, round_number: usize) -> Vec<Slot> {
+    // A stream of its own for every round: those of the plan stay what they are, and none has to be run for the next.
+    let stream = (round_number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut random = Pcg64Mcg::seed_from_u64(seed.wrapping_add(stream));
+    let mut cells = plan.cells();
+    let blocks = round(&mut cells, &mut plan.entrants(), &mut random);
+    let blocks_before = (plan.trials + round_number - 1) * cells.len();
+    slots_of(blocks, blocks_before, &mut random)
+}
+
+/// The round after those of the plan that has the trial of this number; none of a trial of the plan.
+#[must_use]
+pub(super) fn further_round_of(plan: &SweepPlan, trial: usize) -> Option<usize> {
+    let of_a_round = plan.cells().len() * plan.entrants().len();
+    let after = trial.checked_sub(plan.trials * of_a_round + 1)?;
+    Some(after / of_a_round + 1)
+}
+
+type Block = (Cell, Vec<String>);
+
+fn round(cells: &mut [Cell], entrants: &mut [String], random: &mut Pcg64Mcg) -> Vec<Block> {
+    cells.shuffle(random);
+    let block = |cell: &Cell| {
+        entrants.shuffle(random);
+        (cell.clone(), entrants.to_vec())
+    };
+    cells.iter().map(block).collect()
+}
+
+fn slots_of(blocks: Vec<Block>, blocks_before: usize, random: &mut Pcg64Mcg) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for (index, (cell, entrants)) in blocks.into_iter().enumerate() {
+        let block = blocks_before + index + 1;
         // Drawn, not counted up from the seed: runs with neighbouring seeds would ask the same in most of their blocks.
         let arrivals_seed = random.random();
-        for backend in backends {
-            slots.push(Slot { trial: slots.len() + 1, block: index + 1, backend, cell: cell.clone(), arrivals_seed });
+        let first = (block - 1) * entrants.len() + 1;
+        for (place, backend) in entrants.into_iter().enumerate() {
+            slots.push(Slot { trial: first + place, block, backend, cell: cell.clone(), arrivals_seed });
         }
     }
     slots
@@ -95,6 +129,23 @@ mod tests {
         let seeds = |seed| slots(&plan(), seed).into_iter().map(|slot| slot.arrivals_seed).collect::<HashSet<_>>();
         assert_eq!(seeds(42).len(), plan().trials * plan().cells().len(), "each block has its own");
         assert!(seeds(42).is_disjoint(&seeds(43)));
+    }
+
+    #[test]
+    fn further_rounds_go_on_where_the_plan_ends_and_repeat_nothing() {
+        let plan = SweepPlan { twice: vec!["poll".to_owned()], ..plan() };
+        let planned = slots(&plan, 42);
+        let (first, second) = (further_slots(&plan, 42, 1), further_slots(&plan, 42, 2));
+        let all: Vec<&Slot> = planned.iter().chain(&first).chain(&second).collect();
+        assert!(all.iter().enumerate().all(|(index, slot)| slot.trial == index + 1));
+        let blocks = all.chunks(3).enumerate();
+        assert!(blocks.into_iter().all(|(index, block)| block.iter().all(|slot| slot.block == index + 1)));
+        let seeds: HashSet<u64> = all.iter().map(|slot| slot.arrivals_seed).collect();
+        assert_eq!(seeds.len(), all.len() / 3);
+        assert_eq!(further_slots(&plan, 42, 2), second);
+        assert!(planned.iter().all(|slot| further_round_of(&plan, slot.trial).is_none()));
+        assert!(first.iter().all(|slot| further_round_of(&plan, slot.trial) == Some(1)));
+        assert!(second.iter().all(|slot| further_round_of(&plan, slot.trial) == Some(2)));
     }
 
     /// Fails when a new version of the random number crates would order the rest of an old file differently.

@@ -1,10 +1,9 @@
 //! Whether a recorded run may be continued: nothing about it may have changed but that it was cut short.
 
-use serde_json::Value;
-
-use super::{Sweep, slots};
+use super::order::further_round_of;
+use super::{Slot, Sweep, further_slots, slots};
 use crate::environment::{Build, Environment};
-use crate::results::{RunRecord, TrialRecord};
+use crate::results::{RunRecord, TrialRecord, difference, differences, environment_differences};
 
 /// Why a recorded run cannot be continued.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,13 +27,19 @@ pub fn check_resumable(sweep: Sweep<'_>, run: &RunRecord, trials: &[TrialRecord]
         return Err(Mismatch::Settings(settings));
     }
     let mut origin = differences(&run.build, &Build::current());
-    origin.extend(differences(&run.environment, &Environment::read()));
+    origin.extend(environment_differences(&run.environment, &Environment::read()));
     if !origin.is_empty() {
         return Err(Mismatch::Origin(origin));
     }
-    let slots = slots(sweep.plan, sweep.seed);
+    let mut round = None;
+    let mut slots = slots_of_round(sweep, round);
     for trial in trials {
-        let slot = trial.trial.checked_sub(1).and_then(|index| slots.get(index));
+        let round_now = further_round_of(sweep.plan, trial.trial);
+        if round_now != round {
+            round = round_now;
+            slots = slots_of_round(sweep, round);
+        }
+        let slot = slots.iter().find(|slot| slot.trial == trial.trial);
         let place = (trial.block, &trial.backend, &trial.cell);
         if !slot.is_some_and(|slot| (slot.block, &slot.backend, &slot.cell) == place) {
             return Err(Mismatch::Order(trial.trial));
@@ -43,18 +48,11 @@ pub fn check_resumable(sweep: Sweep<'_>, run: &RunRecord, trials: &[TrialRecord]
     Ok(())
 }
 
-/// Field by field, as they stand in the file.
-fn differences(recorded: &impl serde::Serialize, now: &impl serde::Serialize) -> Vec<String> {
-    let (Ok(Value::Object(recorded)), Ok(Value::Object(now))) =
-        (serde_json::to_value(recorded), serde_json::to_value(now))
-    else {
-        unreachable!("plain structs are JSON objects")
-    };
-    now.iter().filter_map(|(name, now)| difference(name, recorded.get(name).unwrap_or(&Value::Null), now)).collect()
-}
-
-fn difference(name: &str, recorded: &Value, now: &Value) -> Option<String> {
-    (recorded != now).then(|| format!("{name} was {recorded} and is {now}"))
+fn slots_of_round(sweep: Sweep<'_>, round: Option<usize>) -> Vec<Slot> {
+    match round {
+        None => slots(sweep.plan, sweep.seed),
+        Some(round) => further_slots(sweep.plan, sweep.seed, round),
+    }
 }
 
 #[cfg(test)]
@@ -62,11 +60,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::environment::Conditions;
     use crate::plan::SweepPlan;
     use crate::plan::tests::plan;
     use crate::results::SCHEMA_VERSION;
     use crate::results::tests::trial;
-    use crate::sweep::Slot;
 
     fn check(plan: &SweepPlan, seed: u64, run: &RunRecord, trials: &[TrialRecord]) -> Result<(), Mismatch> {
         check_resumable(Sweep { plan, seed, server_executable: Path::new("") }, run, trials)
@@ -80,6 +78,9 @@ mod tests {
             plan: plan(),
             seed: 7,
             environment: Environment::read(),
+            generator: None,
+            conditions: Conditions::default(),
+            capacity: None,
         }
     }
 
@@ -110,6 +111,65 @@ mod tests {
         run.environment.kernel = "2.6.0".to_owned();
         let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
         assert!(error.contains("kernel was \"2.6.0\" and is"), "{error}");
+    }
+
+    #[test]
+    fn another_setting_of_the_machine_is_named() {
+        let mut run = run();
+        run.environment.limits.transparent_huge_pages = Some("sometimes".to_owned());
+        let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
+        assert!(error.contains("limits.transparent_huge_pages was \"sometimes\" and is"), "{error}");
+        run.environment = Environment::read();
+        // A quota that came or went is another machine, though there is null on one side.
+        run.environment.cgroup.cpu_quota_millicpus = match run.environment.cgroup.cpu_quota_millicpus {
+            None => Some(1500),
+            Some(_) => None,
+        };
+        let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
+        assert!(error.contains("cgroup.cpu_quota_millicpus was "), "{error}");
+        run.environment = Environment::read();
+        run.environment.clock.available = Some(vec!["sundial".to_owned()]);
+        let error = check(&plan(), 7, &run, &[]).unwrap_err().to_string();
+        assert!(error.ends_with(": clock.available differs"), "{error}");
+    }
+
+    #[test]
+    fn how_the_machine_was_at_the_time_does_not_matter() {
+        let mut run = run();
+        run.conditions.load_average = Some([99.0; 3]);
+        run.conditions.process.descriptors_soft = Some(1);
+        run.conditions.steal_since_boot = Some(1.0);
+        assert_eq!(check(&plan(), 7, &run, &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_version_goes_on() {
+        let mut line = serde_json::to_value(run()).unwrap();
+        let fields = [
+            "kernel",
+            "cpu_model",
+            "cpus",
+            "memory_bytes",
+            "loopback_mtu_bytes",
+            "tcp_congestion_control",
+            "virtualised",
+        ];
+        line["environment"].as_object_mut().unwrap().retain(|name, _| fields.contains(&name.as_str()));
+        line.as_object_mut().unwrap().remove("conditions");
+        let mut earlier: RunRecord = serde_json::from_value(line).unwrap();
+        assert_eq!(check(&plan(), 7, &earlier, &[]), Ok(()));
+        earlier.environment.cpus = Some(4096);
+        let error = check(&plan(), 7, &earlier, &[]).unwrap_err().to_string();
+        assert!(error.contains("cpus was 4096 and is"), "{error}");
+    }
+
+    #[test]
+    fn trials_of_further_rounds_are_those_of_the_seed_whatever_was_left_out() {
+        let third = in_place(further_slots(&plan(), 7, 3).swap_remove(5));
+        let trials = [in_place(slots(&plan(), 7).swap_remove(0)), third.clone()];
+        assert_eq!(check(&plan(), 7, &run(), &trials), Ok(()));
+        let elsewhere = TrialRecord { backend: "threads".to_owned(), ..third };
+        assert_eq!(check(&plan(), 7, &run(), std::slice::from_ref(&elsewhere)), Err(Mismatch::Order(elsewhere.trial)));
     }
 
     #[test]

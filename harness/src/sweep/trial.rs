@@ -6,35 +6,55 @@ use std::time::Duration;
 
 use backends::Threading;
 
-use super::neighbours::{CpusReading, Neighbours, OwnCpu};
-use super::process::{CpuReading, Process};
-use super::server::Server;
-use super::verdict::{Evidence, judge};
+use super::process::CpuReading;
+use super::server::{Server, Started, Watched};
+use super::tree::ThreadsReading;
 use super::{Slot, Sweep};
 use crate::control::Report;
+use crate::interference::{Interference, OwnUse, Watch};
 use crate::load::{self, LoadOutcome, LoadPlan};
-use crate::plan::{Cell, SweepPlan};
+use crate::plan::{Cell, server_of};
 use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
+use crate::verdict::{Evidence, judge};
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
-pub(super) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
-    let Some(backend) = backends::backend(&slot.backend) else {
+pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
+    let name = server_of(&slot.backend);
+    if let Some(entrant) = sweep.plan.foreign(name) {
+        let cpus = &sweep.plan.server_cpus;
+        let started = Server::start_foreign(sweep.server_executable, entrant, &slot.cell, cpus, cancel);
+        return record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, None, cancel)));
+    }
+    let Some(backend) = backends::backend(name) else {
         return without_measurement(slot, Outcome::Failed, format!("there is no backend '{}'", slot.backend));
     };
     if let Err(unavailable) = backend.probe() {
         return without_measurement(slot, Outcome::Unavailable, unavailable.reason);
     }
-    match measure(sweep, slot, backend.info().threading, cancel) {
+    let started = Server::start(sweep.server_executable, name, &slot.cell, &sweep.plan.server_cpus);
+    let threading = Some(backend.info().threading);
+    record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, threading, cancel)))
+}
+
+fn record(sweep: Sweep<'_>, slot: &Slot, trial: Result<Trial, String>) -> TrialRecord {
+    match trial {
         Ok(trial) => with_measurement(sweep, slot, trial),
         Err(error) => without_measurement(slot, Outcome::Failed, error),
     }
 }
 
-fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicBool) -> Result<Trial, String> {
+/// `threading`: how the server uses threads, where that is known.
+fn measure(
+    sweep: Sweep<'_>,
+    slot: &Slot,
+    started: Started,
+    threading: Option<Threading>,
+    cancel: &AtomicBool,
+) -> Result<Trial, String> {
     let plan = sweep.plan;
-    let (mut server, listening) = Server::start(sweep.server_executable, &slot.backend, &slot.cell, &plan.server_cpus)?;
+    let Started { mut server, address, receipt } = started;
     let load = LoadPlan {
-        target: listening.listening,
+        target: address,
         connections: slot.cell.connections,
         payload_bytes: slot.cell.payload_bytes,
         depth: slot.cell.depth,
@@ -44,42 +64,67 @@ fn measure(sweep: Sweep<'_>, slot: &Slot, threading: Threading, cancel: &AtomicB
         threads: plan.client_cpus.len().min(slot.cell.connections),
         cpus: plan.client_cpus.iter().collect(),
         seed: slot.arrivals_seed,
+        engine: plan.engine.into(),
     };
-    let process = Process::new(server.pid());
-    let mut window = Window { server: &mut server, process: &process, plan, opened: None, closed: None };
+    let process = server.watched();
+    let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
+    let mut window = Window { server: &mut server, process: &process, watch, opened: None, closed: None };
     let outcome = load::run(&load, &mut window, cancel);
-    let readings = window.opened.zip(window.closed);
+    let Window { opened, closed, watch, .. } = window;
+    let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
-    server.stop()?;
-    let outcome = outcome.map_err(|error| error.to_string())?;
-    let cpus = usable_cpus(threading, &slot.cell, plan.server_cpus.len());
+    server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0))?;
+    let outcome = outcome.map_err(|error| server.with_last_words(error.to_string()))?;
+    if outcome.requests == 0 && outcome.errors == load.connections as u64 {
+        let first = outcome.first_error.unwrap_or_default();
+        let error = format!("the server answered nothing, and all connections to it broke ({first})");
+        return Err(server.with_last_words(error));
+    }
+    let threads = readings.as_ref().and_then(|(_, closed)| closed.threads.as_ref());
+    let cpus = match threading {
+        Some(threading) => usable_cpus(threading, &slot.cell, plan.server_cpus.len()),
+        // Too many to be counted are enough for all.
+        None => threads.map_or(usize::MAX, ThreadsReading::count).clamp(1, plan.server_cpus.len()),
+    };
+    let left_cpus = threads.is_some_and(|threads| threads.leaves(&plan.server_cpus));
     // A load that has lost all its connections ends before the window does, and nothing happens from then on.
     let ended_early = outcome.errors == load.connections as u64;
     let spans = readings.as_ref().map(|(opened, closed)| Spans::between(opened, closed)).unwrap_or_default();
     let elapsed = (!ended_early).then_some(outcome.elapsed);
-    let server =
-        ServerMeasured { max_rss_bytes, receipt: listening.receipt, ..spans.measured(elapsed, outcome.requests, cpus) };
-    let neighbours = readings.zip(spans.cpu).map(|((opened, closed), server)| {
-        let own = OwnCpu { server_ns: server.count, client_ns: saturating_ns(outcome.client.cpu) };
-        Neighbours::between(opened.cpus, closed.cpus, own, &plan.server_cpus, &plan.client_cpus)
+    let server = ServerMeasured { max_rss_bytes, receipt, ..spans.measured(elapsed, outcome.requests, cpus) };
+    // Threads that have to wait for each other are made to wait by nobody else.
+    let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
+    let server_threads = match threading {
+        Some(threading) => server_threads(threading, &slot.cell),
+        None => threads.map_or(usize::MAX, ThreadsReading::count),
+    };
+    let server_alone = alone(server_threads, plan.server_cpus.len());
+    let interference = watch.finish(OwnUse {
+        server_cpu_ns: spans.cpu.map(|cpu| cpu.count),
+        client_cpu_ns: saturating_ns(outcome.client.cpu),
+        server_involuntary_switches: server.involuntary_switches.filter(|_| server_alone),
+        client_involuntary_switches: alone(load.threads, load.cpus.len())
+            .then_some(outcome.client.involuntary_switches),
     });
-    Ok(Trial { outcome, server, neighbours: neighbours.unwrap_or_default() })
+    Ok(Trial { outcome, server, interference, left_cpus })
 }
 
 /// What came of a trial.
 struct Trial {
     outcome: LoadOutcome,
     server: ServerMeasured,
-    neighbours: Neighbours,
+    interference: Interference,
+    /// Whether the server could run elsewhere than it was told to.
+    left_cpus: bool,
 }
 
 /// Looks at the server at both ends of the window. The load generator needs the CPUs meanwhile, so that the server
 /// counts itself what would take long from outside.
 struct Window<'a> {
     server: &'a mut Server,
-    process: &'a Process,
-    plan: &'a SweepPlan,
+    process: &'a Watched,
+    watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
 }
@@ -89,26 +134,29 @@ struct Window<'a> {
 #[derive(Debug)]
 struct Snapshot {
     cpu: Option<CpuReading>,
-    cpus: CpusReading,
     report: Option<Report>,
+    /// Of a server that makes no report.
+    threads: Option<ThreadsReading>,
 }
 
 impl Window<'_> {
     /// `asks`: whether the server is asked for its report.
     fn snapshot(&mut self, asks: bool) -> Snapshot {
         let cpu = self.process.cpu();
-        let cpus = CpusReading::now(&self.plan.server_cpus, &self.plan.client_cpus);
         let report = if asks { self.server.report().ok() } else { None };
-        Snapshot { cpu, cpus, report }
+        let threads = self.process.threads();
+        Snapshot { cpu, report, threads }
     }
 }
 
 impl load::Observer for Window<'_> {
     fn window_opens(&mut self) {
+        self.watch.window_opens();
         self.opened = Some(self.snapshot(true));
     }
 
     fn window_closed(&mut self) {
+        self.watch.window_closed();
         // A first answer that never came would be taken for the second.
         let answers = self.opened.as_ref().is_some_and(|opened| opened.report.is_some());
         self.closed = Some(self.snapshot(answers));
@@ -117,9 +165,13 @@ impl load::Observer for Window<'_> {
 
 /// CPUs that the server's threads could run on at once.
 fn usable_cpus(threading: Threading, cell: &Cell, cpus: usize) -> usize {
+    server_threads(threading, cell).min(cpus)
+}
+
+fn server_threads(threading: Threading, cell: &Cell) -> usize {
     match threading {
-        Threading::LoopPerThread => cell.server_threads.min(cpus),
-        Threading::ThreadPerConnection => cell.connections.min(cpus),
+        Threading::LoopPerThread => cell.server_threads,
+        Threading::ThreadPerConnection => cell.connections,
     }
 }
 
@@ -138,12 +190,13 @@ struct Spans {
     own: Option<Span<OwnCounts>>,
 }
 
-/// What a server counts by itself.
+/// What a server counts by itself, or what can be seen of it from outside.
 #[derive(Debug)]
 struct OwnCounts {
     voluntary_switches: u64,
     involuntary_switches: u64,
-    syscalls: BTreeMap<String, u64>,
+    /// Known to the server alone.
+    syscalls: Option<BTreeMap<String, u64>>,
 }
 
 impl Spans {
@@ -153,7 +206,9 @@ impl Spans {
             Some(Span { count, between: closed.at.saturating_duration_since(opened.at) })
         });
         let reports = opened.report.as_ref().zip(closed.report.as_ref());
-        Self { cpu, own: reports.and_then(|(opened, closed)| own_counts(opened, closed)) }
+        let threads = opened.threads.as_ref().zip(closed.threads.as_ref());
+        let own = reports.and_then(|(opened, closed)| own_counts(opened, closed));
+        Self { cpu, own: own.or_else(|| threads.map(|(opened, closed)| seen_counts(opened, closed))) }
     }
 
     /// In a window of the length `elapsed`; between the readings where that is none.
@@ -162,9 +217,10 @@ impl Spans {
         let utilisation = self.cpu.and_then(|cpu| per(cpu.count as f64, cpu.between.as_secs_f64() * 1e9 * cpus as f64));
         let own =
             |count: fn(&OwnCounts) -> u64| self.own.as_ref().map(|own| scaled(count(&own.count), own.between, elapsed));
-        let calls = self.own.as_ref().map(|own| {
-            let calls = own.count.syscalls.iter();
-            calls.map(|(name, &count)| (name.clone(), scaled(count, own.between, elapsed))).collect::<BTreeMap<_, _>>()
+        let calls = self.own.as_ref().and_then(|own| {
+            let calls = own.count.syscalls.as_ref()?.iter();
+            let calls = calls.map(|(name, &count)| (name.clone(), scaled(count, own.between, elapsed)));
+            Some(calls.collect::<BTreeMap<_, _>>())
         });
         ServerMeasured {
             cpu_ns,
@@ -188,10 +244,22 @@ fn own_counts(opened: &Report, closed: &Report) -> Option<Span<OwnCounts>> {
         count: OwnCounts {
             voluntary_switches: closed.voluntary_switches.checked_sub(opened.voluntary_switches)?,
             involuntary_switches: closed.involuntary_switches.checked_sub(opened.involuntary_switches)?,
-            syscalls: calls.filter(|&(_, count)| count > 0).collect(),
+            syscalls: Some(calls.filter(|&(_, count)| count > 0).collect()),
         },
         between: Duration::from_nanos(closed.at_ns.checked_sub(opened.at_ns)?),
     })
+}
+
+fn seen_counts(opened: &ThreadsReading, closed: &ThreadsReading) -> Span<OwnCounts> {
+    let switches = closed.since(opened);
+    Span {
+        count: OwnCounts {
+            voluntary_switches: switches.voluntary,
+            involuntary_switches: switches.involuntary,
+            syscalls: None,
+        },
+        between: closed.at.saturating_duration_since(opened.at),
+    }
 }
 
 /// What was counted in the time `between` two readings, for the time that it is to be compared with.
@@ -202,15 +270,15 @@ fn scaled(count: u64, between: Duration, elapsed: Option<Duration>) -> u64 {
 }
 
 fn with_measurement(sweep: Sweep<'_>, slot: &Slot, trial: Trial) -> TrialRecord {
-    let Trial { outcome, server, neighbours } = trial;
+    let Trial { outcome, server, interference, left_cpus } = trial;
     let (first_error, due) = (outcome.first_error.clone(), outcome.due);
-    let measured = Measured::new(outcome, Some(server));
+    let measured = Measured { interference, ..Measured::new(outcome, Some(server)) };
     let judgement = judge(&Evidence {
         first_error,
         due,
-        neighbours,
         cpus_shared: sweep.plan.server_cpus.overlaps(&sweep.plan.client_cpus),
-        ..Evidence::of(&measured)
+        server_left_its_cpus: left_cpus,
+        ..Evidence::of(&measured, &slot.cell)
     });
     TrialRecord {
         trial: slot.trial,
@@ -246,7 +314,6 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::cpus::CpuSet;
     use crate::plan;
 
     #[test]
@@ -270,7 +337,7 @@ mod tests {
 
     fn snapshot(at: Instant, cpu_ms: u64, report: Option<Report>) -> Snapshot {
         let cpu = Some(CpuReading { at, cpu_ns: cpu_ms * 1_000_000 });
-        Snapshot { cpu, cpus: CpusReading::now(&CpuSet::default(), &CpuSet::default()), report }
+        Snapshot { cpu, report, threads: None }
     }
 
     #[test]

@@ -1,22 +1,46 @@
 //! `harness load`, against `harness serve`.
 
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 
+use harness::load::Engine;
+use harness::results;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Running, harness, serve};
+use crate::support::{Ended, HARNESS, Running, harness, has_tool, serve};
 
 const SHORT: [&str; 6] = ["--warmup", "0s", "--duration", "100ms", "--connections", "4"];
 
+/// The engines that this machine grants. Where `REQUIRE_BACKENDS` is set, it has to grant all of them.
+fn engines() -> Vec<&'static str> {
+    let required = std::env::var_os("REQUIRE_BACKENDS").is_some_and(|required| !required.is_empty());
+    let granted = [Engine::Epoll, Engine::IoUring].into_iter().filter(|engine| match engine.granted(0) {
+        Ok(_) => true,
+        Err(refused) => {
+            assert!(!required, "{refused}");
+            eprintln!("not tested: {refused}");
+            false
+        }
+    });
+    granted.map(Engine::name).collect()
+}
+
 #[test]
 fn a_closed_loop_is_one_trial_without_a_server() {
+    engines().into_iter().for_each(closed_loop);
+}
+
+fn closed_loop(engine: &str) {
     let directory = tempfile::tempdir().unwrap();
     let served = serve(&["--backend", "epoll"], directory.path());
     let target = served.address.to_string();
-    let ended = harness(&[&["load", "--target", &target, "--json"], SHORT.as_slice()].concat(), directory.path());
+    let arguments = [&["load", "--target", &target, "--json", "--engine", engine], SHORT.as_slice()];
+    let ended = harness(&arguments.concat(), directory.path());
     assert_eq!((ended.code(), ended.stdout.len()), (Some(0), 1), "{ended:?}");
     let trial: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+    assert_eq!(trial["client"]["engine"], engine);
     assert_eq!((&trial["record"], &trial["outcome"]), (&"trial".into(), &"ok".into()));
     assert_eq!((&trial["connections"], &trial["errors"], &trial["mismatches"]), (&4.into(), &0.into(), &0.into()));
     assert!(trial["requests"].as_u64().unwrap() > 0);
@@ -27,10 +51,15 @@ fn a_closed_loop_is_one_trial_without_a_server() {
 
 #[test]
 fn an_interrupted_measurement_says_what_to_do() {
+    engines().into_iter().for_each(interrupted);
+}
+
+fn interrupted(engine: &str) {
     let directory = tempfile::tempdir().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = server.local_addr().unwrap().to_string();
-    let load = Running::start(&["load", "--target", &target, "--duration", "1m"], directory.path());
+    let arguments = ["load", "--target", &target, "--duration", "1m", "--engine", engine];
+    let load = Running::start(&arguments, directory.path());
     let _connection = server.accept().unwrap();
     load.signal(Signal::SIGINT);
     let ended = load.end();
@@ -40,13 +69,82 @@ fn an_interrupted_measurement_says_what_to_do() {
 
 #[test]
 fn an_open_loop_shows_both_views() {
+    engines().into_iter().for_each(open_loop);
+}
+
+fn open_loop(engine: &str) {
     let directory = tempfile::tempdir().unwrap();
     let served = serve(&["--backend", "epoll"], directory.path());
     let target = served.address.to_string();
-    let arguments = [&["load", "--target", &target, "--rate", "2000", "--arrivals", "poisson"], SHORT.as_slice()];
-    let ended = harness(&arguments.concat(), directory.path());
+    let arguments = ["load", "--target", &target, "--engine", engine, "--rate", "2000", "--arrivals", "poisson"];
+    let ended = harness(&[arguments.as_slice(), SHORT.as_slice()].concat(), directory.path());
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     for row in ["target", "load", "requests", "latency", "service time", "sent late by", "censored", "verdict"] {
         assert!(ended.stdout.iter().any(|line| line.starts_with(row)), "{row} in {ended:?}");
     }
+}
+
+/// Runs the command with every `io_uring_setup` refused.
+fn without_io_uring(arguments: &[&str], directory: &Path) -> Ended {
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e", "inject=io_uring_setup:error=EPERM"]);
+    traced.arg(HARNESS).args(arguments).current_dir(directory);
+    Running::start_command(&mut traced).end()
+}
+
+#[test]
+fn an_engine_that_is_refused_is_named_and_never_replaced() {
+    if !has_tool("strace") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let served = serve(&["--backend", "epoll"], directory.path());
+    let target = served.address.to_string();
+    let load = |engine| {
+        let arguments = ["load", "--target", &target, "--json", "--engine", engine];
+        without_io_uring(&[arguments.as_slice(), SHORT.as_slice()].concat(), directory.path())
+    };
+    let sweep = without_io_uring(&["sweep", "--backends", "epoll", "--engine", "io_uring"], directory.path());
+    for refused in [load("io_uring"), sweep] {
+        assert_eq!((refused.code(), refused.stdout.len(), refused.stderr.len()), (Some(2), 0, 1), "{refused:?}");
+        let expected = "the engine io_uring is refused here: io_uring is forbidden here";
+        assert!(refused.stderr[0].contains(expected), "{refused:?}");
+    }
+    assert!(!directory.path().join("results").exists());
+    // Left to choose, it takes what there is.
+    let chosen = load("auto");
+    assert_eq!(chosen.code(), Some(0), "{chosen:?}");
+    let trial: Value = serde_json::from_str(&chosen.stdout[0]).unwrap();
+    assert_eq!(trial["client"]["engine"], "epoll");
+}
+
+/// What a request costs the servers must not depend on who asks.
+#[test]
+fn both_engines_rank_the_backends_alike() {
+    let ratios: Vec<(&str, f64)> = engines().into_iter().map(|engine| (engine, threads_to_epoll(engine))).collect();
+    // Each request wakes and puts to sleep a thread of its own, where epoll takes many at a time.
+    assert!(ratios.iter().all(|(_, ratio)| *ratio > 1.1), "CPU a request, threads to epoll: {ratios:?}");
+}
+
+/// CPU time that a request costs `threads`, as a multiple of what it costs `epoll`.
+fn threads_to_epoll(engine: &str) -> f64 {
+    let directory = tempfile::tempdir().unwrap();
+    let sweep = [
+        &["sweep", "--backends", "threads,epoll", "--connections", "64", "--trials", "3", "--engine", engine],
+        ["--warmup", "50ms", "--duration", "150ms", "--output", "run.jsonl"].as_slice(),
+    ];
+    let ended = harness(&sweep.concat(), directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let trials = results::read(&directory.path().join("run.jsonl")).unwrap().trials;
+    let cost = |backend| {
+        let of_backend = trials.iter().filter(|trial| trial.backend == backend).filter_map(|trial| {
+            let measured = trial.measured.as_ref()?;
+            assert_eq!(measured.client.engine, engine);
+            measured.server.as_ref()?.cpu_ns_per_request
+        });
+        let mut costs: Vec<f64> = of_backend.collect();
+        costs.sort_by(f64::total_cmp);
+        costs[costs.len() / 2]
+    };
+    cost("threads") / cost("epoll")
 }

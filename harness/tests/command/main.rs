@@ -2,6 +2,10 @@
 //!
 //! Every wait is for something that was seen to happen, and bounded.
 
+mod capacity;
+mod compare;
+mod doctor;
+mod foreign;
 mod list;
 mod load;
 mod mistakes;
@@ -9,3 +13,4 @@ mod serve;
 mod strangers;
 mod support;
 mod sweep;
+mod until;

@@ -41,7 +41,7 @@ fn nonsense_arguments_are_refused() {
         (load(&["--arrivals", "poisson"]), "--rate"),
         (load(&["--duration", "0s"]), "not within 1ms"),
         (load(&["--duration", "5"]), "such as 500ms"),
-        (load(&["--engine", "io_uring"]), "no io_uring engine"),
+        (load(&["--engine", "select"]), "[possible values: auto, epoll, io_uring]"),
         (vec!["load", "--target", "192.0.2.1:9"], "only loopback"),
         (vec!["sweep", "--backends", "epoll,kqueue"], "there is no backend 'kqueue'"),
         (vec!["sweep", "--backends", "epoll,epoll"], "listed twice"),
@@ -53,6 +53,9 @@ fn nonsense_arguments_are_refused() {
         (vec!["sweep", "--server-cpus", "1023"], "may not use CPU 1023"),
         (vec!["sweep", "--arrivals", "poisson"], "closed loop"),
         (vec!["sweep", "--plan", "absent.toml"], "cannot read absent.toml"),
+        (vec!["sweep", "--until", "0"], "not a percentage"),
+        (vec!["sweep", "--budget", "1m"], "a budget means nothing without until"),
+        (vec!["sweep", "--backends", "epoll", "--twice", "poll"], "'poll' is to be there twice and is none of epoll"),
         (vec!["sweep", "--resume"], "--output"),
         (vec!["sweep", "--resume", "--output", "absent.jsonl"], "no absent.jsonl to resume"),
     ] {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::cpus;
-use harness::plan::{Arrivals, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
 use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
@@ -55,7 +55,8 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
     let directory = tempfile::tempdir().unwrap();
     let ended = tiny(&["--seed", "7"], directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
-    for part in ["seed     7", "results  run.jsonl", "1 connection · payload 64 B", "4 connections · payload 64 B"] {
+    for part in ["seed      7", "results   run.jsonl", "1 connection · payload 64 B", "4 connections · payload 64 B"]
+    {
         assert!(ended.stdout.iter().any(|line| line.starts_with(part)), "{part} in {ended:?}");
     }
 
@@ -74,6 +75,69 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
         assert_eq!(measured.elapsed_ns, 20_000_000);
         assert!(!server.receipt.is_empty());
     }
+}
+
+#[test]
+fn a_run_says_what_its_generator_can_do_and_measures_that_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let begun = tiny(&[], directory.path());
+    assert_eq!(begun.code(), Some(0), "{begun:?}");
+    let generator = recorded(directory.path()).run.unwrap().generator.unwrap();
+    assert_eq!((generator.error, generator.connections, generator.payload_bytes), (None, 64, 64));
+    assert!(generator.saturation_rps.unwrap() > 0.0 && generator.cpu_ns_per_request.unwrap() > 0.0);
+    assert!(generator.utilisation.unwrap() > 0.0 && generator.utilisation.unwrap() <= 1.0);
+    let line = |ended: &Ended| ended.stdout.iter().find(|line| line.starts_with("generator ")).cloned();
+    assert!(line(&begun).is_some_and(|line| line.contains("/s")), "{begun:?}");
+
+    let resumed = tiny(&["--resume"], directory.path());
+    assert_eq!((resumed.code(), line(&resumed)), (Some(0), line(&begun)), "{resumed:?}");
+}
+
+#[test]
+fn a_generator_that_could_not_be_measured_does_not_end_the_sweep() {
+    let directory = tempfile::tempdir().unwrap();
+    let sweep = Running::start(&TINY, directory.path());
+    kill_id(child_of_generator(sweep.id()), Signal::SIGKILL);
+    let ended = sweep.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let recorded = recorded(directory.path());
+    assert_eq!(recorded.trials.len(), TINY_TRIALS);
+    let generator = recorded.run.unwrap().generator.unwrap();
+    assert_eq!((generator.saturation_rps, generator.utilisation), (None, None));
+    assert!(generator.error.unwrap().contains("signal: 9"), "{ended:?}");
+    assert!(ended.stdout.iter().any(|line| line.contains("saturation not measured: the server ended")), "{ended:?}");
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_while_its_generator_is_measured_begins_no_trial() {
+    let directory = tempfile::tempdir().unwrap();
+    let sweep = Running::start(&TINY, directory.path());
+    let server = child_of_generator(sweep.id());
+    sweep.signal(Signal::SIGINT);
+    let ended = sweep.end();
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(!is_alive(server));
+    assert!(ended.stderr[0].contains("interrupted after 0 of 8 trials"), "{ended:?}");
+    assert_eq!(tiny(&["--resume"], directory.path()).code(), Some(0));
+    assert_eq!(recorded(directory.path()).trials.len(), TINY_TRIALS);
+}
+
+#[test]
+fn a_file_from_before_there_were_engines_can_be_resumed() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(tiny(&[], directory.path()).code(), Some(0));
+    let file = directory.path().join("run.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let (run, trials) = text.split_once('\n').unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(run).unwrap();
+    assert!(run.as_object_mut().unwrap().remove("generator").is_some());
+    assert!(run["plan"].as_object_mut().unwrap().remove("engine").is_some());
+    fs::write(&file, format!("{run}\n{trials}")).unwrap();
+    let resumed = tiny(&["--resume"], directory.path());
+    assert_eq!(resumed.code(), Some(0), "{resumed:?}");
+    let other = tiny(&["--resume", "--engine", "epoll"], directory.path());
+    assert_eq!(other.code(), Some(2), "{other:?}");
+    assert!(other.stderr[0].contains("engine was \"auto\" and is \"epoll\""), "{other:?}");
 }
 
 #[test]
@@ -165,8 +229,16 @@ fn an_interrupted_sweep_keeps_what_was_finished_and_can_be_resumed() {
 #[test]
 fn a_disk_that_fills_up_leaves_a_table_and_a_way_on() {
     let directory = tempfile::tempdir().unwrap();
-    // Beyond this size, a file cannot be written to: room for the run and for some trials.
-    let limited = format!("trap '' XFSZ; ulimit -f 12; exec \"$0\" {}", TINY.join(" "));
+    assert_eq!(tiny(&[], directory.path()).code(), Some(0));
+    let whole = fs::read_to_string(directory.path().join("run.jsonl")).unwrap();
+    let run_bytes = whole.lines().next().unwrap().len();
+    // Room for the run, the length of which depends on the machine, and for some trials.
+    let room_bytes = run_bytes + (whole.len() - run_bytes) / 2;
+    let blocks = room_bytes / ulimit_block_bytes();
+
+    let directory = tempfile::tempdir().unwrap();
+    // Beyond this size, a file cannot be written to.
+    let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {}", TINY.join(" "));
     let mut command = Command::new("sh");
     let sweep = Running::start_command(command.args(["-c", &limited, HARNESS]).current_dir(directory.path()));
     let ended = sweep.end();
@@ -179,6 +251,14 @@ fn a_disk_that_fills_up_leaves_a_table_and_a_way_on() {
     }
     assert!(ended.stdout.iter().any(|line| line.starts_with("1 connection")), "{ended:?}");
     assert_eq!(tiny(&["--resume"], directory.path()).code(), Some(0));
+}
+
+/// Shells differ in it.
+fn ulimit_block_bytes() -> usize {
+    let asked = Command::new("sh").args(["-c", "ulimit -f 1; cat /proc/self/limits"]).output().unwrap();
+    let limits = String::from_utf8(asked.stdout).unwrap();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max file size")).unwrap();
+    limit.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -245,6 +325,9 @@ fn two_trials() -> SweepPlan {
         duration_ns: 20_000_000,
         server_cpus: cpus.clone(),
         client_cpus: cpus,
+        servers: Vec::new(),
+        engine: Engine::Auto,
+        twice: Vec::new(),
     }
 }
 
@@ -308,14 +391,30 @@ fn a_plan_file_gives_what_flags_give() {
     assert_eq!(fs::read(directory.path().join("run.jsonl")).unwrap(), before);
 }
 
-/// Waits for the sweep to have a server that is under load, and says which process it is.
+/// Waits for the sweep to have a server that is under the load of a trial, and says which process it is.
 fn serving_child(sweep: u32) -> u32 {
+    // One that listens, and a connection.
+    child_under_load(sweep, "framed", 2)
+}
+
+/// The same of the server that the load generator is measured against. While it starts it has a few sockets, too.
+fn child_of_generator(sweep: u32) -> u32 {
+    child_under_load(sweep, "raw", 64)
+}
+
+fn child_under_load(sweep: u32, protocol: &str, at_least_sockets: usize) -> u32 {
     let mut serving = None;
     eventually("a server is under load", || {
-        serving = children(sweep).into_iter().find(|&child| sockets(child) >= 2);
+        let mut children = children(sweep).into_iter();
+        serving = children.find(|&child| serves(child, protocol) && sockets(child) >= at_least_sockets);
         serving.is_some()
     });
     serving.unwrap()
+}
+
+fn serves(process: u32, protocol: &str) -> bool {
+    let arguments = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    arguments.split(|&byte| byte == 0).any(|argument| argument == protocol.as_bytes())
 }
 
 fn children(parent: u32) -> Vec<u32> {

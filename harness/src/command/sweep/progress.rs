@@ -28,11 +28,13 @@ impl Progress {
         let planned = plan.warmup() + plan.duration();
         let left = move |state: &ProgressState, text: &mut dyn Write| {
             let done = state.pos().saturating_sub(finished as u64);
+            // More may have been added since.
+            let pending = state.len().unwrap_or(0).saturating_sub(finished as u64);
             let left = time_left(planned, pending, done, state.elapsed());
             // Nothing can be done about a bar that cannot be drawn.
             let _ = write!(text, "{:#}", HumanDuration(left));
         };
-        let style = ProgressStyle::with_template("{pos}/{len} {bar:24} {left} left · {wide_msg}");
+        let style = ProgressStyle::with_template("{pos}/{len} {bar:24} {left} left · {prefix}{wide_msg}");
         let bar = ProgressBar::new((finished + pending) as u64)
             .with_style(style.expect("the template is a constant").with_key("left", left))
             .with_position(finished as u64);
@@ -52,6 +54,13 @@ impl Observer for Progress {
         self.bar.set_message(format!("{} · {}", slot.backend, slot.cell.load()));
     }
 
+    fn round_starts(&mut self, trials: usize, half_width: f64) {
+        self.bar.inc_length(trials as u64);
+        if half_width.is_finite() {
+            self.bar.set_prefix(format!("widest ±{:.1} % · ", half_width * 100.0));
+        }
+    }
+
     fn trial_ended(&mut self, trial: &TrialRecord) {
         self.bar.inc(1);
         if self.json && self.printed.is_ok() {
@@ -63,7 +72,7 @@ impl Observer for Progress {
 
 /// What `pending` trials need from here on, `done` of them being over after `elapsed`: as long as planned, or as long as
 /// those before them took.
-fn time_left(planned: Duration, pending: usize, done: u64, elapsed: Duration) -> Duration {
+fn time_left(planned: Duration, pending: u64, done: u64, elapsed: Duration) -> Duration {
     let each = planned.as_secs_f64().max(elapsed.as_secs_f64() / (done + 1) as f64);
     Duration::from_secs_f64((each * pending as f64 - elapsed.as_secs_f64()).max(0.0))
 }

@@ -4,14 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use harness::environment::{Build, Environment};
 use harness::figures;
 use harness::plan::SweepPlan;
-use harness::results::{self, Record, Recorded, RunRecord, SCHEMA_VERSION, TrialRecord, WriteError, Writer};
+use harness::results::{self, Record, Recorded, RunRecord, TrialRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
-use jiff::{Timestamp, Unit};
 
-use super::{THIS_EXECUTABLE, random_seed, usage};
+use super::measuring::{THIS_EXECUTABLE, now, random_seed};
 use crate::failure::Failure;
 use crate::output;
 
@@ -21,55 +19,57 @@ const DIRECTORY: &str = "results";
 /// A results file that begins with its run line.
 pub(super) struct Destination {
     pub(super) writer: Writer,
-    pub(super) seed: u64,
+    pub(super) run: RunRecord,
     /// What it holds already.
     pub(super) trials: Vec<TrialRecord>,
 }
 
 impl Destination {
     /// Opens it, and writes or checks its run line, so that a file that cannot be written to is found out before the
-    /// first trial.
+    /// first trial. `describe` makes that line from a seed, where there is none yet.
     pub(super) fn open(
         plan: &SweepPlan,
         seed: Option<u64>,
         output: Option<PathBuf>,
         resume: bool,
+        describe: impl FnOnce(u64) -> RunRecord,
     ) -> Result<Self, Failure> {
         match output {
-            Some(path) if resume => Self::resumed(plan, seed, &path),
-            Some(path) => Self::begun(plan, seed, create(&path)?),
-            None => Self::begun(plan, seed, new_file()?),
+            Some(path) if resume => Self::resumed(plan, seed, &path, describe),
+            Some(path) => Self::begun(seed, create(&path)?, describe),
+            None => Self::begun(seed, new_file()?, describe),
         }
     }
 
-    fn begun(plan: &SweepPlan, seed: Option<u64>, mut writer: Writer) -> Result<Self, Failure> {
-        let seed = seed.map_or_else(random_seed, Ok)?;
-        let run = RunRecord {
-            schema_version: SCHEMA_VERSION,
-            started: now().to_string(),
-            build: Build::current(),
-            plan: plan.clone(),
-            seed,
-            environment: Environment::read(),
-        };
-        writer.append(&Record::Run(Box::new(run))).map_err(Failure::run)?;
-        Ok(Self { writer, seed, trials: Vec::new() })
+    fn begun(seed: Option<u64>, mut writer: Writer, describe: impl FnOnce(u64) -> RunRecord) -> Result<Self, Failure> {
+        let run = describe(seed.map_or_else(random_seed, Ok)?);
+        writer.append(&Record::Run(Box::new(run.clone()))).map_err(Failure::run)?;
+        Ok(Self { writer, run, trials: Vec::new() })
     }
 
-    fn resumed(plan: &SweepPlan, seed: Option<u64>, path: &Path) -> Result<Self, Failure> {
+    fn resumed(
+        plan: &SweepPlan,
+        seed: Option<u64>,
+        path: &Path,
+        describe: impl FnOnce(u64) -> RunRecord,
+    ) -> Result<Self, Failure> {
         if !path.exists() {
             return Err(usage(format!("there is no {} to resume; leave out --resume to begin it", path.display())));
         }
-        let recorded = results::read(path).map_err(Failure::run)?;
-        let Some(run) = &recorded.run else {
-            return Self::begun(plan, seed, continued(path, &recorded)?);
+        let mut recorded = results::read(path).map_err(Failure::run)?;
+        let Some(run) = recorded.run.take() else {
+            return Self::begun(seed, continued(path, &recorded)?, describe);
         };
         let seed = seed.unwrap_or(run.seed);
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
-        check_resumable(sweep, run, &recorded.trials)
+        check_resumable(sweep, &run, &recorded.trials)
             .map_err(|mismatch| usage(format!("cannot resume {}: {mismatch}", path.display())))?;
-        Ok(Self { writer: continued(path, &recorded)?, seed, trials: recorded.trials })
+        Ok(Self { writer: continued(path, &recorded)?, run, trials: recorded.trials })
     }
+}
+
+fn usage(message: String) -> Failure {
+    Failure::usage("sweep", message)
 }
 
 fn create(path: &Path) -> Result<Writer, Failure> {
@@ -90,7 +90,7 @@ fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
 
 /// Named after the moment, and after how many there were before it in the same second. The colons of RFC 3339 would be
 /// in the way in a shell.
-fn new_file() -> Result<Writer, Failure> {
+pub(super) fn new_file() -> Result<Writer, Failure> {
     fs::create_dir_all(DIRECTORY).map_err(|error| {
         Failure::Run(anyhow!("cannot make the directory {DIRECTORY}: {error}; name a file elsewhere with --output"))
     })?;
@@ -103,9 +103,4 @@ fn new_file() -> Result<Writer, Failure> {
             created => return created.map_err(Failure::run),
         }
     }
-}
-
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(Unit::Second).unwrap_or(now)
 }

@@ -1,21 +1,18 @@
-//! The server of one trial: a process of our own executable, started, asked, stopped, and never left behind.
-//!
-//! Every wait in here is bounded.
+//! One of our backends as the server of a trial: a process of our own executable.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use super::wait::{Lines, readable_within, with_last_words};
 use crate::control::{Listening, REPORT_REQUEST, Report};
 use crate::cpus::CpuSet;
 use crate::plan::Cell;
@@ -26,14 +23,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a server to end after it was asked to; it may drain for one second.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of what a server said last is looked at when it failed.
-const STDERR_TAIL_BYTES: u64 = 2048;
-/// And how many lines of that are shown.
-const STDERR_TAIL_LINES: usize = 3;
 
 /// A server that runs. Dropping it kills it.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(in crate::sweep) struct Server {
     child: Child,
     /// Held open: its end would mean to the server that we are gone.
     stdin: ChildStdin,
@@ -106,7 +99,7 @@ impl Server {
     /// # Errors
     ///
     /// A sentence for people, where it had ended before or did not end as it should.
-    pub(super) fn stop(mut self) -> Result<(), String> {
+    pub(super) fn stop(&mut self) -> Result<(), String> {
         if let Ok(Some(end)) = self.child.try_wait() {
             return Err(self.with_last_words(format!("the server ended during the trial ({end})")));
         }
@@ -132,16 +125,8 @@ impl Server {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 
-    /// Adds the last lines of its standard error.
-    fn with_last_words(&self, what: String) -> String {
-        let length = self.stderr.metadata().map_or(0, |metadata| metadata.len());
-        let from = length.saturating_sub(STDERR_TAIL_BYTES);
-        let mut tail = vec![0; usize::try_from(length - from).unwrap_or(0)];
-        let read = self.stderr.read_at(&mut tail, from).unwrap_or(0);
-        let text = String::from_utf8_lossy(&tail[..read]);
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(STDERR_TAIL_LINES)..];
-        if last.is_empty() { what } else { format!("{what}: {}", last.join("; ")) }
+    pub(super) fn with_last_words(&self, what: String) -> String {
+        with_last_words(&self.stderr, what)
     }
 }
 
@@ -150,70 +135,5 @@ impl Drop for Server {
         // Neither does anything to a process that was waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Lines from a pipe, each awaited for a bounded time.
-#[derive(Debug)]
-struct Lines<P> {
-    pipe: P,
-    /// Read, but no whole line yet.
-    rest: Vec<u8>,
-}
-
-impl<P: Read + AsFd> Lines<P> {
-    fn new(pipe: P) -> Self {
-        Self { pipe, rest: Vec::new() }
-    }
-
-    /// The next line, or `None` at the end.
-    fn next(&mut self, timeout: Duration) -> io::Result<Option<String>> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            if let Some(newline) = self.rest.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = self.rest.drain(..=newline).collect();
-                return Ok(Some(String::from_utf8_lossy(&line[..newline]).into_owned()));
-            }
-            readable_within(self.pipe.as_fd(), deadline)?;
-            let mut chunk = [0; 4096];
-            match self.pipe.read(&mut chunk)? {
-                0 => return Ok(None),
-                read => self.rest.extend_from_slice(&chunk[..read]),
-            }
-        }
-    }
-}
-
-/// Waits until there is something to read, or the end of the file.
-fn readable_within(fd: BorrowedFd<'_>, deadline: Instant) -> io::Result<()> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
-        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            // A signal to the sweep; whether it ends is decided elsewhere.
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_awaited_for_a_bounded_time() {
-        let (read, mut write) = io::pipe().unwrap();
-        let mut lines = Lines::new(read);
-        write.write_all(b"one\ntwo\nthr").unwrap();
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("one"));
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("two"));
-        assert_eq!(lines.next(Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
-        write.write_all(b"ee\n").unwrap();
-        drop(write);
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("three"));
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap(), None);
     }
 }

@@ -1,0 +1,121 @@
+//! What a search came to, as it is printed.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::search::Estimate;
+use crate::results::{Measured, per};
+use crate::slo::Slo;
+use crate::statistics::percentile;
+
+/// What is known of the capacity of one backend.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackendCapacity {
+    /// Which.
+    pub backend: String,
+    /// Under which goal.
+    pub slo: Slo,
+    /// The median of the estimates; `None` where the load generator, or nothing, was the limit.
+    pub capacity_rps: Option<f64>,
+    /// The lower end of the interval: it sustains at least this.
+    pub low_rps: Option<f64>,
+    /// The upper end; `None` where the load generator was the limit.
+    pub high_rps: Option<f64>,
+    /// The probability with which both ends enclose the capacity; `None` where there is no interval.
+    pub confidence: Option<f64>,
+    /// One of each repeat.
+    pub estimates: Vec<EstimateRecord>,
+    /// What kept the rate from being higher; `None` where that is not known.
+    pub limited_by: Option<LimitedBy>,
+    /// Trials that were made.
+    pub trials: usize,
+    /// What the server did at this rate.
+    pub at_capacity: Option<AtCapacity>,
+    /// Why not to take it at face value.
+    pub reasons: Vec<String>,
+}
+
+/// What one repeat of the search came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EstimateRecord {
+    /// Between the two that follow.
+    pub rps: Option<f64>,
+    /// The highest rate that met the goal.
+    pub met_rps: f64,
+    /// The lowest that missed it; `None` where the load generator was the limit.
+    pub missed_rps: Option<f64>,
+}
+
+/// What kept the rate from being higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum LimitedBy {
+    /// The goal: beyond its capacity the server misses it.
+    #[serde(rename = "slo")]
+    Slo,
+    /// The load generator: what the server would have done at a higher rate cannot be told.
+    #[serde(rename = "generator")]
+    Generator,
+    /// The lowest rate that could be tried was too much.
+    #[serde(rename = "not met at any rate tried")]
+    NotMet,
+}
+
+/// What a server did in the trials that met the goal within the interval.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AtCapacity {
+    /// From the intended time to the answer; `None` where there are too few answers.
+    pub latency_p50_ns: Option<u64>,
+    /// The same.
+    pub latency_p99_ns: Option<u64>,
+    /// CPU time of the server for one answer.
+    pub server_cpu_ns_per_request: Option<f64>,
+    /// Mean share of its CPU time that it used.
+    pub server_utilisation: Option<f64>,
+}
+
+impl EstimateRecord {
+    pub(super) fn of(estimate: &Estimate) -> Self {
+        Self { rps: estimate.rps(), met_rps: estimate.met_rps, missed_rps: estimate.missed_rps }
+    }
+}
+
+/// What is kept of a trial that met the goal.
+#[derive(Debug)]
+pub(super) struct MetTrial {
+    rate_rps: f64,
+    latency: Histogram<u64>,
+    requests: u64,
+    server_cpu_ns: Option<u64>,
+    server_utilisation: Option<f64>,
+}
+
+impl MetTrial {
+    pub(super) fn new(rate_rps: f64, measured: &Measured) -> Self {
+        let server = measured.server.as_ref();
+        Self {
+            rate_rps,
+            latency: measured.latency_hdr.0.clone(),
+            requests: measured.requests,
+            server_cpu_ns: server.and_then(|server| server.cpu_ns),
+            server_utilisation: server.and_then(|server| server.utilisation),
+        }
+    }
+}
+
+/// Of the trials that met the goal at `low_rps` or above.
+pub(super) fn at_capacity(met: &[MetTrial], low_rps: f64) -> Option<AtCapacity> {
+    let near: Vec<&MetTrial> = met.iter().filter(|trial| trial.rate_rps >= low_rps).collect();
+    let mut latency = Histogram::new(3).expect("three digits are within what a histogram can keep");
+    for trial in &near {
+        latency.add(&trial.latency).expect("a resizing histogram takes any value");
+    }
+    let costs = near.iter().filter_map(|trial| Some((trial.server_cpu_ns?, trial.requests)));
+    let (cpu_ns, requests) = costs.fold((0, 0), |sum, cost| (sum.0 + cost.0, sum.1 + cost.1));
+    let busy: Vec<f64> = near.iter().filter_map(|trial| trial.server_utilisation).collect();
+    (!near.is_empty()).then(|| AtCapacity {
+        latency_p50_ns: percentile(&latency, 0.5),
+        latency_p99_ns: percentile(&latency, 0.99),
+        server_cpu_ns_per_request: per(cpu_ns as f64, requests as f64),
+        server_utilisation: per(busy.iter().sum(), busy.len() as f64),
+    })
+}

@@ -1,0 +1,126 @@
+//! The arguments of `harness capacity`: those of a sweep that has one cell, and no rate.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use harness::cpus::CpuSet;
+use harness::plan::{Arrivals, Protocol};
+use harness::slo::Slo;
+
+use super::settings::Settings;
+use super::values::{Count, List, Size, Span};
+use super::{Connections, Depth, Threads};
+
+/// More repeats than this are a mistake.
+const MAX_REPEATS: usize = 1000;
+
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct CapacityArguments {
+    /// What a rate has to meet, such as p99<1ms or p50<200us,p99.9<=2ms; there are p50, p90, p99, p99.9, p99.99, max and
+    /// mean, each from the time at which a request was meant to be sent.
+    #[arg(long, value_name = "GOAL")]
+    pub(crate) slo: Slo,
+    /// Names and globs such as 'epoll*' [default: every main backend]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) backends: Option<List<String>>,
+    /// Connections open at once.
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub(crate) connections: Connections,
+    /// Payload of each frame.
+    #[arg(long, value_name = "SIZE", default_value = "64")]
+    pub(crate) payload: Size<0, { super::settings::MAX_PAYLOAD_BYTES }>,
+    // So many do not throttle a server that is near a goal: 1,024 in all, and 100 is what 100,000/s have in flight at 1 ms.
+    /// Requests in flight on each connection; one that finds no room waits, and its time runs.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub(crate) depth: Depth,
+    /// How requests are spaced; evenly spaced ones flatter a server.
+    #[arg(long, default_value = "poisson")]
+    pub(crate) arrivals: Arrivals,
+    /// Threads of the server.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) server_threads: Threads,
+    /// What the servers say back.
+    #[arg(long, default_value = "framed")]
+    pub(crate) protocol: Protocol,
+    /// How near to each other a rate that meets the goal and one that misses it have to be.
+    #[arg(long, value_name = "PERCENT", default_value = "5")]
+    pub(crate) resolution: Percent,
+    /// How often the edge is searched again; the interval is made of these.
+    #[arg(long, value_name = "N", default_value = "6")]
+    pub(crate) repeats: Count<MAX_REPEATS>,
+    /// Load before what is measured, on the same connections.
+    #[arg(long, value_name = "DUR", default_value = "100ms")]
+    pub(crate) warmup: Span<0>,
+    /// Length of what is measured; a low rate is measured for longer, up to 20 times, until there are enough answers.
+    #[arg(long, value_name = "DUR", default_value = "500ms")]
+    pub(crate) duration: Span<1>,
+    /// Begin no trial that would end later [default: the time of 36 trials of each backend]
+    #[arg(long, value_name = "DUR")]
+    pub(crate) budget: Option<Span<1>>,
+    /// Decides the order of the trials and the arrivals of requests [default: another one every time]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// CPUs of the servers, such as 0,2-3 [default: half of those that this process may use]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) server_cpus: Option<CpuSet>,
+    /// CPUs of the load generator [default: the other half]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) client_cpus: Option<CpuSet>,
+    /// Where the results go [default: a new file in results/]
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print each backend as a line of JSON at the end, and no table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl CapacityArguments {
+    /// The settings of a sweep that has the one cell.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            backends: self.backends.clone(),
+            connections: Some(List(vec![self.connections])),
+            payload: Some(List(vec![self.payload])),
+            depth: Some(List(vec![self.depth])),
+            server_threads: Some(List(vec![self.server_threads])),
+            protocol: Some(self.protocol),
+            trials: Some(Count(1)),
+            warmup: Some(self.warmup),
+            duration: Some(self.duration),
+            server_cpus: self.server_cpus.clone(),
+            client_cpus: self.client_cpus.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// A share, given in percent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Percent(pub(crate) f64);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_suffix('%').unwrap_or(text).trim_end().parse() {
+            Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(Self(percent / 100.0)),
+            _ => Err(format!("'{text}' is not a percentage from 0.1 to 100")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_within_their_limits() {
+        assert_eq!("5".parse(), Ok(Percent(0.05)));
+        assert_eq!("0.5 %".parse(), Ok(Percent(0.005)));
+        for text in ["", "0", "-5", "101", "NaN", "inf", "five", "5%%"] {
+            assert!(text.parse::<Percent>().is_err(), "'{text}' was accepted");
+        }
+    }
+}

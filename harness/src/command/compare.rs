@@ -1,0 +1,150 @@
+//! `harness compare`: the backends of a results file with one of them, or two files, before and after a change.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use harness::report::comparison::{Heading, Json, draw, is_regression};
+use harness::results::{self, RunRecord, TrialRecord, difference, differences, environment_differences};
+use harness::statistics::{Against, Run, RunComparison, Word, compare_runs};
+
+use crate::cli::CompareArguments;
+use crate::failure::Failure;
+use crate::output;
+
+/// The share from which on a difference matters, where nothing else was said.
+const TOLERANCE: f64 = 0.05;
+
+/// The exit code where a regression was found.
+const REGRESSION: u8 = 3;
+
+/// Compares, and says in the exit code whether something got worse.
+pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
+    let baseline = arguments.baseline.as_deref();
+    if arguments.later.is_none() && baseline.is_none() {
+        return Err(usage("name a backend of the file with --baseline, or a second file to compare with"));
+    }
+    let file = File::read(&arguments.file, baseline)?;
+    let later = arguments.later.as_deref().map(|path| File::read(path, baseline)).transpose()?;
+    let differing = later.as_ref().map_or(Ok(Vec::new()), |later| later.differences_from(&file))?;
+    let (run, against, name) = match (&later, baseline) {
+        (None, baseline) => {
+            let baseline = baseline.unwrap_or_default();
+            (file.run(), Against::Baseline(baseline), baseline.to_owned())
+        }
+        (Some(later), None) => (later.run(), Against::Earlier(file.run()), "the run before".to_owned()),
+        (Some(later), Some(baseline)) => {
+            let name = format!("the run before, relative to {baseline}");
+            (later.run(), Against::EarlierRelativeTo(file.run(), baseline), name)
+        }
+    };
+    let fail_above = arguments.fail_above.map(|percent| percent.0 / 100.0);
+    let heading = Heading { against: &name, tolerance: fail_above.unwrap_or(TOLERANCE), fails: fail_above.is_some() };
+    let comparison = compare_runs(run, against, heading.tolerance);
+    if comparison.rows.is_empty() {
+        return Err(usage("there is nothing to compare: no cell and backend that both sides have"));
+    }
+    if arguments.json {
+        output::print_json(&Json::new(&comparison, heading, &differing))?;
+    } else {
+        let mut text = notes(&differing, later.is_some(), baseline);
+        text.push(draw(&comparison, heading));
+        output::print(&text.join("\n\n"))?;
+    }
+    Ok(if heading.fails { verdict(&comparison, heading.tolerance) } else { ExitCode::SUCCESS })
+}
+
+/// Whether something got worse, as an exit code and in words.
+fn verdict(comparison: &RunComparison, tolerance: f64) -> ExitCode {
+    let all = comparison.rows.len();
+    let regressions = comparison.rows.iter().filter(|row| is_regression(row, tolerance)).count();
+    let unknown = comparison.rows.iter().filter(|row| row.word == Word::Inconclusive).count();
+    if regressions > 0 {
+        let percent = tolerance * 100.0;
+        output::say(&format!("regression: {regressions} of {all} comparisons got worse by more than {percent} %"));
+        return ExitCode::from(REGRESSION);
+    }
+    if unknown > 0 {
+        let few = format!("{unknown} of {all} comparisons are inconclusive: more trials would tell");
+        output::say(&format!("note: no regression was found, but {few}"));
+    }
+    ExitCode::SUCCESS
+}
+
+/// What a reader has to know before the figures.
+fn notes(differing: &[String], two_runs: bool, baseline: Option<&str>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !differing.is_empty() {
+        notes.push(format!("the runs differ in more than time:\n  {}", differing.join("\n  ")));
+    }
+    match baseline {
+        _ if !two_runs => {}
+        None => notes.push(
+            "two runs share no blocks: what changed on the machine between them is in no interval;\n\
+             name a backend that did not change with --baseline to leave it out"
+                .to_owned(),
+        ),
+        Some(baseline) => notes.push(format!(
+            "ratios to {baseline} in the same blocks are compared:\n\
+             what changed on the machine between the runs changed {baseline}, too"
+        )),
+    }
+    notes
+}
+
+/// A results file that has something to compare.
+struct File<'a> {
+    path: &'a Path,
+    record: RunRecord,
+    trials: Vec<TrialRecord>,
+}
+
+impl<'a> File<'a> {
+    fn read(path: &'a Path, baseline: Option<&str>) -> Result<Self, Failure> {
+        if !path.exists() {
+            return Err(usage(&format!("there is no file {}", path.display())));
+        }
+        let recorded = results::read(path).map_err(Failure::run)?;
+        let Some(record) = recorded.run else {
+            return Err(usage(&format!("{} is empty: it has not even the first line of a run", path.display())));
+        };
+        if recorded.trials.iter().all(|trial| trial.measured.is_none()) {
+            return Err(usage(&format!("{} has no trial that was measured; resume its sweep first", path.display())));
+        }
+        if recorded.cut_off {
+            output::say(&format!("note: {} ends within a line, which is left out", path.display()));
+        }
+        let names = &record.plan.backends;
+        if let Some(name) = baseline.filter(|name| !names.iter().any(|other| other == name)) {
+            let known = names.join(", ");
+            return Err(usage(&format!("{} has no backend '{name}'; it has {known}", path.display())));
+        }
+        Ok(Self { path, record, trials: recorded.trials })
+    }
+
+    fn run(&self) -> Run<'_> {
+        Run { plan: &self.record.plan, trials: &self.trials }
+    }
+
+    fn differences_from(&self, before: &Self) -> Result<Vec<String>, Failure> {
+        let same_file = match (fs::canonicalize(self.path), fs::canonicalize(before.path)) {
+            (Ok(now), Ok(before)) => now == before,
+            _ => false,
+        };
+        let (now, before) = (&self.record, &before.record);
+        // A run is what began then, with that seed and that plan.
+        if same_file || now == before {
+            let paths = format!("{} holds the run of the other file", self.path.display());
+            return Err(usage(&format!("{paths}; name two runs, or one and a --baseline")));
+        }
+        let mut all = differences(&before.build, &now.build);
+        all.extend(differences(&before.plan, &now.plan));
+        all.extend(environment_differences(&before.environment, &now.environment));
+        all.extend(difference("schema_version", &before.schema_version.into(), &now.schema_version.into()));
+        Ok(all)
+    }
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::usage("compare", message)
+}

@@ -1,0 +1,54 @@
+//! What the commands that start servers of their own have in common before the first trial.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::anyhow;
+use harness::cpus;
+use harness::environment::{Build, Conditions, Environment};
+use harness::plan::SweepPlan;
+use harness::results::{RunRecord, SCHEMA_VERSION};
+use harness::sweep;
+use jiff::{Timestamp, Unit};
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use crate::failure::Failure;
+
+/// Every server is started from this file: the very one that runs, even where a new build has taken its place.
+pub(super) const THIS_EXECUTABLE: &str = "/proc/self/exe";
+
+/// Keeps this process to the client's CPUs; each server moves itself to its own. That they may be used is seen here,
+/// before the first trial. What is wrong is said for `command`.
+pub(super) fn pin(command: &'static str, plan: &SweepPlan) -> Result<(), Failure> {
+    for (flag, cpus) in [("--server-cpus", &plan.server_cpus), ("--client-cpus", &plan.client_cpus)] {
+        cpus::pin(cpus).map_err(|error| Failure::usage(command, format!("{flag} {cpus}: {error}")))?;
+    }
+    Ok(())
+}
+
+pub(super) fn random_seed() -> Result<u64, Failure> {
+    // 32 bits are easier to type again, and no JSON reader rounds them.
+    let seed = SysRng.try_next_u32().map_err(|error| Failure::Run(anyhow!("no randomness for a seed: {error}")))?;
+    Ok(seed.into())
+}
+
+/// The first line of a results file. What the generator can do is measured for it.
+pub(super) fn describe(plan: &SweepPlan, seed: u64, conditions: Conditions, interrupted: &AtomicBool) -> RunRecord {
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        started: now().to_string(),
+        build: Build::current(),
+        plan: plan.clone(),
+        seed,
+        environment: Environment::read(),
+        conditions,
+        generator: Some(sweep::measure_generator(plan, Path::new(THIS_EXECUTABLE), interrupted)),
+        capacity: None,
+    }
+}
+
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now)
+}

@@ -1,0 +1,212 @@
+//! Findings about the kernel: what it grants, what its clock is worth, what it allows.
+
+use super::Level::{Good, Note, Warning};
+use super::{Check, Finding, NOT_FROM_WITHIN, Subject, Topic};
+use crate::figures;
+
+pub(super) const CHECKS: &[Check] =
+    &[clock, io_uring, backends, descriptors, threads, timer_slack, preemption, huge_pages, counters];
+
+/// A clock that costs this much is a system call, and is read for every request.
+const SLOW_CLOCK_NS: u64 = 200;
+/// A clock coarser than this shows in a latency.
+const COARSE_CLOCK_NS: u64 = 1_000;
+/// What Linux gives a thread that did not ask for another.
+const USUAL_SLACK_NS: u64 = 50_000;
+/// Connections that many a comparison wants.
+const MANY_CONNECTIONS: u64 = 10_000;
+/// Connections that every comparison wants.
+const SOME_CONNECTIONS: u64 = 1_000;
+
+fn clock(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "clock",
+        effect: "It is read for every request: a slow one costs the load generator CPU, a coarse one rounds every latency.",
+        change: "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource, where tsc is available",
+    };
+    let cost = subject.conditions.clock?;
+    let source = subject.environment.clock.source.as_deref().unwrap_or("of unknown source");
+    let level = if cost.read_ns >= SLOW_CLOCK_NS || cost.step_ns >= COARSE_CLOCK_NS { Warning } else { Good };
+    let (read, step) = (figures::duration(cost.read_ns as f64), figures::duration(cost.step_ns as f64));
+    Some(topic.found(level, format!("{source}, a reading takes {read}, steps of {step} are seen")))
+}
+
+fn io_uring(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "io_uring",
+        effect: "Where rings are forbidden, the backend that uses them cannot be compared.",
+        change: "sysctl kernel.io_uring_disabled=0",
+    };
+    let limits = &subject.environment.limits;
+    Some(match limits.io_uring_disabled? {
+        0 => topic.found(Good, "allowed (kernel.io_uring_disabled = 0)"),
+        1 => topic.found(Note, "allowed to the privileged and to kernel.io_uring_group (kernel.io_uring_disabled = 1)"),
+        other => topic.found(Warning, format!("forbidden (kernel.io_uring_disabled = {other})")),
+    })
+}
+
+fn backends(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "backends",
+        effect: "What cannot run is left out of a comparison, or recorded as unavailable.",
+        change: "see the reason; 'harness list' asks again",
+    };
+    let all = subject.environment.backends.as_ref()?;
+    let refused: Vec<String> = all
+        .iter()
+        .filter_map(|backend| backend.reason.as_ref().map(|reason| format!("{}: {reason}", backend.name)))
+        .collect();
+    if refused.is_empty() {
+        return Some(topic.found(Good, format!("all {} can run", all.len())));
+    }
+    Some(topic.found(Warning, refused.join("; ")))
+}
+
+fn descriptors(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "descriptors",
+        effect: "Each connection needs one on each side: cells with more connections are refused.",
+        change: "raise the hard limit: ulimit -Hn, LimitNOFILE= of a service, --ulimit nofile= of a container",
+    };
+    let hard = subject.conditions.process.descriptors_hard?;
+    let connections = hard.saturating_sub(crate::descriptors::needed(0));
+    let value = match hard {
+        u64::MAX => "no limit".to_owned(),
+        hard => format!("{}, for {} connections", grouped(hard), grouped(connections)),
+    };
+    Some(topic.found(enough(connections), value))
+}
+
+fn threads(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "threads",
+        effect: "A thread per connection is not possible beyond this: 'threads' then refuses connections that others serve.",
+        change: "raise what is smallest: ulimit -u, kernel.pid_max, kernel.threads-max, vm.max_map_count, pids.max",
+    };
+    let limits = &subject.environment.limits;
+    let bounds = [
+        ("limit on processes", subject.conditions.process.processes),
+        ("kernel.pid_max", limits.kernel_pid_max),
+        ("kernel.threads-max", limits.kernel_threads_max),
+        ("vm.max_map_count", limits.vm_max_map_count.map(|regions| regions / 2)),
+        ("pids.max", subject.environment.cgroup.pids_max),
+    ];
+    let (name, most) =
+        bounds.into_iter().filter_map(|(name, most)| Some((name, most?))).min_by_key(|(_, most)| *most)?;
+    Some(topic.found(enough(most), format!("about {} ({name})", grouped(most))))
+}
+
+fn enough(connections: u64) -> super::Level {
+    match connections {
+        MANY_CONNECTIONS.. => Good,
+        SOME_CONNECTIONS.. => Note,
+        _ => Warning,
+    }
+}
+
+fn timer_slack(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "timer slack",
+        effect: "Sleeps of ordinary threads end up to this much late, those of a foreign server too.",
+        change: "start the harness from a shell that has the usual 50 µs",
+    };
+    let slack = subject.conditions.process.timer_slack_ns?;
+    let level = if slack > USUAL_SLACK_NS { Note } else { Good };
+    Some(topic.found(level, figures::duration(slack as f64)))
+}
+
+fn preemption(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "preemption",
+        effect: "A real-time kernel turns interrupts and locks into threads: system calls and wake-ups cost more than on the \
+                 kernels that most servers run.",
+        change: "boot another kernel, unless this is what the servers will run on",
+    };
+    let model = subject.environment.kernel_build.preemption.as_deref()?;
+    Some(topic.found(if model == "rt" { Note } else { Good }, model))
+}
+
+fn huge_pages(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "huge pages",
+        effect: "Memory is mapped in huge pages unasked: that a page is put together may stall, and max RSS is larger.",
+        change: "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+    };
+    let mode = subject.environment.limits.transparent_huge_pages.as_deref()?;
+    Some(topic.found(if mode == "always" { Note } else { Good }, mode))
+}
+
+fn counters(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "CPU counters",
+        effect: "Without them instructions and cache misses cannot be counted, so a difference is harder to explain. No \
+                 figure changes.",
+        change: NOT_FROM_WITHIN,
+    };
+    let some = subject.environment.limits.hardware_counters?;
+    Some(if some { topic.found(Good, "there are some") } else { topic.found(Note, "none") })
+}
+
+fn grouped(count: u64) -> String {
+    figures::grouped(count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::tests::{Patient, finds};
+    use crate::environment::{BackendFacts, ClockCost};
+
+    #[test]
+    fn a_slow_or_coarse_clock_is_warned_of() {
+        let clock = |read_ns, step_ns| Some(ClockCost { read_ns, step_ns });
+        finds("clock", Warning, |patient| patient.conditions.clock = clock(800, 10));
+        finds("clock", Warning, |patient| patient.conditions.clock = clock(20, 4_000_000));
+        let mut patient = Patient::healthy();
+        patient.conditions.clock = clock(25, 20);
+        assert_eq!(patient.complaints(), []);
+        assert_eq!(patient.value("clock"), "tsc, a reading takes 25.0 ns, steps of 20.0 ns are seen");
+    }
+
+    #[test]
+    fn forbidden_rings_are_found() {
+        finds("io_uring", Warning, |patient| patient.environment.limits.io_uring_disabled = Some(2));
+        finds("io_uring", Note, |patient| patient.environment.limits.io_uring_disabled = Some(1));
+    }
+
+    #[test]
+    fn a_backend_that_cannot_run_is_named_with_its_reason() {
+        let backend = |name: &str, reason: Option<&str>| BackendFacts {
+            name: name.to_owned(),
+            reason: reason.map(str::to_owned),
+            ..BackendFacts::default()
+        };
+        let patient = finds("backends", Warning, |patient| {
+            patient.environment.backends =
+                Some(vec![backend("epoll", None), backend("io_uring", Some("not permitted"))]);
+        });
+        assert_eq!(patient.value("backends"), "io_uring: not permitted");
+        let mut patient = Patient::healthy();
+        patient.environment.backends = Some(vec![backend("epoll", None)]);
+        assert_eq!(patient.complaints(), []);
+    }
+
+    #[test]
+    fn limits_that_bound_a_comparison_are_found() {
+        let patient = finds("descriptors", Note, |patient| patient.conditions.process.descriptors_hard = Some(4096));
+        assert_eq!(patient.value("descriptors"), "4,096, for 3,968 connections");
+        finds("descriptors", Warning, |patient| patient.conditions.process.descriptors_hard = Some(256));
+        let patient = finds("threads", Warning, |patient| patient.environment.cgroup.pids_max = Some(512));
+        assert_eq!(patient.value("threads"), "about 512 (pids.max)");
+        finds("threads", Note, |patient| patient.environment.limits.vm_max_map_count = Some(10_000));
+    }
+
+    #[test]
+    fn what_differs_from_the_usual_kernel_is_noted() {
+        finds("timer slack", Note, |patient| patient.conditions.process.timer_slack_ns = Some(1_000_000));
+        finds("preemption", Note, |patient| patient.environment.kernel_build.preemption = Some("rt".to_owned()));
+        let always = Some("always".to_owned());
+        finds("huge pages", Note, |patient| patient.environment.limits.transparent_huge_pages = always);
+        finds("CPU counters", Note, |patient| patient.environment.limits.hardware_counters = Some(false));
+    }
+}

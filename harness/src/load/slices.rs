@@ -1,0 +1,83 @@
+//! How the answers were spread over the window.
+
+use super::window::Window;
+
+/// Parts of the window. Enough to see a change that lasts a fifth of it, few enough for each to hold many answers.
+pub(super) const SLICES: usize = 40;
+
+/// Answers in each of [`SLICES`] equally long parts of the window, whenever their requests were sent. One compare for
+/// each time that it is told of answers.
+#[derive(Clone, Debug)]
+pub(super) struct Slices {
+    window: Window,
+    current: usize,
+    /// When the current one ends.
+    ends_ns: u64,
+    /// Before the window, its parts, and after it.
+    answers: [u64; SLICES + 2],
+}
+
+impl Slices {
+    pub(super) fn new(window: Window) -> Self {
+        Self { window, current: 0, ends_ns: window.opens_ns, answers: [0; SLICES + 2] }
+    }
+
+    /// Told in the order of time.
+    pub(super) fn add(&mut self, answers: u64, now_ns: u64) {
+        while now_ns >= self.ends_ns {
+            self.go_on();
+        }
+        self.answers[self.current] += answers;
+    }
+
+    #[cold]
+    fn go_on(&mut self) {
+        self.current += 1;
+        let Window { opens_ns, closes_ns, .. } = self.window;
+        self.ends_ns = if self.current > SLICES {
+            u64::MAX
+        } else {
+            let part = u128::from(closes_ns - opens_ns) * self.current as u128 / SLICES as u128;
+            opens_ns + u64::try_from(part).expect("a part of the window is no longer than it")
+        };
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (sum, answers) in self.answers.iter_mut().zip(other.answers) {
+            *sum += answers;
+        }
+    }
+
+    /// Of the window alone.
+    pub(super) fn answers(&self) -> &[u64] {
+        &self.answers[1..=SLICES]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_where_they_come_and_only_in_the_window() {
+        let window = Window::new(Duration::from_nanos(100), Duration::from_nanos(10 * SLICES as u64 + 7));
+        let mut slices = Slices::new(window);
+        for now_ns in [0, 99] {
+            slices.add(5, now_ns);
+        }
+        for (answers, now_ns) in [(1, 100), (2, 109), (4, 111), (8, window.closes_ns - 1)] {
+            slices.add(answers, now_ns);
+        }
+        for now_ns in [window.closes_ns, u64::MAX - 1] {
+            slices.add(9, now_ns);
+        }
+        let mut expected = [0; SLICES];
+        (expected[0], expected[1], expected[SLICES - 1]) = (3, 4, 8);
+        assert_eq!(slices.answers(), expected);
+        let other = slices.clone();
+        slices.merge(&other);
+        assert_eq!(slices.answers()[1], 8);
+    }
+}

@@ -1,0 +1,222 @@
+//! The ranking below the table of a cell: who is best, by how much, how sure that is, and who cannot be told apart.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, Table};
+
+use super::table::STYLE;
+use crate::figures::{self, NONE};
+use crate::plan::Cell;
+use crate::statistics::{CONFIDENCE, CellRanking, Comparison, Entry, Interval, MIN_BLOCKS, MetricRanking, Ranking};
+
+/// Draws the ranking of one cell; nothing where there is nothing to compare.
+#[must_use]
+pub fn draw(ranking: &CellRanking) -> String {
+    if ranking.by.iter().all(|by| by.entries.len() < 2) {
+        return String::new();
+    }
+    let mut text = String::new();
+    if ranking.by.iter().any(|by| by.best.is_some()) {
+        let _ = writeln!(text, "\n{}", table(ranking).trim_fmt());
+    }
+    for by in &ranking.by {
+        let _ = writeln!(text, "  {}", sentence(by, &ranking.cell));
+        for (backend, floor) in &by.floors {
+            let _ = writeln!(text, "  {}", floor_sentence(backend, floor, &ranking.cell));
+        }
+    }
+    text
+}
+
+/// What all intervals of a ranking have in common.
+#[must_use]
+pub fn note(ranking: &Ranking) -> String {
+    if ranking.has_intervals() {
+        let comparisons = figures::counted(ranking.family, "comparison");
+        format!(
+            "× [from, to]: the middle of the ratios within blocks; the intervals of all {comparisons} hold together in {} of \
+             runs\n=: shares its rank, because no difference was found",
+            figures::percent(CONFIDENCE)
+        )
+    } else {
+        format!("no intervals: they need at least {MIN_BLOCKS} trials of both sides in the same blocks")
+    }
+}
+
+/// A ratio with its interval: `1.310× [1.240, 1.380]`.
+#[must_use]
+pub fn ratio(comparison: &Comparison) -> String {
+    let Some(estimate) = comparison.estimate else { return NONE.to_owned() };
+    let interval = estimate.interval.map_or(String::new(), |Interval { low, high }| format!(" [{low:.3}, {high:.3}]"));
+    format!("{:.3}×{interval}", estimate.ratio)
+}
+
+fn table(ranking: &CellRanking) -> Table {
+    let mut table = Table::new();
+    let mut header = vec!["\nbackend".to_owned()];
+    for by in &ranking.by {
+        header.push("\nrank".to_owned());
+        header.push(format!("{}\nof the best", by.metric.name(&ranking.cell)));
+    }
+    table.load_style(STYLE).set_header(header);
+    for (place, entry) in ranking.by[0].entries.iter().enumerate() {
+        let mut row = vec![entry.backend.clone()];
+        for by in &ranking.by {
+            row.extend([rank(by, &by.entries[place]), standing(by, &by.entries[place])]);
+        }
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn rank(by: &MetricRanking, entry: &Entry) -> String {
+    let Some(rank) = entry.rank else { return NONE.to_owned() };
+    let shared = by.entries.iter().filter(|other| other.rank == entry.rank).count() > 1;
+    format!("{rank}{}", if shared { "=" } else { " " })
+}
+
+fn standing(by: &MetricRanking, entry: &Entry) -> String {
+    match &entry.to_best {
+        _ if entry.void => "void".to_owned(),
+        None if by.best.as_ref() == Some(&entry.backend) => "best".to_owned(),
+        None => NONE.to_owned(),
+        Some(comparison) => ratio(comparison),
+    }
+}
+
+fn sentence(by: &MetricRanking, cell: &Cell) -> String {
+    let name = by.metric.name(cell);
+    let Some(best) = &by.best else {
+        let void = by.entries.iter().any(|entry| entry.void);
+        let why =
+            if void { "the client was the bottleneck" } else { "no two backends were measured in the same blocks" };
+        return format!("{name}: nothing to compare, {why}");
+    };
+    let most = if by.metric.higher_is_better() { "most" } else { "least" };
+    let others: Vec<(&Entry, &Comparison)> =
+        by.entries.iter().filter_map(|entry| Some((entry, entry.to_best.as_ref()?))).collect();
+    let names = |keep: fn(&Comparison) -> bool| {
+        let names: Vec<&str> =
+            others.iter().filter(|(_, one)| keep(one)).map(|(entry, _)| entry.backend.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let ties = names(|one| one.interval().is_some() && !one.differs());
+    let behind = names(Comparison::is_worse);
+    let unknown = names(|one| one.interval().is_none());
+    let mut text = format!("{name}: {best} has the {most}");
+    if let Some(ties) = &ties {
+        let _ = write!(text, ", in a tie with {ties}");
+    }
+    if let Some(behind) = behind {
+        let _ = write!(text, "; behind: {behind}");
+    }
+    if let Some(unknown) = unknown {
+        let _ = write!(text, "; too few blocks, at least {MIN_BLOCKS}, to tell: {unknown}");
+    }
+    text
+}
+
+fn floor_sentence(backend: &str, floor: &Comparison, cell: &Cell) -> String {
+    let name = floor.metric.name(cell);
+    let Some(interval) = floor.interval() else {
+        let why = if floor.void { "the client was the bottleneck".to_owned() } else { too_few(floor.blocks) };
+        return format!("{name}: noise floor of {backend} not known, {why}");
+    };
+    let itself = format!("noise floor of {backend}: {} its own {name}", ratio(floor));
+    if interval.excludes_one() {
+        format!("{itself}: a difference where there is none; do not trust this cell")
+    } else {
+        format!("{itself}; nothing within ±{:.1} % is called a difference", (interval.reach() - 1.0) * 100.0)
+    }
+}
+
+/// Why there is no interval.
+#[must_use]
+pub fn too_few(blocks: usize) -> String {
+    format!("too few blocks: {blocks}, at least {MIN_BLOCKS}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{self, SweepPlan};
+    use crate::results::tests::trial;
+    use crate::results::{Bottleneck, TrialRecord};
+    use crate::statistics::rank;
+    use crate::statistics::tests::noise;
+
+    fn plan(twice: &[&str]) -> SweepPlan {
+        SweepPlan {
+            connections: vec![1],
+            rate_rps: vec![None],
+            twice: twice.iter().map(|&name| name.to_owned()).collect(),
+            ..plan::tests::plan()
+        }
+    }
+
+    fn trials(backend: &str, blocks: usize, factor: f64) -> Vec<TrialRecord> {
+        let of = |block: usize| {
+            let mut trial = TrialRecord { block, ..trial(backend) };
+            trial.measured.as_mut().unwrap().throughput_rps *= factor * (1.0 + 0.01 * noise(backend, block));
+            trial
+        };
+        (1..=blocks).map(of).collect()
+    }
+
+    fn drawn(plan: &SweepPlan, trials: &[TrialRecord]) -> (String, String) {
+        let ranking = rank(plan, trials);
+        (draw(&ranking.cells[0]), note(&ranking))
+    }
+
+    #[test]
+    fn a_difference_has_its_ratio_and_a_word() {
+        let (text, note) = drawn(&plan(&[]), &[trials("poll", 9, 0.5), trials("epoll", 9, 1.0)].concat());
+        let row = text.lines().find(|line| line.contains("poll") && line.contains('[')).unwrap();
+        assert!(row.contains(" 2 ") && row.contains("0.5"), "{text}");
+        assert!(text.contains("requests/s: epoll has the most; behind: poll"), "{text}");
+        assert!(text.contains("server CPU/request: epoll has the least, in a tie with poll"), "{text}");
+        assert!(note.contains("all 2 comparisons hold together in 95 % of runs"), "{note}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+    }
+
+    #[test]
+    fn a_tie_shares_its_rank() {
+        let (text, _) = drawn(&plan(&[]), &[trials("poll", 9, 1.0), trials("epoll", 9, 1.0)].concat());
+        assert_eq!(text.matches("1=").count(), 4, "{text}");
+        assert!(text.contains("in a tie with"), "{text}");
+    }
+
+    #[test]
+    fn too_few_blocks_are_no_interval_and_no_rank() {
+        let (text, note) = drawn(&plan(&[]), &[trials("poll", 3, 0.5), trials("epoll", 3, 1.0)].concat());
+        assert!(!text.contains(']') || text.matches(']').count() == 2, "{text}");
+        assert!(text.contains("too few blocks, at least 7, to tell: poll"), "{text}");
+        assert!(note.starts_with("no intervals: they need at least 7"), "{note}");
+    }
+
+    #[test]
+    fn where_the_client_was_the_bottleneck_requests_are_void() {
+        let mut all = [trials("poll", 9, 0.5), trials("epoll", 9, 1.0)].concat();
+        for trial in &mut all {
+            trial.bottleneck = Some(Bottleneck::Client);
+        }
+        let (text, _) = drawn(&plan(&[]), &all);
+        assert_eq!(text.matches(" void").count(), 2, "{text}");
+        assert!(text.contains("requests/s: nothing to compare, the client was the bottleneck"), "{text}");
+    }
+
+    #[test]
+    fn the_noise_floor_is_said_and_one_that_finds_a_difference_is_a_warning() {
+        let both = [trials("poll", 9, 0.5), trials("epoll", 9, 1.0)].concat();
+        let (text, _) = drawn(&plan(&["epoll"]), &[both.clone(), trials("epoll#2", 9, 1.0)].concat());
+        assert!(
+            text.contains("noise floor of epoll: ") && text.contains("× [") && text.contains("; nothing within ±"),
+            "{text}"
+        );
+        let (text, _) = drawn(&plan(&["epoll"]), &[both, trials("epoll#2", 9, 3.0)].concat());
+        assert!(text.contains("a difference where there is none"), "{text}");
+    }
+}

@@ -1,0 +1,66 @@
+//! How two runs differ in what they were made with: their plans, builds and machines.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::environment::Environment;
+
+/// Field by field, as they stand in the file.
+pub fn differences(before: &impl Serialize, now: &impl Serialize) -> Vec<String> {
+    let (before, now) = (fields(before), fields(now));
+    let names = before.keys().chain(now.keys().filter(|name| !before.contains_key(*name)));
+    let value = |fields: &Map<String, Value>, name| fields.get(name).cloned().unwrap_or(Value::Null);
+    names.filter_map(|name| difference(name, &value(&before, name), &value(&now, name))).collect()
+}
+
+/// In one field; none where it is the same.
+#[must_use]
+pub fn difference(name: &str, before: &Value, now: &Value) -> Option<String> {
+    (before != now).then(|| format!("{name} was {before} and is {now}"))
+}
+
+/// What of the machine is another, down to the innermost field, so that what differs is named and not only where. What a
+/// file of an earlier version does not say cannot be said to have changed.
+#[must_use]
+pub fn environment_differences(before: &Environment, now: &Environment) -> Vec<String> {
+    let mut differences = Vec::new();
+    let earlier_version = before.backends.is_none();
+    descend("", &Value::Object(fields(before)), &Value::Object(fields(now)), &mut |path, before, now| {
+        if earlier_version && before.is_null() {
+            return;
+        }
+        match before {
+            // Lists may be long.
+            Value::Array(_) if before != now => differences.push(format!("{path} differs")),
+            _ => differences.extend(difference(path, before, now)),
+        }
+    });
+    differences
+}
+
+fn descend(path: &str, before: &Value, now: &Value, each: &mut impl FnMut(&str, &Value, &Value)) {
+    let (Value::Object(before), Value::Object(now)) = (before, now) else { return each(path, before, now) };
+    for (name, value) in before {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        descend(&path, value, now.get(name).unwrap_or(&Value::Null), each);
+    }
+}
+
+fn fields(value: &impl Serialize) -> Map<String, Value> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(value) else { unreachable!("plain structs are JSON objects") };
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{SweepPlan, tests::plan};
+
+    #[test]
+    fn a_field_that_only_one_side_has_is_a_difference_in_both_directions() {
+        let twice = SweepPlan { twice: vec!["epoll".to_owned()], ..plan() };
+        assert_eq!(differences(&plan(), &twice), ["twice was null and is [\"epoll\"]"]);
+        assert_eq!(differences(&twice, &plan()), ["twice was [\"epoll\"] and is null"]);
+        assert!(differences(&twice, &twice).is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! Any other program as the server of a trial: started, and ended with all that it has started, by a guard.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use super::guarded::{End, Guarded, Guards};
+use super::wait::{last_words, printable, with_last_words};
+use crate::foreign::ForeignServer;
+use crate::guard::Program;
+use crate::plan::Cell;
+
+/// Between two attempts to connect to a server that begins.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
+/// Somebody else may take a port between its choice and its use, but not every time.
+const PORTS: usize = 4;
+/// For a server whose connections broke to end, if it is going to.
+const DEATH_TIMEOUT: Duration = Duration::from_millis(500);
+/// For a program to say its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
+/// A version is no longer than this.
+const VERSION_BYTES: usize = 200;
+
+/// A server that runs. Dropping it ends it.
+#[derive(Debug)]
+pub(in crate::sweep) struct Server {
+    guarded: Guarded,
+}
+
+impl Server {
+    /// Starts a server and waits until it accepts a connection, or until `cancel` is set.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, with what the server said last.
+    pub(super) fn start(
+        guards: Guards<'_>,
+        entrant: &ForeignServer,
+        cell: &Cell,
+        cancel: &AtomicBool,
+    ) -> Result<(Self, SocketAddr), String> {
+        let mut ports_left = PORTS;
+        loop {
+            ports_left -= 1;
+            let address = free_address().map_err(|error| format!("there is no port for the server: {error}"))?;
+            let guarded = Guarded::start(guards, &entrant.program(address, cell.server_threads))?;
+            let mut server = Self { guarded };
+            match server.listens(address, entrant.start_timeout(), cancel) {
+                Ok(()) => {
+                    server.guarded.hold();
+                    return Ok((server, address));
+                }
+                Err(_) if ports_left > 0 && server.port_was_taken() => {}
+                Err(error) => return Err(server.with_last_words(error)),
+            }
+        }
+    }
+
+    fn listens(&mut self, address: SocketAddr, timeout: Duration, cancel: &AtomicBool) -> Result<(), String> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if accepts(address) {
+                return Ok(());
+            }
+            if cancel.load(Ordering::Relaxed) {
+                return Err("cancelled".to_owned());
+            }
+            if Instant::now() >= deadline {
+                let timeout = humantime::format_duration(timeout);
+                return Err(format!("the server did not listen on {address} within {timeout}"));
+            }
+            match self.guarded.end(CONNECT_INTERVAL)? {
+                // What it has left behind may be the server.
+                End::None | End::Program { success: true, .. } => {}
+                End::Program { how, .. } => return Err(format!("the server ended before it listened ({how})")),
+                End::All => return Err("the server ended before it listened, and left nothing behind".to_owned()),
+            }
+        }
+    }
+
+    /// Whether it says so.
+    fn port_was_taken(&self) -> bool {
+        let words = last_words(&self.guarded.stderr).to_lowercase();
+        words.contains("in use") || words.contains("eaddrinuse")
+    }
+
+    /// The process below which all of it is.
+    pub(super) fn guard(&self) -> u32 {
+        self.guarded.guard()
+    }
+
+    /// Ends it. `broken`: whether there is a sign that it ended by itself before.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for people, where it had ended before or could not be ended.
+    pub(super) fn stop(&mut self, broken: bool) -> Result<(), String> {
+        // Connections break before their process has ended.
+        let timeout = if broken { DEATH_TIMEOUT } else { Duration::ZERO };
+        let mut ended = self.guarded.end(timeout)?;
+        if matches!(ended, End::Program { success: true, .. }) {
+            ended = self.guarded.end(timeout)?;
+        }
+        let how = match ended {
+            End::Program { how, success: false } => how,
+            End::All => self.guarded.how_all_ended(),
+            End::None | End::Program { .. } => {
+                return self.guarded.finish().map_err(|error| self.with_last_words(error));
+            }
+        };
+        Err(self.with_last_words(format!("the server ended during the trial ({how})")))
+    }
+
+    pub(super) fn with_last_words(&self, what: String) -> String {
+        with_last_words(&self.guarded.stderr, what)
+    }
+}
+
+/// A port that nobody listens on, for a moment.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+fn accepts(address: SocketAddr) -> bool {
+    // Where nothing listens, the kernel may pick the very port for our end, and TCP connects the socket to itself.
+    TcpStream::connect(address).is_ok_and(|stream| stream.local_addr().is_ok_and(|own| own != address))
+}
+
+/// What is known about a server that is not ours.
+pub(super) fn receipt(guards: Guards<'_>, entrant: &ForeignServer) -> Map<String, Value> {
+    let mut receipt = Map::new();
+    receipt.insert("command".to_owned(), entrant.command.clone().into());
+    if let Some(program) = entrant.version_program() {
+        match version(guards, &program) {
+            Ok(version) => receipt.insert("version".to_owned(), version.into()),
+            Err(error) => receipt.insert("version_error".to_owned(), error.into()),
+        };
+    }
+    receipt
+}
+
+/// The first line that a program says.
+fn version(guards: Guards<'_>, program: &Program) -> Result<String, String> {
+    let mut guarded = Guarded::start(guards, program)?;
+    match guarded.end(VERSION_TIMEOUT)? {
+        End::Program { success: true, .. } | End::All => {}
+        End::Program { how, .. } => return Err(with_last_words(&guarded.stderr, format!("it failed ({how})"))),
+        End::None => {
+            let timeout = humantime::format_duration(VERSION_TIMEOUT);
+            return Err(format!("it did not end within {timeout}"));
+        }
+    }
+    let mut said = [0; VERSION_BYTES];
+    let length = guarded.stderr.read_at(&mut said, 0).map_err(|error| format!("cannot read what it said: {error}"))?;
+    let said = String::from_utf8_lossy(&said[..length]).into_owned();
+    let line = said.lines().map(printable).find(|line| !line.is_empty());
+    line.ok_or_else(|| "it said nothing".to_owned())
+}

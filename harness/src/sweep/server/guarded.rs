@@ -1,0 +1,169 @@
+//! A program below a guard, as the sweep sees it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::wait::{Lines, with_last_words};
+use crate::cpus::CpuSet;
+use crate::guard::{END_TIMEOUT, Event, Program};
+use crate::process_tree::handles;
+
+/// For a guard to say that it has started the program.
+const GUARD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handles are descriptors, and those are for connections.
+const MOST_HELD: usize = 32;
+
+/// How guards are started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guards<'a> {
+    pub(super) executable: &'a Path,
+    /// Where the program may run.
+    pub(super) cpus: &'a CpuSet,
+}
+
+/// What of a program has ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    None,
+    /// The process that was started; others may go on.
+    Program {
+        how: String,
+        success: bool,
+    },
+    /// All processes.
+    All,
+}
+
+/// A program below a guard.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    guard: Child,
+    /// Its end tells the guard to end.
+    stdin: Option<ChildStdin>,
+    stdout: Lines<ChildStdout>,
+    /// A file without a name: nobody has to read it for the program to go on.
+    pub(super) stderr: File,
+    /// What there was of the program when it listened, in case that the guard is killed.
+    held: Vec<OwnedFd>,
+    /// How the process that was started has ended.
+    ended_early: Option<(String, bool)>,
+}
+
+impl Guarded {
+    pub(super) fn start(guards: Guards<'_>, program: &Program) -> Result<Self, String> {
+        let mut guarded =
+            Self::spawn(guards, program).map_err(|error| format!("cannot start the guard of the server: {error}"))?;
+        let name = &program.words[0];
+        match guarded.stdout.next(GUARD_TIMEOUT).map(|line| line.as_deref().map(serde_json::from_str)) {
+            Ok(Some(Ok(Event::Started))) => Ok(guarded),
+            Ok(Some(Ok(Event::NotStarted { error }))) => Err(format!("cannot start '{name}': {error}")),
+            said => Err(with_last_words(&guarded.stderr, format!("the guard of the server said {said:?}"))),
+        }
+    }
+
+    fn spawn(guards: Guards<'_>, program: &Program) -> io::Result<Self> {
+        let stderr = File::from(memfd_create("stderr", MemfdFlags::CLOEXEC)?);
+        let mut command = Command::new(guards.executable);
+        command.arg0("harness").args(["guard", "--cpus", &guards.cpus.to_string()]);
+        if program.keeps_output {
+            command.arg("--keep-output");
+        }
+        if let Some(directory) = &program.directory {
+            command.arg("--directory").arg(directory);
+        }
+        for (name, value) in &program.env {
+            command.arg(format!("--env={name}={value}"));
+        }
+        command.arg("--").args(&program.words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
+        // Ctrl-C in a terminal goes to a whole process group; ending the server is up to us.
+        let mut guard = command.process_group(0).spawn()?;
+        let (stdin, Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
+            unreachable!("both were asked for above")
+        };
+        Ok(Self { guard, stdin, stdout: Lines::new(stdout), stderr, held: Vec::new(), ended_early: None })
+    }
+
+    /// The process below which all of it is.
+    pub(super) fn guard(&self) -> u32 {
+        self.guard.id()
+    }
+
+    /// Remembers what there is of it now.
+    pub(super) fn hold(&mut self) {
+        self.held = handles(self.guard());
+        self.held.truncate(MOST_HELD);
+    }
+
+    /// After [`End::All`], in words.
+    pub(super) fn how_all_ended(&mut self) -> String {
+        match (&self.ended_early, self.guard.wait()) {
+            (_, Ok(end)) if !end.success() => format!("its guard: {end}"),
+            (Some((how, _)), _) => how.clone(),
+            (None, _) => "nothing is left of it".to_owned(),
+        }
+    }
+
+    /// Waits until something of it ends, at most for `timeout`.
+    pub(super) fn end(&mut self, timeout: Duration) -> Result<End, String> {
+        if let Some((how, success)) = self.ended_early.clone() {
+            return match self.stdout.next(timeout) {
+                Ok(None) => Ok(End::All),
+                _ => Ok(End::Program { how, success }),
+            };
+        }
+        let line = match self.stdout.next(timeout) {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(End::All),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(End::None),
+            Err(error) => return Err(format!("cannot hear the guard of the server: {error}")),
+        };
+        match serde_json::from_str(&line) {
+            Ok(Event::Ended { how, success }) => {
+                self.ended_early = Some((how.clone(), success));
+                Ok(End::Program { how, success })
+            }
+            _ => Err(format!("the guard of the server said '{line}'")),
+        }
+    }
+
+    /// Ends all of it and waits until it has ended.
+    pub(super) fn finish(&mut self) -> Result<(), String> {
+        self.stdin = None;
+        let deadline = Instant::now() + END_TIMEOUT;
+        loop {
+            match self.stdout.next(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => return Err(format!("the guard of the server did not end: {error}")),
+            }
+        }
+        match self.guard.wait() {
+            Ok(end) if end.success() => Ok(()),
+            Ok(end) => Err(format!("the server could not be ended ({end})")),
+            Err(error) => Err(format!("cannot wait for the guard of the server: {error}")),
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // Does nothing where it has ended. The failure that led here is said already.
+        let _ = self.finish();
+        let _ = self.guard.kill();
+        if self.guard.wait().is_ok_and(|end| end.success()) {
+            return;
+        }
+        for process in &self.held {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Whether the answers were right, came, and are enough.
+
+use super::{Evidence, RATE_MET, rate_met};
+use crate::statistics::enough_samples;
+
+/// The highest percentile that a trial must be able to carry by itself.
+const NEEDED_QUANTILE: f64 = 0.99;
+
+pub(super) fn reasons_against(evidence: &Evidence) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if evidence.mismatches > 0 {
+        reasons.push("answers differed from what was sent".to_owned());
+    }
+    if evidence.requests == 0 {
+        reasons.push("no request was answered".to_owned());
+    }
+    reasons
+}
+
+pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if evidence.errors > 0 {
+        let first = evidence.first_error.as_deref().map_or(String::new(), |error| format!("; the first: {error}"));
+        reasons.push(format!("connections were lost{first}"));
+    }
+    if evidence.requests > 0 && are_missing(evidence) {
+        reasons.push("connections were missing: no request on them was sent in the window and answered".to_owned());
+    }
+    match evidence.due {
+        None if evidence.censored > 0 => reasons.push("requests were never answered".to_owned()),
+        // Where the rate was met, the few that the end of the window cut off change nothing.
+        Some(_) if evidence.censored > 0 && !rate_met(evidence) => {
+            reasons.push("the rate asked for was not met: requests were sent too late, or never answered".to_owned());
+        }
+        _ => {}
+    }
+    if evidence.requests > 0 && !enough_samples(evidence.requests, NEEDED_QUANTILE) {
+        reasons.push("too few answers for a p99".to_owned());
+    }
+    reasons
+}
+
+/// In an open loop as many may be missing as requests may: one that was due just before the end of the window may have
+/// been the only one of its connection.
+fn are_missing(evidence: &Evidence) -> bool {
+    let allowed = if evidence.due.is_some() { (1.0 - RATE_MET) * evidence.connections as f64 } else { 0.0 };
+    evidence.silent_connections.is_some_and(|silent| silent as f64 > allowed)
+}

@@ -1,0 +1,61 @@
+//! Whether the load generator did its part, and its figures agree with each other.
+
+use super::{BUSY, Evidence};
+
+/// Share of the p99 of the latency that the generator may be late by at its own p99. From half of it on, the tail of the
+/// latency is more the generator's than the server's.
+const LATE: f64 = 0.5;
+
+/// What waking takes on an idle machine, and no generator that sleeps can be quicker than.
+const WAKING_NS: u64 = 100_000;
+
+/// A clock whose step is a larger share of the median than this decides what the median is.
+const COARSE: f64 = 0.05;
+
+/// How far requests in flight and throughput × service time may differ: several times the rounding of the histograms, a
+/// fraction of any mistake worth the name.
+const LITTLE_TOLERANCE: f64 = 0.02;
+
+pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if evidence.client_utilisation >= BUSY {
+        reasons.push(
+            "the load generator was busy, so that the server might have done more; CPU per request still compares"
+                .to_owned(),
+        );
+    }
+    if is_late(evidence) {
+        reasons.push("the load generator was late: much of the latency is its own delay in sending".to_owned());
+    }
+    if evidence.clock_step_ns.is_some_and(|step_ns| step_ns as f64 > COARSE * evidence.service_p50_ns as f64) {
+        reasons.push("the clock is too coarse for times as short as these".to_owned());
+    }
+    if contradicts_little(evidence) {
+        reasons.push(
+            "the figures contradict each other: requests in flight are not throughput × mean service time \
+             (Little's law)"
+                .to_owned(),
+        );
+    }
+    reasons
+}
+
+/// In a closed loop nothing is due, and nothing late.
+fn is_late(evidence: &Evidence) -> bool {
+    let lag_ns = evidence.send_lag_p99_ns;
+    evidence.due.is_some() && lag_ns > WAKING_NS && lag_ns as f64 > LATE * evidence.latency_p99_ns as f64
+}
+
+/// In a closed loop against what was to be in flight, in an open one against what was.
+///
+/// The law is exact once the edges of the window are taken into account. Requests that were lost have no service time, so
+/// that it does not speak of them; they are a reason by themselves.
+fn contradicts_little(evidence: &Evidence) -> bool {
+    let in_flight = evidence.asked_in_flight.or(evidence.in_flight_mean).filter(|&in_flight| in_flight > 0.0);
+    let (Some(in_flight), Some(edges)) = (in_flight, evidence.in_flight_edges) else { return false };
+    if evidence.errors > 0 || evidence.censored > 0 {
+        return false;
+    }
+    let of_measured = evidence.throughput_rps() * evidence.service_mean_ns as f64 / 1e9;
+    (of_measured + edges - in_flight).abs() > LITTLE_TOLERANCE * in_flight
+}

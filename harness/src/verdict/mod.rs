@@ -1,0 +1,153 @@
+//! Whether a trial may be believed, and what kept its throughput from being higher.
+//!
+//! A pure function of numbers: every fault that it knows can be handed to it in a test. What is unknown is no reason.
+
+mod answers;
+mod bottleneck;
+mod generator;
+mod machine;
+mod steadiness;
+#[cfg(test)]
+mod tests;
+
+use crate::interference::Interference;
+use crate::load::Pace;
+use crate::plan::Cell;
+use crate::results::{Bottleneck, Measured, Verdict};
+
+/// What is known of a trial that has a measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Requests sent in the window that were answered.
+    pub requests: u64,
+    /// Connections that broke.
+    pub errors: u64,
+    /// How the first of them broke.
+    pub first_error: Option<String>,
+    /// Answers that differed from what was sent.
+    pub mismatches: u64,
+    /// Requests not sent in time or never answered.
+    pub censored: u64,
+    /// Requests that were due in the window; `None` in a closed loop.
+    pub due: Option<u64>,
+    /// Connections that were asked for.
+    pub connections: usize,
+    /// Those of them that had something to do in the window, and no answer to it.
+    pub silent_connections: Option<u64>,
+    /// Requests that should always have been in flight; `None` in an open loop.
+    pub asked_in_flight: Option<f64>,
+    /// Requests in flight, on average over the window.
+    pub in_flight_mean: Option<f64>,
+    /// What the edges of the window contribute to it.
+    pub in_flight_edges: Option<f64>,
+    /// Length of the window.
+    pub elapsed_ns: u64,
+    /// Answers that came in each of equally long parts of the window.
+    pub slices: Vec<u64>,
+    /// The highest percentile of the latency that a trial has to carry by itself.
+    pub latency_p99_ns: u64,
+    /// The average service time.
+    pub service_mean_ns: u64,
+    /// The median service time.
+    pub service_p50_ns: u64,
+    /// How late the generator was with all but one in a hundred requests.
+    pub send_lag_p99_ns: u64,
+    /// The shortest time that the clock can tell.
+    pub clock_step_ns: Option<u64>,
+    /// Share of its CPU time that the server used; `None` where it cannot be seen.
+    pub server_utilisation: Option<f64>,
+    /// Share of its time that the busiest thread of the load generator was running.
+    pub client_utilisation: f64,
+    /// Whether both sides had to share a CPU.
+    pub cpus_shared: bool,
+    /// Whether the server chose to run on other CPUs than those given to it.
+    pub server_left_its_cpus: bool,
+    /// What the machine did to both sides.
+    pub interference: Interference,
+}
+
+impl Evidence {
+    /// What a measurement of `cell` by itself says; it does not know what was due, nor who used which CPUs.
+    #[must_use]
+    pub fn of(measured: &Measured, cell: &Cell) -> Self {
+        Self {
+            requests: measured.requests,
+            errors: measured.errors,
+            first_error: None,
+            mismatches: measured.mismatches,
+            censored: measured.censored,
+            due: None,
+            connections: cell.connections,
+            silent_connections: measured.silent_connections,
+            asked_in_flight: (cell.pace() == Pace::Closed).then_some(cell.connections as f64 * cell.depth as f64),
+            in_flight_mean: measured.in_flight_mean,
+            in_flight_edges: measured.in_flight_edges,
+            elapsed_ns: measured.elapsed_ns,
+            slices: measured.slices.clone(),
+            latency_p99_ns: measured.latency_ns.p99,
+            service_mean_ns: measured.service_ns.mean,
+            service_p50_ns: measured.service_ns.p50,
+            send_lag_p99_ns: measured.send_lag_ns.p99,
+            clock_step_ns: measured.client.clock_step_ns,
+            server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),
+            client_utilisation: measured.client.utilisation,
+            cpus_shared: false,
+            server_left_its_cpus: false,
+            interference: measured.interference.clone(),
+        }
+    }
+
+    /// Answers a second.
+    fn throughput_rps(&self) -> f64 {
+        self.requests as f64 * 1e9 / self.elapsed_ns.max(1) as f64
+    }
+}
+
+/// What follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether the trial may be believed.
+    pub verdict: Verdict,
+    /// Why not; empty where it may. Figures that differ from trial to trial stand in the record beside them, so that
+    /// equal reasons read equal.
+    pub reasons: Vec<String>,
+    /// What kept throughput from being higher; `None` where that cannot be known.
+    pub bottleneck: Option<Bottleneck>,
+}
+
+/// Judges a trial.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Judgement {
+    let invalid = answers::reasons_against(evidence);
+    let mut suspect = Vec::new();
+    // Without an answer, nothing else says anything.
+    if evidence.requests > 0 {
+        suspect.extend(generator::reasons_to_doubt(evidence));
+        suspect.extend(steadiness::reason_to_doubt(evidence));
+        suspect.extend(machine::reasons_to_doubt(evidence));
+    }
+    let suspect = [answers::reasons_to_doubt(evidence), suspect].concat();
+    let verdict = match (invalid.is_empty(), suspect.is_empty()) {
+        (false, _) => Verdict::Invalid,
+        (true, false) => Verdict::Suspect,
+        (true, true) => Verdict::Valid,
+    };
+    Judgement { verdict, reasons: [invalid, suspect].concat(), bottleneck: bottleneck::of(evidence) }
+}
+
+/// What the machine did to a trial, whatever came of it; neither server nor load generator is the cause of any of it.
+#[must_use]
+pub fn disturbances(measured: &Measured, cell: &Cell) -> Vec<String> {
+    machine::reasons_to_doubt(&Evidence::of(measured, cell))
+}
+
+/// A side is busy from here on. Not 1: the last tenth goes to whatever else needs a CPU, and queues are long before.
+const BUSY: f64 = 0.9;
+
+/// Answers to requests that were due, from which on the asked rate was met. Not 1: what falls due just before the end of
+/// the window may be sent just after it.
+const RATE_MET: f64 = 0.995;
+
+fn rate_met(evidence: &Evidence) -> bool {
+    evidence.due.is_some_and(|due| evidence.requests as f64 >= RATE_MET * due as f64)
+}

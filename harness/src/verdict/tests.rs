@@ -1,0 +1,295 @@
+//! Each fault by itself, beside a sound trial.
+
+use super::*;
+use crate::interference::Disturbance;
+
+fn sound() -> Evidence {
+    Evidence {
+        requests: 100_000,
+        errors: 0,
+        first_error: None,
+        mismatches: 0,
+        censored: 0,
+        due: None,
+        connections: 50,
+        silent_connections: Some(0),
+        asked_in_flight: Some(50.0),
+        in_flight_mean: Some(50.0),
+        in_flight_edges: Some(0.0),
+        elapsed_ns: 1_000_000_000,
+        slices: vec![2500; 40],
+        latency_p99_ns: 900_000,
+        service_mean_ns: 500_000,
+        service_p50_ns: 480_000,
+        send_lag_p99_ns: 0,
+        clock_step_ns: Some(20),
+        server_utilisation: Some(0.5),
+        client_utilisation: 0.5,
+        cpus_shared: false,
+        server_left_its_cpus: false,
+        interference: Interference { hiccup_floor_ns: Some(1_000_000), server: quiet(), client: quiet() },
+    }
+}
+
+fn quiet() -> Disturbance {
+    Disturbance {
+        hiccup_max_ns: Some(1_500_000),
+        hiccup_total_ns: Some(2_000_000),
+        stolen: Some(0.0),
+        neighbours: Some(0.01),
+        involuntary_switches_per_s: Some(20.0),
+    }
+}
+
+/// An open loop that met its rate.
+fn open() -> Evidence {
+    Evidence { due: Some(100_000), asked_in_flight: None, ..sound() }
+}
+
+fn only_reason(evidence: &Evidence) -> String {
+    let judgement = judge(evidence);
+    assert_eq!((judgement.verdict, judgement.reasons.len()), (Verdict::Suspect, 1), "{judgement:?}");
+    judgement.reasons[0].clone()
+}
+
+fn verdict(evidence: &Evidence) -> (Verdict, String) {
+    let judgement = judge(evidence);
+    (judgement.verdict, judgement.reasons.join(" | "))
+}
+
+#[test]
+fn a_sound_trial_is_valid_without_reasons() {
+    assert_eq!(verdict(&sound()), (Verdict::Valid, String::new()));
+}
+
+#[test]
+fn one_mismatch_makes_it_invalid() {
+    let (verdict, reasons) = verdict(&Evidence { mismatches: 1, ..sound() });
+    assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "answers differed from what was sent"));
+}
+
+#[test]
+fn without_an_answer_it_is_invalid() {
+    let (verdict, reasons) = verdict(&Evidence { requests: 0, ..sound() });
+    assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "no request was answered"));
+}
+
+#[test]
+fn every_reason_is_given() {
+    let (verdict, reasons) = verdict(&Evidence { mismatches: 2, errors: 3, ..sound() });
+    assert_eq!(verdict, Verdict::Invalid);
+    assert_eq!(reasons, "answers differed from what was sent | connections were lost");
+}
+
+#[test]
+fn a_broken_connection_makes_it_suspect() {
+    let (verdict, reasons) = verdict(&Evidence { errors: 1, first_error: Some("reset".into()), ..sound() });
+    assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "connections were lost; the first: reset"));
+}
+
+#[test]
+fn censored_requests_make_a_closed_loop_suspect() {
+    let (verdict, reasons) = verdict(&Evidence { censored: 4, ..sound() });
+    assert_eq!((verdict, reasons.as_str()), (Verdict::Suspect, "requests were never answered"));
+}
+
+#[test]
+fn censored_requests_make_an_open_loop_suspect_only_where_the_rate_was_not_met() {
+    let open = |requests| Evidence { censored: 4, requests, ..open() };
+    assert_eq!(verdict(&open(99_900)).0, Verdict::Valid);
+    let (verdict, reasons) = verdict(&open(90_000));
+    assert_eq!(verdict, Verdict::Suspect);
+    assert!(reasons.starts_with("the rate asked for was not met"), "{reasons}");
+}
+
+#[test]
+fn a_shared_cpu_makes_it_suspect() {
+    assert_eq!(verdict(&Evidence { cpus_shared: true, ..sound() }).0, Verdict::Suspect);
+}
+
+#[test]
+fn a_server_on_other_cpus_makes_it_suspect() {
+    let reason = only_reason(&Evidence { server_left_its_cpus: true, ..sound() });
+    assert_eq!(reason, "the server chose other CPUs than those given to it");
+}
+
+#[test]
+fn too_few_answers_for_a_p99_make_it_suspect() {
+    let of = |requests| Evidence { requests, service_mean_ns: 50_000_000_000 / requests, ..sound() };
+    assert_eq!(verdict(&of(1000)).0, Verdict::Valid);
+    assert_eq!(only_reason(&of(999)), "too few answers for a p99");
+}
+
+#[test]
+fn the_busy_side_is_the_bottleneck_and_the_client_where_both_are() {
+    let of = |server_utilisation, client_utilisation| {
+        judge(&Evidence { server_utilisation, client_utilisation, ..sound() }).bottleneck
+    };
+    assert_eq!(of(Some(0.95), 0.5), Some(Bottleneck::Server));
+    assert_eq!(of(Some(0.5), 0.95), Some(Bottleneck::Client));
+    assert_eq!(of(Some(0.95), 0.95), Some(Bottleneck::Client));
+    assert_eq!(of(Some(0.5), 0.5), Some(Bottleneck::Latency));
+}
+
+#[test]
+fn sides_that_keep_one_cpu_busy_together_say_nothing_about_the_server() {
+    let shared = Evidence { cpus_shared: true, client_utilisation: 0.5, ..sound() };
+    assert_eq!(judge(&shared).bottleneck, Some(Bottleneck::Client));
+    assert_eq!(judge(&Evidence { cpus_shared: false, ..shared }).bottleneck, Some(Bottleneck::Latency));
+}
+
+#[test]
+fn an_unseen_server_leaves_the_bottleneck_open() {
+    let unseen = Evidence { server_utilisation: None, ..sound() };
+    assert_eq!(judge(&unseen).bottleneck, None);
+    assert_eq!(judge(&Evidence { client_utilisation: 1.0, ..unseen }).bottleneck, Some(Bottleneck::Client));
+}
+
+#[test]
+fn a_rate_that_was_met_is_the_bottleneck_unless_a_side_was_busy() {
+    let met = Evidence { due: Some(10_000), requests: 9950, ..open() };
+    assert_eq!(judge(&met).bottleneck, Some(Bottleneck::Rate));
+    assert_eq!(judge(&Evidence { requests: 9949, ..met.clone() }).bottleneck, Some(Bottleneck::Latency));
+    assert_eq!(judge(&Evidence { server_utilisation: Some(1.0), ..met }).bottleneck, Some(Bottleneck::Server));
+}
+
+#[test]
+fn neighbours_make_it_suspect_and_leave_open_what_the_bottleneck_was() {
+    let side = |neighbours| Disturbance { neighbours, ..quiet() };
+    let disturbed = |server, client| {
+        let interference = Interference { server: side(server), client: side(client), ..sound().interference };
+        Evidence { interference, ..sound() }
+    };
+    let judgement = judge(&disturbed(Some(0.3), Some(0.04)));
+    assert_eq!((judgement.verdict, judgement.bottleneck), (Verdict::Suspect, None));
+    assert_eq!(judgement.reasons, ["other processes took CPU time of the server"]);
+    let judgement = judge(&disturbed(Some(0.3), Some(0.3)));
+    assert_eq!(judgement.reasons.len(), 2);
+    let busy = Evidence { server_utilisation: Some(0.93), ..disturbed(Some(0.06), None) };
+    assert_eq!(judge(&busy).bottleneck, Some(Bottleneck::Server));
+    let unseen = judge(&disturbed(None, None));
+    assert_eq!((unseen.verdict, unseen.bottleneck), (Verdict::Valid, Some(Bottleneck::Latency)));
+}
+
+#[test]
+fn a_machine_that_stands_still_makes_it_suspect() {
+    let still = |disturbance: Disturbance| Evidence {
+        interference: Interference { client: disturbance, ..sound().interference },
+        ..sound()
+    };
+    let hiccups = |ns| still(Disturbance { hiccup_total_ns: Some(ns), ..quiet() });
+    assert_eq!(judge(&hiccups(9_999_999)).verdict, Verdict::Valid);
+    assert_eq!(only_reason(&hiccups(10_000_000)), "a CPU of the load generator stood still for a while");
+    assert_eq!(judge(&hiccups(10_000_000)).bottleneck, None);
+    let stolen = |share| still(Disturbance { stolen: Some(share), ..quiet() });
+    assert_eq!(judge(&stolen(0.009)).verdict, Verdict::Valid);
+    assert_eq!(only_reason(&stolen(0.02)), "the hypervisor took CPU time of the load generator");
+    assert_eq!(judge(&still(Disturbance::default())).verdict, Verdict::Valid);
+}
+
+#[test]
+fn threads_that_lose_their_cpu_for_one_request_in_a_hundred_make_it_suspect() {
+    let interrupted = |per_s, requests| {
+        let server = Disturbance { involuntary_switches_per_s: Some(per_s), ..quiet() };
+        Evidence {
+            requests,
+            service_mean_ns: 50_000_000_000 / requests,
+            interference: Interference { server, ..sound().interference },
+            ..sound()
+        }
+    };
+    assert_eq!(judge(&interrupted(990.0, 100_000)).verdict, Verdict::Valid);
+    assert_eq!(only_reason(&interrupted(1010.0, 100_000)), "threads of the server were interrupted often");
+    assert_eq!(judge(&interrupted(90.0, 2000)).verdict, Verdict::Valid);
+    assert_eq!(judge(&interrupted(110.0, 2000)).verdict, Verdict::Suspect);
+}
+
+#[test]
+fn a_busy_generator_makes_it_suspect() {
+    let busy = |client_utilisation| Evidence { client_utilisation, ..sound() };
+    assert_eq!(judge(&busy(0.89)).verdict, Verdict::Valid);
+    assert!(only_reason(&busy(0.9)).starts_with("the load generator was busy"));
+}
+
+#[test]
+fn a_late_generator_makes_an_open_loop_suspect() {
+    let late = |send_lag_p99_ns| Evidence { send_lag_p99_ns, ..open() };
+    assert_eq!(judge(&late(440_000)).verdict, Verdict::Valid);
+    assert!(only_reason(&late(460_000)).starts_with("the load generator was late"));
+    // As late as any thread that had to wake.
+    let prompt = Evidence { latency_p99_ns: 130_000, ..late(90_000) };
+    assert_eq!(judge(&prompt).verdict, Verdict::Valid);
+}
+
+#[test]
+fn connections_without_an_answer_make_it_suspect() {
+    let silent = |silent, evidence| Evidence { silent_connections: Some(silent), connections: 1000, ..evidence };
+    assert!(only_reason(&silent(1, sound())).starts_with("connections were missing"));
+    // In an open loop, as many may be missing as requests may.
+    assert_eq!(judge(&silent(5, open())).verdict, Verdict::Valid);
+    assert!(only_reason(&silent(6, open())).starts_with("connections were missing"));
+    assert_eq!(judge(&Evidence { silent_connections: None, ..sound() }).verdict, Verdict::Valid);
+}
+
+#[test]
+fn a_rate_that_changes_makes_it_suspect() {
+    let slices = [[3000; 20], [2200; 20]].concat();
+    assert!(only_reason(&Evidence { slices, ..sound() }).starts_with("not steady"));
+    assert_eq!(judge(&Evidence { slices: Vec::new(), ..sound() }).verdict, Verdict::Valid);
+}
+
+#[test]
+fn a_coarse_clock_makes_it_suspect() {
+    let clock = |step_ns| Evidence { clock_step_ns: Some(step_ns), ..sound() };
+    assert_eq!(judge(&clock(24_000)).verdict, Verdict::Valid);
+    assert_eq!(only_reason(&clock(4_000_000)), "the clock is too coarse for times as short as these");
+    assert_eq!(judge(&Evidence { clock_step_ns: None, ..sound() }).verdict, Verdict::Valid);
+}
+
+#[test]
+fn figures_against_littles_law_make_it_suspect() {
+    for (ratio, contradicts) in [(0.9, true), (0.98, false), (1.02, false), (1.1, true), (2.0, true)] {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in ns")]
+        let service_mean_ns = (500_000.0 * ratio) as u64;
+        for evidence in [sound(), open()] {
+            let reasons = judge(&Evidence { service_mean_ns, ..evidence }).reasons;
+            assert_eq!(
+                reasons.iter().any(|reason| reason.contains("Little's law")),
+                contradicts,
+                "{ratio}: {reasons:?}"
+            );
+        }
+    }
+    // What a stall at the end of the window explains.
+    let stalled = Evidence { service_mean_ns: 560_000, in_flight_edges: Some(-6.0), ..sound() };
+    assert_eq!(judge(&stalled).verdict, Verdict::Valid);
+    let unknown = Evidence { service_mean_ns: 560_000, in_flight_edges: None, ..sound() };
+    assert_eq!(judge(&unknown).verdict, Verdict::Valid);
+    // What was lost has no service time.
+    let lost = judge(&Evidence { service_mean_ns: 400_000, censored: 10, ..sound() });
+    assert_eq!(lost.reasons, ["requests were never answered"]);
+}
+
+#[test]
+fn where_nothing_was_answered_nothing_else_is_said_of_the_figures() {
+    let dead = Evidence {
+        requests: 0,
+        silent_connections: Some(50),
+        client_utilisation: 1.0,
+        service_p50_ns: 0,
+        service_mean_ns: 0,
+        censored: 50,
+        ..sound()
+    };
+    assert_eq!(judge(&dead).reasons, ["no request was answered", "requests were never answered"]);
+}
+
+#[test]
+fn a_poisson_load_is_met_by_what_it_drew_and_not_by_what_its_rate_promised() {
+    // 1000/s for a second, and 950 of them were drawn.
+    let drawn = Evidence { due: Some(950), requests: 950, ..open() };
+    assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Rate));
+    // 1050 were drawn, and as many answered as the rate promised.
+    let drawn = Evidence { due: Some(1050), requests: 1000, ..open() };
+    assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Latency));
+}

@@ -1,0 +1,199 @@
+//! `harness compare`: what it says of files that a sweep left, and of files that it cannot compare.
+
+use std::fs;
+use std::path::Path;
+
+use harness::results::{Bottleneck, Record, Recorded, TrialRecord, Verdict, Writer, read};
+use serde_json::Value;
+
+use crate::support::{Ended, harness};
+
+/// Two backends in one cell, with as many blocks as an interval needs.
+const SWEEP: [&str; 13] = [
+    "sweep",
+    "--backends",
+    "epoll,poll",
+    "--connections",
+    "2",
+    "--trials",
+    "8",
+    "--warmup",
+    "0s",
+    "--duration",
+    "20ms",
+    "--output",
+    "run.jsonl",
+];
+
+/// A recorded run whose figures are replaced: what is measured in a moment may be anything, and what is said of it may not.
+struct Fixture {
+    directory: tempfile::TempDir,
+    recorded: Recorded,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(harness(&SWEEP, directory.path()).code(), Some(0));
+        let recorded = read(&directory.path().join("run.jsonl")).unwrap();
+        Self { directory, recorded }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes a run that began at another time, with the throughput of each backend as given and one percent of noise.
+    fn write(&self, name: &str, throughput: impl Fn(&str) -> f64, change: impl Fn(&mut TrialRecord)) {
+        let mut writer = Writer::create(&self.path().join(name)).unwrap();
+        let mut run = self.recorded.run.clone().unwrap();
+        run.started = format!("the time of {name}");
+        writer.append(&Record::Run(Box::new(run))).unwrap();
+        let sound = self.recorded.trials.iter().find(|trial| trial.measured.is_some()).unwrap();
+        for trial in &self.recorded.trials {
+            let (number, block, backend) = (trial.trial, trial.block, trial.backend.clone());
+            let mut trial = TrialRecord { trial: number, block, backend, ..sound.clone() };
+            (trial.verdict, trial.bottleneck) = (Verdict::Valid, None);
+            let noise = 1.0 + 0.002 * (trial.trial * trial.trial % 7) as f64;
+            trial.measured.as_mut().unwrap().throughput_rps = throughput(&trial.backend) * noise;
+            change(&mut trial);
+            writer.append(&Record::Trial(Box::new(trial))).unwrap();
+        }
+    }
+
+    fn compare(&self, arguments: &[&str]) -> Ended {
+        harness(&[["compare"].as_slice(), arguments].concat(), self.path())
+    }
+
+    /// The throughput row of `backend`.
+    fn row(&self, arguments: &[&str], backend: &str) -> Value {
+        let ended = self.compare(&[arguments, &["--json"]].concat());
+        let answer: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+        let of = |row: &&Value| row["backend"] == backend && row["metric"] == "throughput";
+        answer["rows"].as_array().unwrap().iter().find(of).unwrap_or_else(|| panic!("{answer}")).clone()
+    }
+}
+
+fn with_epoll_at(rps: f64) -> impl Fn(&str) -> f64 {
+    move |backend| if backend == "epoll" { rps } else { 1000.0 }
+}
+
+#[test]
+fn a_backend_is_compared_with_the_baseline_of_its_file() {
+    let fixture = Fixture::new();
+    fixture.write("a.jsonl", with_epoll_at(1300.0), |_| ());
+    let row = fixture.row(&["a.jsonl", "--baseline", "poll"], "epoll");
+    assert_eq!((row["verdict"].as_str(), row["blocks"].as_u64()), (Some("better"), Some(8)), "{row}");
+    let low = row["interval"]["low"].as_f64().unwrap();
+    assert!((1.2..1.3).contains(&low) && row["interval"]["high"].as_f64().unwrap() > 1.3, "{row}");
+    // The other way round it is the inverse.
+    let inverse = fixture.row(&["a.jsonl", "--baseline", "epoll"], "poll");
+    assert_eq!(inverse["verdict"], "worse");
+    assert!((inverse["interval"]["high"].as_f64().unwrap() * low - 1.0).abs() < 1e-9, "{inverse}");
+
+    let ended = fixture.compare(&["a.jsonl", "--baseline", "poll"]);
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
+    assert!(
+        ended.stdout.iter().any(|line| line.contains("better") && line.contains("the requests/s of poll")),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_regression_outside_the_noise_fails_and_one_within_what_is_allowed_does_not() {
+    let fixture = Fixture::new();
+    fixture.write("old.jsonl", with_epoll_at(1000.0), |_| ());
+    fixture.write("new.jsonl", with_epoll_at(900.0), |_| ());
+    let fails_above = |percent: &str| fixture.compare(&["old.jsonl", "new.jsonl", "--fail-above", percent]);
+    let ended = fails_above("5");
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
+    assert!(ended.stderr[0].starts_with("regression: 1 of "), "{ended:?}");
+    assert!(ended.stdout.iter().any(|line| line.contains("worse") && line.contains("regression of more than 5 %")));
+    assert_eq!(fails_above("20").code(), Some(0));
+    assert_eq!(fixture.compare(&["old.jsonl", "new.jsonl"]).code(), Some(0), "nobody asked");
+    assert_eq!(fixture.compare(&["new.jsonl", "old.jsonl", "--fail-above", "5"]).code(), Some(0), "it got better");
+}
+
+#[test]
+fn what_changed_for_the_baseline_too_is_no_regression() {
+    let fixture = Fixture::new();
+    fixture.write("old.jsonl", |_| 1000.0, |_| ());
+    fixture.write("new.jsonl", |_| 700.0, |_| ());
+    assert_eq!(fixture.row(&["old.jsonl", "new.jsonl"], "epoll")["verdict"], "worse");
+    let row = fixture.row(&["old.jsonl", "new.jsonl", "--baseline", "poll"], "epoll");
+    assert_eq!(row["verdict"], "tie", "{row}");
+}
+
+#[test]
+fn what_cannot_be_told_has_words_of_its_own() {
+    let fixture = Fixture::new();
+    // Half of the blocks have a trial that may be believed.
+    let few = |trial: &mut TrialRecord| {
+        if trial.block.is_multiple_of(2) {
+            trial.verdict = Verdict::Invalid;
+        }
+    };
+    fixture.write("few.jsonl", with_epoll_at(500.0), few);
+    let row = fixture.row(&["few.jsonl", "--baseline", "poll"], "epoll");
+    assert_eq!((row["verdict"].as_str(), row["blocks"].as_u64()), (Some("inconclusive"), Some(4)), "{row}");
+    assert_eq!(row["reason"], "too few blocks: 4, at least 7");
+    assert!(row["interval"].is_null());
+
+    fixture.write("void.jsonl", with_epoll_at(500.0), |trial| {
+        trial.bottleneck = Some(Bottleneck::Client);
+    });
+    let arguments = ["void.jsonl", "--baseline", "poll"];
+    let row = fixture.row(&arguments, "epoll");
+    assert_eq!((row["verdict"].as_str(), row["ratio"].is_null()), (Some("void"), true), "{row}");
+    let ended = fixture.compare(&[arguments.as_slice(), &["--fail-above", "5"]].concat());
+    assert!(ended.stdout.iter().any(|line| line.contains("void") && line.contains("the client was the bottleneck")));
+}
+
+#[test]
+fn runs_that_were_made_differently_are_compared_after_saying_how() {
+    let fixture = Fixture::new();
+    fixture.write("old.jsonl", |_| 1000.0, |_| ());
+    let longer = ["--duration", "25ms", "--output", "new.jsonl"];
+    let arguments = [&SWEEP[..9], &longer].concat();
+    assert_eq!(harness(&arguments, fixture.path()).code(), Some(0));
+    let ended = fixture.compare(&["old.jsonl", "new.jsonl"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stdout[0], "the runs differ in more than time:");
+    assert_eq!(ended.stdout[1].trim(), "duration_ns was 20000000 and is 25000000");
+    assert!(ended.stdout.iter().any(|line| line.starts_with("two runs share no blocks")), "{ended:?}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_in_one_line() {
+    let fixture = Fixture::new();
+    let bytes = fs::read(fixture.path().join("run.jsonl")).unwrap();
+    let run_line = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    fs::write(fixture.path().join("copy.jsonl"), &bytes).unwrap();
+    fs::write(fixture.path().join("empty.jsonl"), "").unwrap();
+    fs::write(fixture.path().join("begun.jsonl"), &bytes[..run_line]).unwrap();
+    fs::write(fixture.path().join("notes.txt"), "to do\n").unwrap();
+    let elsewhere = [&SWEEP[..3], &["--connections", "3"], &SWEEP[5..11], &["--output", "other.jsonl"]].concat();
+    assert_eq!(harness(&elsewhere, fixture.path()).code(), Some(0));
+    for (code, arguments, expected) in [
+        (2, vec!["run.jsonl"], "--baseline"),
+        (2, vec!["run.jsonl", "--baseline", "kqueue"], "no backend 'kqueue'; it has epoll, poll"),
+        (2, vec!["absent.jsonl", "--baseline", "epoll"], "there is no file absent.jsonl"),
+        (2, vec!["empty.jsonl", "--baseline", "epoll"], "empty.jsonl is empty"),
+        (2, vec!["begun.jsonl", "--baseline", "epoll"], "begun.jsonl has no trial that was measured"),
+        (1, vec!["notes.txt", "--baseline", "epoll"], "notes.txt line 1: "),
+        (2, vec!["run.jsonl", "run.jsonl"], "holds the run of the other file"),
+        (2, vec!["run.jsonl", "copy.jsonl"], "holds the run of the other file"),
+        (2, vec!["run.jsonl", "other.jsonl"], "nothing to compare"),
+        (2, vec!["run.jsonl", "--baseline", "epoll", "--fail-above", "0"], "not a percentage"),
+    ] {
+        let ended = fixture.compare(&arguments);
+        assert_eq!((ended.code(), ended.stderr.len()), (Some(code), 1), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr[0].contains(expected), "{arguments:?}: {ended:?}");
+        assert!(ended.stdout.is_empty(), "{arguments:?}: {ended:?}");
+    }
+    // A file that was cut off is a shorter run, and that is said.
+    fs::write(fixture.path().join("cut.jsonl"), &bytes[..bytes.len() - 7]).unwrap();
+    let ended = fixture.compare(&["cut.jsonl", "--baseline", "epoll"]);
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr[0].contains("cut.jsonl ends within a line"), "{ended:?}");
+}
