@@ -5,9 +5,9 @@
 //!
 //! How exact its times are: a batch of at most `BATCH` sends shares the time that was read before the kernel was given
 //! it, so that a request is dated before the kernel comes to it by at most what the sends before it in its batch take,
-//! and never after. All answers that one wait hands over share the time at which it returned; the kernel hands over about
-//! twenty at most. Both make a service time longer than it was, by some ten microseconds under load and by nothing where
-//! one request is under way at a time.
+//! and never after. An answer is done when it is taken from the queue of the ring, as with epoll when it is taken from its
+//! socket; those that are taken between two batches share the time that was read after the first. Both make a service time
+//! longer than it was, by some ten microseconds under load and by nothing where one request is under way at a time.
 
 mod probe;
 mod ring;
@@ -153,13 +153,14 @@ impl Run<'_> {
     }
 
     fn take_answers(&mut self) -> io::Result<()> {
-        let now_ns = self.now_ns();
+        self.now_ns();
         self.heed()?;
-        // Not those that come in with the sends that are submitted meanwhile: they may answer what is sent after `now_ns`.
+        // Not those that come in with the sends that are submitted meanwhile: what is due has its turn first.
         for _ in 0..self.io.ring.waiting() {
             let Some(received) = self.io.ring.next_received() else { break };
-            self.received(received, now_ns)?;
+            self.received(received, self.last_ns)?;
         }
+        let now_ns = self.last_ns;
         while let Some((connection, error)) = self.broken.pop() {
             self.lose(connection, Loss::Broken(error), now_ns);
         }
@@ -221,6 +222,8 @@ impl Run<'_> {
             if self.batch.len() == BATCH {
                 self.dispatch()?;
                 self.submit()?;
+                // What is taken from here on was not done before.
+                self.now_ns();
             }
         }
         Ok(())
