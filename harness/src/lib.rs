@@ -20,6 +20,7 @@ pub mod plan;
 pub mod process_tree;
 pub mod report;
 pub mod results;
+pub mod run_delay;
 pub mod slo;
 pub mod statistics;
 pub mod sweep;

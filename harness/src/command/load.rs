@@ -97,6 +97,7 @@ fn cpus(arguments: &LoadArguments) -> Result<CpuSet, Failure> {
 fn own_use(plan: &LoadPlan, outcome: &LoadOutcome) -> OwnUse {
     let a_cpu_each = plan.threads <= plan.cpus.len();
     OwnUse {
+        client_waited: outcome.client.waited.filter(|_| a_cpu_each),
         client_involuntary_switches: a_cpu_each.then_some(outcome.client.involuntary_switches),
         ..OwnUse::default()
     }

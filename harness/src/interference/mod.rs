@@ -38,6 +38,8 @@ pub struct Disturbance {
     pub stolen: Option<f64>,
     /// Share of the time of its CPUs that neither side used, and that was not spare.
     pub neighbours: Option<f64>,
+    /// Share of the time in which its threads could have run and waited for a CPU that somebody else had.
+    pub waited: Option<f64>,
     /// Times a second that one of its threads was made to wait for a CPU by somebody else.
     pub involuntary_switches_per_s: Option<f64>,
 }
@@ -63,6 +65,10 @@ pub struct OwnUse {
     pub server_involuntary_switches: Option<u64>,
     /// Times that a thread of the load generator was made to wait; `None` also where they wait for each other.
     pub client_involuntary_switches: Option<u64>,
+    /// Share of the time in which threads of the server could have run and had no CPU; `None` as above.
+    pub server_waited: Option<f64>,
+    /// Share of the time in which a thread of the load generator could have run and had no CPU; `None` as above.
+    pub client_waited: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -122,25 +128,32 @@ impl Watch {
                 stolen: opened.stolen_share(&closed),
                 // Without the server's part, nobody can tell who a neighbour is.
                 neighbours: own_ns.and_then(|own_ns| opened.foreign_share(&closed, own_ns)),
+                waited: None,
                 involuntary_switches_per_s: per_second(switches, seen.as_deref(), elapsed_s),
             }
         };
         Interference {
             hiccup_floor_ns: floor_ns(&seen),
-            server: disturbance(
-                &self.server_cpus,
-                opened.server,
-                closed.server,
-                own_ns.map(|(server_ns, _)| server_ns),
-                own.server_involuntary_switches,
-            ),
-            client: disturbance(
-                &self.client_cpus,
-                opened.client,
-                closed.client,
-                own_ns.map(|(_, client_ns)| client_ns),
-                own.client_involuntary_switches,
-            ),
+            server: Disturbance {
+                waited: own.server_waited,
+                ..disturbance(
+                    &self.server_cpus,
+                    opened.server,
+                    closed.server,
+                    own_ns.map(|(server_ns, _)| server_ns),
+                    own.server_involuntary_switches,
+                )
+            },
+            client: Disturbance {
+                waited: own.client_waited,
+                ..disturbance(
+                    &self.client_cpus,
+                    opened.client,
+                    closed.client,
+                    own_ns.map(|(_, client_ns)| client_ns),
+                    own.client_involuntary_switches,
+                )
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use super::clock::thread_cpu_ns;
 use super::window::Window;
+use crate::run_delay;
 
 /// Reads the CPU clock of its thread when the window opens and when it closes.
 ///
@@ -25,6 +26,8 @@ pub(super) struct CpuUse {
     pub(super) utilisation: f64,
     /// Times in the window that it was made to wait.
     pub(super) involuntary_switches: u64,
+    /// Share of the window in which it could have run and waited for its CPU; `None` where the kernel does not say.
+    pub(super) waited: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,7 @@ struct Reading {
     at_ns: u64,
     cpu_ns: u64,
     involuntary_switches: u64,
+    run_delay_ns: Option<u64>,
 }
 
 impl CpuMeter {
@@ -55,7 +59,10 @@ impl CpuMeter {
         let closed = self.closed.unwrap_or_else(|| Reading::of_this_thread(now_ns));
         let cpu_ns = closed.cpu_ns - opened.cpu_ns;
         let window_ns = closed.at_ns.saturating_sub(opened.at_ns).max(1);
+        let waited_ns =
+            closed.run_delay_ns.zip(opened.run_delay_ns).map(|(closed, opened)| closed.saturating_sub(opened));
         CpuUse {
+            waited: waited_ns.map(|waited_ns| (waited_ns as f64 / window_ns as f64).min(1.0)),
             cpu_ns,
             utilisation: (cpu_ns as f64 / window_ns as f64).min(1.0),
             involuntary_switches: closed.involuntary_switches - opened.involuntary_switches,
@@ -79,6 +86,7 @@ impl Reading {
     fn of_this_thread(at_ns: u64) -> Self {
         let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("it fails for invalid arguments only");
         let involuntary_switches = usage.involuntary_context_switches().cast_unsigned();
-        Self { at_ns, cpu_ns: thread_cpu_ns(), involuntary_switches }
+        let run_delay_ns = run_delay::of_this_thread_ns();
+        Self { at_ns, cpu_ns: thread_cpu_ns(), involuntary_switches, run_delay_ns }
     }
 }

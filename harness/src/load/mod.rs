@@ -191,6 +191,9 @@ pub struct ClientCost {
     pub utilisation: f64,
     /// Times in the window that one of them was made to wait for a CPU by somebody else.
     pub involuntary_switches: u64,
+    /// Share of the window in which the one that was kept waiting most could have run and had no CPU, 0 to 1; `None` where
+    /// the kernel does not say.
+    pub waited: Option<f64>,
     /// The shortest time that its clock can tell.
     pub clock_step_ns: u64,
 }

@@ -209,6 +209,7 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
         involuntary_switches: finished.iter().map(|thread| thread.cpu.involuntary_switches).sum(),
+        waited: finished.iter().filter_map(|thread| thread.cpu.waited).reduce(f64::max),
         clock_step_ns: clock_step_ns(),
     };
     let seen = finished.into_iter().map(|thread| thread.share.finish()).reduce(Recorder::merge);

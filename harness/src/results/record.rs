@@ -401,6 +401,7 @@ pub(crate) mod tests {
                 cpu: Duration::from_millis(100),
                 utilisation: 0.2,
                 involuntary_switches: 0,
+                waited: Some(0.0),
                 clock_step_ns: 20,
             },
             connections: Vec::new(),

@@ -8,10 +8,12 @@ use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::environment::{field, kibibytes};
+use crate::run_delay;
 
 /// A process to be looked at.
 #[derive(Debug)]
 pub(super) struct Process {
+    id: u32,
     /// Under `/proc`.
     directory: PathBuf,
     cpu_clock: Option<ClockId>,
@@ -29,7 +31,7 @@ pub(super) struct CpuReading {
 impl Process {
     pub(super) fn new(pid: u32) -> Self {
         let cpu_clock = i32::try_from(pid).ok().and_then(|pid| clock_getcpuclockid(Pid::from_raw(pid)).ok());
-        Self { directory: format!("/proc/{pid}").into(), cpu_clock }
+        Self { id: pid, directory: format!("/proc/{pid}").into(), cpu_clock }
     }
 
     /// Takes two system calls, however many threads there are; nothing where it cannot be read.
@@ -39,6 +41,11 @@ impl Process {
         let s = u64::try_from(time.tv_sec()).ok()?;
         let cpu_ns = s.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec()).ok()?)?;
         Some(CpuReading { at, cpu_ns })
+    }
+
+    /// How long its threads waited for a CPU.
+    pub(super) fn run_delay_ns(&self) -> Option<u64> {
+        run_delay::of_process_ns(self.id)
     }
 
     /// The most memory that it ever held.

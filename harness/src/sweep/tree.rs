@@ -13,6 +13,7 @@ use super::process::{CpuReading, Process};
 use crate::cpus::CpuSet;
 use crate::environment::field;
 use crate::process_tree::{descendants, numbers, stat_field};
+use crate::run_delay;
 
 /// User and system time of the children that were waited for, and of theirs: fields of `/proc/PID/stat`.
 const ENDED_CHILDREN: [usize; 2] = [16, 17];
@@ -36,6 +37,8 @@ pub(super) struct ThreadsReading {
     threads: BTreeMap<u32, Switches>,
     /// Where any of them may run.
     cpus: CpuSet,
+    /// How long they waited for a CPU, together.
+    pub(super) run_delay_ns: Option<u64>,
 }
 
 /// Of one thread since it began.
@@ -83,6 +86,7 @@ impl Tree {
         }
         let mut threads = BTreeMap::new();
         let mut cpus = Vec::new();
+        let run_delay_ns = ids.iter().map(|&(process, thread)| run_delay::of_thread_ns(process, thread)).sum();
         for (process, thread) in ids {
             let status = fs::read_to_string(format!("/proc/{process}/task/{thread}/status")).unwrap_or_default();
             if let Some(switches) = Switches::read(&status) {
@@ -90,7 +94,12 @@ impl Tree {
                 cpus.extend(field(&status, "Cpus_allowed_list").and_then(|list| list.parse::<CpuSet>().ok()));
             }
         }
-        Some(ThreadsReading { at: Instant::now(), threads, cpus: cpus.iter().flat_map(CpuSet::iter).collect() })
+        Some(ThreadsReading {
+            at: Instant::now(),
+            threads,
+            cpus: cpus.iter().flat_map(CpuSet::iter).collect(),
+            run_delay_ns,
+        })
     }
 }
 
@@ -223,6 +232,7 @@ mod tests {
             at: Instant::now(),
             threads: threads.iter().map(|&(id, n)| (id, Switches { voluntary: n, involuntary: 2 * n })).collect(),
             cpus: "0,2".parse().unwrap(),
+            run_delay_ns: None,
         };
         let since = of(&[(1, 15), (3, 4), (4, 1)]).since(&of(&[(1, 10), (2, 100), (4, 7)]));
         assert_eq!(since, Switches { voluntary: 9, involuntary: 18 });

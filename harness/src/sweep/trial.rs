@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backends::Threading;
 
@@ -68,7 +68,11 @@ fn measure(
     };
     let process = server.watched();
     let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
-    let mut window = Window { server: &mut server, process: &process, watch, opened: None, closed: None };
+    // Threads that have to wait for each other are made to wait by nobody else.
+    let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
+    let own_threads = threading.map(|threading| server_threads(threading, &slot.cell));
+    let own_alone = own_threads.is_some_and(|threads| alone(threads, plan.server_cpus.len()));
+    let mut window = Window { server: &mut server, process: &process, own_alone, watch, opened: None, closed: None };
     let outcome = load::run(&load, &mut window, cancel);
     let Window { opened, closed, watch, .. } = window;
     let readings = opened.zip(closed);
@@ -93,19 +97,17 @@ fn measure(
     let spans = readings.as_ref().map(|(opened, closed)| Spans::between(opened, closed)).unwrap_or_default();
     let elapsed = (!ended_early).then_some(outcome.elapsed);
     let server = ServerMeasured { max_rss_bytes, receipt, ..spans.measured(elapsed, outcome.requests, cpus) };
-    // Threads that have to wait for each other are made to wait by nobody else.
-    let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
-    let server_threads = match threading {
-        Some(threading) => server_threads(threading, &slot.cell),
-        None => threads.map_or(usize::MAX, ThreadsReading::count),
-    };
+    let server_threads = own_threads.unwrap_or(threads.map_or(usize::MAX, ThreadsReading::count));
     let server_alone = alone(server_threads, plan.server_cpus.len());
+    let client_alone = alone(load.threads, load.cpus.len());
+    let waited = readings.as_ref().and_then(|(opened, closed)| Snapshot::waited(opened, closed));
     let interference = watch.finish(OwnUse {
         server_cpu_ns: spans.cpu.map(|cpu| cpu.count),
         client_cpu_ns: saturating_ns(outcome.client.cpu),
         server_involuntary_switches: server.involuntary_switches.filter(|_| server_alone),
-        client_involuntary_switches: alone(load.threads, load.cpus.len())
-            .then_some(outcome.client.involuntary_switches),
+        client_involuntary_switches: client_alone.then_some(outcome.client.involuntary_switches),
+        server_waited: waited.filter(|_| server_alone),
+        client_waited: outcome.client.waited.filter(|_| client_alone),
     });
     Ok(Trial { outcome, server, interference, left_cpus })
 }
@@ -124,6 +126,8 @@ struct Trial {
 struct Window<'a> {
     server: &'a mut Server,
     process: &'a Watched,
+    /// Whether it is ours, and its threads have a CPU each.
+    own_alone: bool,
     watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
@@ -137,6 +141,17 @@ struct Snapshot {
     report: Option<Report>,
     /// Of a server that makes no report.
     threads: Option<ThreadsReading>,
+    /// How long threads of the server have waited for a CPU that others had.
+    run_delay: Option<(Instant, u64)>,
+}
+
+impl Snapshot {
+    /// Share of the time between two of them in which threads of the server waited for a CPU.
+    fn waited(opened: &Self, closed: &Self) -> Option<f64> {
+        let ((opened_at, before_ns), (closed_at, after_ns)) = opened.run_delay.zip(closed.run_delay)?;
+        let between_ns = closed_at.saturating_duration_since(opened_at).as_nanos() as f64;
+        per(after_ns.checked_sub(before_ns)? as f64, between_ns).map(|share| share.min(1.0))
+    }
 }
 
 impl Window<'_> {
@@ -145,7 +160,11 @@ impl Window<'_> {
         let cpu = self.process.cpu();
         let report = if asks { self.server.report().ok() } else { None };
         let threads = self.process.threads();
-        Snapshot { cpu, report, threads }
+        let run_delay_ns = match self.process {
+            Watched::Process(process) => self.own_alone.then(|| process.run_delay_ns()).flatten(),
+            Watched::Tree(_) => threads.as_ref().and_then(|threads| threads.run_delay_ns),
+        };
+        Snapshot { cpu, report, threads, run_delay: run_delay_ns.map(|ns| (Instant::now(), ns)) }
     }
 }
 
@@ -311,7 +330,6 @@ fn without_measurement(slot: &Slot, outcome: Outcome, error: String) -> TrialRec
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use super::*;
     use crate::plan;
@@ -337,7 +355,7 @@ mod tests {
 
     fn snapshot(at: Instant, cpu_ms: u64, report: Option<Report>) -> Snapshot {
         let cpu = Some(CpuReading { at, cpu_ns: cpu_ms * 1_000_000 });
-        Snapshot { cpu, report, threads: None }
+        Snapshot { cpu, report, threads: None, run_delay: None }
     }
 
     #[test]

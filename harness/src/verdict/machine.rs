@@ -51,7 +51,7 @@ fn sides(evidence: &Evidence) -> [(&'static str, &Disturbance); 2] {
 }
 
 fn has_neighbours(side: &Disturbance) -> bool {
-    side.neighbours.is_some_and(|share| share >= NEIGHBOURS)
+    [side.neighbours, side.waited].into_iter().flatten().any(|share| share >= NEIGHBOURS)
 }
 
 fn was_stolen(side: &Disturbance) -> bool {

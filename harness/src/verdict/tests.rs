@@ -37,6 +37,7 @@ fn quiet() -> Disturbance {
         hiccup_total_ns: Some(2_000_000),
         stolen: Some(0.0),
         neighbours: Some(0.01),
+        waited: Some(0.01),
         involuntary_switches_per_s: Some(20.0),
     }
 }

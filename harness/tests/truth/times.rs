@@ -54,8 +54,9 @@ fn a_mix_of_two_times_is_found_in_its_shares() {
         is_about("p50", quantile(histogram, 0.5), 3.0 * MS)?;
         is_about("p90", quantile(histogram, 0.9), 3.0 * MS)?;
         is_about("p99", quantile(histogram, 0.99), 12.0 * MS)?;
-        is_about("the mean", histogram.mean(), 3.45 * MS)?;
         let long = histogram.count_between(10_000_000, u64::MAX) as f64 / histogram.len() as f64;
+        // A window cuts through the twenty, so that the share is not exact; the mean has to be that of the share.
+        is_about("the mean", histogram.mean(), (3.0 + 9.0 * long) * MS)?;
         ensure((0.03..0.08).contains(&long), || format!("the share of the long time is {long}"))
     });
 }
