@@ -1,15 +1,15 @@
 //! The arguments of `harness capacity`: those of a sweep that has one cell, and no rate.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::Args;
 use harness::cpus::CpuSet;
-use harness::plan::{Arrivals, Protocol};
+use harness::plan::{Arrivals, Engine, Protocol};
 use harness::slo::Slo;
 
+use super::servers::ServerSettings;
 use super::settings::Settings;
-use super::values::{Count, List, Size, Span};
+use super::values::{Count, List, Percent, Size, Span};
 use super::{Connections, Depth, Threads};
 
 /// More repeats than this are a mistake.
@@ -68,6 +68,12 @@ pub(crate) struct CapacityArguments {
     /// CPUs of the load generator [default: the other half]
     #[arg(long, value_name = "LIST")]
     pub(crate) client_cpus: Option<CpuSet>,
+    /// The interface that the load generator does I/O with [default: auto]
+    #[arg(long)]
+    pub(crate) engine: Option<Engine>,
+    /// Let another program enter, which listens on {port}; may be given several times
+    #[arg(long = "server", value_name = "NAME=COMMAND")]
+    pub(crate) servers: Option<Vec<ServerSettings>>,
     /// Where the results go [default: a new file in results/]
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) output: Option<PathBuf>,
@@ -91,36 +97,9 @@ impl CapacityArguments {
             duration: Some(self.duration),
             server_cpus: self.server_cpus.clone(),
             client_cpus: self.client_cpus.clone(),
+            engine: self.engine,
+            servers: self.servers.clone(),
             ..Settings::default()
-        }
-    }
-}
-
-/// A share, given in percent.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Percent(pub(crate) f64);
-
-impl FromStr for Percent {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_suffix('%').unwrap_or(text).trim_end().parse() {
-            Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(Self(percent / 100.0)),
-            _ => Err(format!("'{text}' is not a percentage from 0.1 to 100")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentages_are_within_their_limits() {
-        assert_eq!("5".parse(), Ok(Percent(0.05)));
-        assert_eq!("0.5 %".parse(), Ok(Percent(0.005)));
-        for text in ["", "0", "-5", "101", "NaN", "inf", "five", "5%%"] {
-            assert!(text.parse::<Percent>().is_err(), "'{text}' was accepted");
         }
     }
 }

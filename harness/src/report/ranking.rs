@@ -35,7 +35,7 @@ pub fn note(ranking: &Ranking) -> String {
         let comparisons = figures::counted(ranking.family, "comparison");
         format!(
             "× [from, to]: the middle of the ratios within blocks; the intervals of all {comparisons} hold together in {} of \
-             runs\n=: shares its rank, because no difference was found",
+             runs\nrank: one more than there are backends found to be better, not only the best; =: shared",
             figures::percent(CONFIDENCE)
         )
     } else {

@@ -111,10 +111,7 @@ fn trials(summary: &BackendSummary) -> String {
 }
 
 fn notes(backends: &[BackendSummary]) -> Vec<String> {
-    let mut notes = Vec::new();
-    for summary in backends {
-        notes.extend(summary.remarks.iter().map(|remark| remark_note(summary, remark)));
-    }
+    let mut notes = remark_notes(backends);
     let unprinted: Vec<&str> = QUANTILES
         .iter()
         .filter(|(q, _)| {
@@ -128,33 +125,42 @@ fn notes(backends: &[BackendSummary]) -> Vec<String> {
             unprinted.join(", ")
         ));
     }
-    if backends.iter().any(|summary| summary.bottlenecks.contains(&Bottleneck::Client)) {
-        notes.push(
-            "client: the load generator had no CPU time left, so these throughputs say nothing about the servers; \
-             CPU per request still compares"
-                .to_owned(),
-        );
-    }
     notes
 }
 
-fn remark_note(summary: &BackendSummary, Remark { kind, reason, trials }: &Remark) -> String {
-    let backend = &summary.backend;
-    let of = format!("{trials} of {}", figures::counted(summary.trials, "trial"));
-    match kind {
-        RemarkKind::Unavailable => format!("* {backend} is unavailable: {reason}"),
-        RemarkKind::Failed => format!("* {backend}: {of} failed: {reason}"),
-        RemarkKind::Invalid => format!("* {backend}: {of} invalid: {reason}"),
-        RemarkKind::Suspect => format!("* {backend}: {of} suspect: {reason}"),
+/// Each reason once, with the backends that it holds for: it is often the same for all of them.
+fn remark_notes(backends: &[BackendSummary]) -> Vec<String> {
+    let mut notes: Vec<(RemarkKind, &str, Vec<String>)> = Vec::new();
+    for summary in backends {
+        for Remark { kind, reason, trials } in &summary.remarks {
+            let whose = match kind {
+                RemarkKind::Unavailable => summary.backend.clone(),
+                _ => format!("{} {trials} of {}", summary.backend, summary.trials),
+            };
+            match notes.iter_mut().find(|note| (note.0, note.1) == (*kind, reason)) {
+                Some((_, _, backends)) => backends.push(whose),
+                None => notes.push((*kind, reason, vec![whose])),
+            }
+        }
     }
+    let note = |(kind, reason, backends): (RemarkKind, &str, Vec<String>)| {
+        let backends = backends.join(", ");
+        match kind {
+            RemarkKind::Unavailable => format!("* unavailable: {backends}: {reason}"),
+            RemarkKind::Failed => format!("* failed trials: {backends}: {reason}"),
+            RemarkKind::Invalid => format!("* invalid trials: {backends}: {reason}"),
+            RemarkKind::Suspect => format!("* suspect trials: {backends}: {reason}"),
+        }
+    };
+    notes.into_iter().map(note).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan;
-    use crate::results::TrialRecord;
     use crate::results::tests::{failed_trial, trial};
+    use crate::results::{TrialRecord, Verdict};
     use crate::statistics::{rank, summarise};
 
     fn first_table(trials: &[TrialRecord]) -> String {
@@ -190,13 +196,14 @@ mod tests {
     fn a_backend_without_figures_stays_with_its_reason() {
         let table = first_table(&[trial("epoll"), failed_trial("poll", "it died")]);
         assert!(table.lines().any(|line| line.contains("poll") && line.contains("0 of 1 *")), "{table}");
-        assert!(table.contains("* poll: 1 of 1 trial failed: it died"), "{table}");
+        assert!(table.contains("* failed trials: poll 1 of 1: it died"), "{table}");
     }
 
     #[test]
-    fn a_busy_client_is_explained() {
-        let mut busy = trial("epoll");
-        busy.bottleneck = Some(Bottleneck::Client);
-        assert!(first_table(&[busy]).contains("say nothing about the servers"));
+    fn a_reason_that_holds_for_several_backends_is_said_once() {
+        let suspect =
+            |backend| TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial(backend) };
+        let table = first_table(&[suspect("epoll"), suspect("poll"), trial("poll")]);
+        assert!(table.contains("* suspect trials: poll 1 of 2, epoll 1 of 1: odd\n"), "{table}");
     }
 }

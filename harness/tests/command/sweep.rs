@@ -358,7 +358,10 @@ fn a_server_that_dies_is_a_failed_trial_and_the_sweep_goes_on() {
     kill_id(serving_child(sweep.id()), Signal::SIGKILL);
     let ended = sweep.end();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    assert!(ended.stdout.iter().any(|line| line.contains("1 of 1 trial failed: the server")), "{ended:?}");
+    assert!(
+        ended.stdout.iter().any(|line| line.contains("* failed trials: ") && line.contains(" 1 of 1: the server")),
+        "{ended:?}"
+    );
 
     let recorded = recorded(directory.path());
     let outcomes: Vec<Outcome> = recorded.trials.iter().map(|trial| trial.outcome).collect();

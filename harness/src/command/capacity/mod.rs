@@ -33,6 +33,9 @@ const USUAL_TRIALS: u32 = 36;
 /// To start a server and its connections, and to stop it.
 const AROUND_A_TRIAL: Duration = Duration::from_millis(200);
 
+/// Trials differ from each other by more than this.
+const LEAST_RESOLUTION_PERCENT: f64 = 0.1;
+
 /// Searches, then says what was found.
 pub(crate) fn run(arguments: CapacityArguments) -> Result<ExitCode, Failure> {
     // Before this process raises its limits and keeps to some CPUs.
@@ -102,12 +105,18 @@ fn plans(arguments: &CapacityArguments) -> Result<(SweepPlan, CapacityPlan), Fai
             arguments.slo
         )));
     }
+    if arguments.resolution.0 < LEAST_RESOLUTION_PERCENT {
+        return Err(usage(format!(
+            "no two rates {} % apart can be told from each other; ask for more",
+            arguments.resolution.0
+        )));
+    }
     let trial = plan.warmup() + plan.duration() + AROUND_A_TRIAL;
     let backends = u32::try_from(plan.backends.len()).unwrap_or(u32::MAX);
     let budget = arguments.budget.map_or(trial * USUAL_TRIALS * backends, |budget| budget.0);
     let capacity = CapacityPlan {
         slo: arguments.slo.clone(),
-        resolution: arguments.resolution.0,
+        resolution: arguments.resolution.0 / 100.0,
         repeats: arguments.repeats.0,
         budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
     };
