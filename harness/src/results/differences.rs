@@ -24,9 +24,10 @@ pub fn difference(name: &str, before: &Value, now: &Value) -> Option<String> {
 #[must_use]
 pub fn environment_differences(before: &Environment, now: &Environment) -> Vec<String> {
     let mut differences = Vec::new();
-    let earlier_version = before.backends.is_none();
+    let is_earlier_version = |environment: &Environment| environment.backends.is_none();
+    let (before_is, now_is) = (is_earlier_version(before), is_earlier_version(now));
     descend("", &Value::Object(fields(before)), &Value::Object(fields(now)), &mut |path, before, now| {
-        if earlier_version && before.is_null() {
+        if (before_is && before.is_null()) || (now_is && now.is_null()) {
             return;
         }
         match before {
