@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use harness::report::comparison::{Heading, Json, draw, is_regression};
+use harness::figures;
+use harness::report::comparison::{Heading, Json, draw, percent};
 use harness::results::{self, RunRecord, TrialRecord, difference, differences, environment_differences};
 use harness::statistics::{Against, Run, RunComparison, Word, compare_runs};
 
@@ -39,15 +40,25 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
         }
     };
     let fail_above = arguments.fail_above.map(|percent| percent.0 / 100.0);
-    let heading = Heading { against: &name, tolerance: fail_above.unwrap_or(TOLERANCE), fails: fail_above.is_some() };
+    let heading = Heading {
+        against: &name,
+        tolerance: fail_above.unwrap_or(TOLERANCE),
+        fails: fail_above.is_some(),
+        holds_together: baseline.is_some(),
+    };
     let comparison = compare_runs(run, against, heading.tolerance);
     if comparison.rows.is_empty() {
         return Err(usage("there is nothing to compare: no cell and backend that both sides have"));
     }
+    let notes = notes(&comparison, later.is_some(), baseline);
     if arguments.json {
-        output::print_json(&Json::new(&comparison, heading, &differing))?;
+        output::print_json(&Json::new(&comparison, heading, &differing, &notes))?;
     } else {
-        let mut text = notes(&differing, later.is_some(), baseline);
+        let mut text = Vec::new();
+        if !differing.is_empty() {
+            text.push(format!("the runs differ in more than time:\n  {}", differing.join("\n  ")));
+        }
+        text.extend(notes);
         text.push(draw(&comparison, heading));
         output::print(&text.join("\n\n"))?;
     }
@@ -56,27 +67,35 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
 
 /// Whether something got worse, as an exit code and in words.
 fn verdict(comparison: &RunComparison, tolerance: f64) -> ExitCode {
-    let all = comparison.rows.len();
-    let regressions = comparison.rows.iter().filter(|row| is_regression(row, tolerance)).count();
-    let unknown = comparison.rows.iter().filter(|row| row.word == Word::Inconclusive).count();
+    let all = figures::counted(comparison.rows.len(), "comparison");
+    let regressions = comparison.rows.iter().filter(|row| row.is_regression(tolerance)).count();
+    let with = |word| comparison.rows.iter().filter(|row| row.word == word).count();
+    let said = |parts: &[(usize, &str)]| {
+        let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let unknown = [(with(Word::Inconclusive), "inconclusive: more trials would tell"), (with(Word::Void), "void")];
     if regressions > 0 {
-        let percent = tolerance * 100.0;
-        output::say(&format!("regression: {regressions} of {all} comparisons got worse by more than {percent} %"));
+        let worse = format!("worse beyond the noise, most likely by more than {}", percent(tolerance));
+        let lost = with(Word::Lost);
+        let what = said(&[[(regressions - lost, worse.as_str()), (lost, "lost")].as_slice(), &unknown].concat());
+        output::say(&format!("regression: {regressions} of {all}; {what}"));
         return ExitCode::from(REGRESSION);
     }
-    if unknown > 0 {
-        let few = format!("{unknown} of {all} comparisons are inconclusive: more trials would tell");
-        output::say(&format!("note: no regression was found, but {few}"));
+    let absent = format!("only in the earlier run: {}", comparison.absent.join(", "));
+    let absent = (!comparison.absent.is_empty()).then_some(absent);
+    let unknown = said(&unknown);
+    let unknown = (!unknown.is_empty()).then(|| format!("of {all} {unknown}"));
+    let but: Vec<String> = unknown.into_iter().chain(absent).collect();
+    if !but.is_empty() {
+        output::say(&format!("note: no regression was found, but {}", but.join("; ")));
     }
     ExitCode::SUCCESS
 }
 
 /// What a reader has to know before the figures.
-fn notes(differing: &[String], two_runs: bool, baseline: Option<&str>) -> Vec<String> {
+fn notes(comparison: &RunComparison, two_runs: bool, baseline: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
-    if !differing.is_empty() {
-        notes.push(format!("the runs differ in more than time:\n  {}", differing.join("\n  ")));
-    }
     match baseline {
         _ if !two_runs => {}
         None => notes.push(
@@ -88,6 +107,17 @@ fn notes(differing: &[String], two_runs: bool, baseline: Option<&str>) -> Vec<St
             "ratios to {baseline} in the same blocks are compared:\n\
              what changed on the machine between the runs changed {baseline}, too"
         )),
+    }
+    if !comparison.absent.is_empty() {
+        notes.push(format!("only in the earlier run, and not compared:\n  {}", comparison.absent.join("\n  ")));
+    }
+    if comparison.rows.iter().any(|row| row.own.suspect + row.other.suspect > 0) {
+        notes.push(
+            "suspect trials count like others; how many there are on both sides stands in the last column, and why in the\n\
+             reasons of the trials. A busy load generator is common and no reason against CPU/request.\n\
+             ?: most trials of a side are suspect for another reason"
+                .to_owned(),
+        );
     }
     notes
 }
@@ -108,6 +138,11 @@ impl<'a> File<'a> {
         let Some(record) = recorded.run else {
             return Err(usage(&format!("{} is empty: it has not even the first line of a run", path.display())));
         };
+        if record.capacity.is_some() {
+            let what =
+                "is of a search for a capacity, whose trials are at other rates each time; name a file of a sweep";
+            return Err(usage(&format!("{} {what}", path.display())));
+        }
         if recorded.trials.iter().all(|trial| trial.measured.is_none()) {
             return Err(usage(&format!("{} has no trial that was measured; resume its sweep first", path.display())));
         }

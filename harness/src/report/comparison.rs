@@ -9,7 +9,7 @@ use super::ranking::{ratio, too_few};
 use super::table::STYLE;
 use crate::figures;
 use crate::plan::Cell;
-use crate::statistics::{CONFIDENCE, Interval, Metric, Row, RunComparison, Word};
+use crate::statistics::{CONFIDENCE, Counted, Interval, Metric, Row, RunComparison, Void, Word};
 
 /// What is needed to say it.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +20,9 @@ pub struct Heading<'a> {
     pub tolerance: f64,
     /// Whether a loss of more than that is a regression.
     pub fails: bool,
-}
-
-/// Whether a row is a loss outside the noise, and of more than what matters.
-#[must_use]
-pub fn is_regression(row: &Row, tolerance: f64) -> bool {
-    row.word == Word::Worse && row.comparison.loss() > tolerance
+    /// Whether both sides were measured in the same blocks, or in relation to what was. Else what changed between two
+    /// runs is in no interval, and how often those hold is not known.
+    pub holds_together: bool,
 }
 
 /// Draws every cell.
@@ -35,12 +32,14 @@ pub fn draw(comparison: &RunComparison, heading: Heading<'_>) -> String {
     for rows in comparison.rows.chunk_by(|a, b| a.cell == b.cell) {
         let _ = writeln!(text, "{}\n{}\n", rows[0].cell, table(rows, heading).trim_fmt());
     }
-    let comparisons = figures::counted(comparison.family, "comparison");
+    if heading.holds_together {
+        let comparisons = figures::counted(comparison.family, "comparison");
+        let confidence = figures::percent(CONFIDENCE);
+        let _ = writeln!(text, "intervals of all {comparisons} hold together in {confidence} of runs");
+    }
     let _ = write!(
         text,
-        "intervals of all {comparisons} hold together in {} of runs\n\
-         tie: within ±{} % for sure; inconclusive: neither that nor a difference for sure",
-        figures::percent(CONFIDENCE),
+        "tie: within ±{} for sure; inconclusive: neither that nor a difference for sure",
         percent(heading.tolerance)
     );
     text
@@ -48,17 +47,18 @@ pub fn draw(comparison: &RunComparison, heading: Heading<'_>) -> String {
 
 fn table(rows: &[Row], heading: Heading<'_>) -> Table {
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(["backend", "", "ratio [from, to]", "of what", "blocks"]);
+    table.load_style(STYLE).set_header(["backend", "", "ratio [from, to]", "of what", "blocks", "suspect"]);
     for row in rows {
         table.add_row([
             row.backend.clone(),
-            row.word.text().to_owned(),
+            format!("{}{}", row.word.text(), if row.doubtful { " ?" } else { "" }),
             ratio(&row.comparison),
             reading(row, heading),
             row.comparison.blocks.to_string(),
+            format!("{} of {}, {} of {}", row.own.suspect, row.own.believed, row.other.suspect, row.other.believed),
         ]);
     }
-    for column in [2, 4] {
+    for column in [2, 4, 5] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -72,24 +72,46 @@ fn reading(row: &Row, heading: Heading<'_>) -> String {
     if let Some(reason) = reason(row) {
         let _ = write!(text, " ({reason})");
     }
-    if heading.fails && is_regression(row, heading.tolerance) {
-        let _ = write!(text, " (regression of more than {} %)", percent(heading.tolerance));
+    if heading.fails && row.word == Word::Worse && row.is_regression(heading.tolerance) {
+        let _ = write!(text, " (regression: {}, more than {})", loss(row), percent(heading.tolerance));
     }
     text
+}
+
+/// `worse by 5.1 % [0.5, 9.0]`.
+fn loss(row: &Row) -> String {
+    let comparison = &row.comparison;
+    let interval = comparison
+        .loss_interval()
+        .map_or(String::new(), |(least, most)| format!(" [{:.1}, {:.1}]", least * 100.0, most * 100.0));
+    format!("worse by {:.1} %{interval}", comparison.loss() * 100.0)
 }
 
 /// Why there is no answer, or another than the interval suggests.
 fn reason(row: &Row) -> Option<String> {
     let comparison = &row.comparison;
-    if comparison.void {
-        return Some("the client was the bottleneck".to_owned());
+    if row.word == Word::Lost && !row.lost_its_rate() {
+        let Row { own, other, .. } = row;
+        return Some(format!(
+            "{} of {} trials may be believed, of the other side {} of {}",
+            own.believed, own.trials, other.believed, other.trials
+        ));
+    }
+    if let Some(void) = comparison.void {
+        return Some(Void::text(void).to_owned());
     }
     let Some(interval) = comparison.interval() else { return Some(too_few(comparison.blocks)) };
     let below_the_floor = interval.excludes_one() && !comparison.differs();
     below_the_floor.then(|| "within the noise floor".to_owned())
 }
 
-fn percent(share: f64) -> f64 {
+/// A share as it was given: `5 %`, `2.5 %`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{} %", percentage(share))
+}
+
+fn percentage(share: f64) -> f64 {
     // 0.07 is not exactly seven hundredths.
     (share * 1e6).round() / 1e4
 }
@@ -98,11 +120,14 @@ fn percent(share: f64) -> f64 {
 #[derive(Debug, Serialize)]
 pub struct Json<'a> {
     against: &'a str,
-    confidence: f64,
+    /// Null where it is not known how often intervals hold.
+    confidence: Option<f64>,
     comparisons: usize,
     tolerance_percent: f64,
     regressions: usize,
     differences: &'a [String],
+    absent: &'a [String],
+    notes: &'a [String],
     rows: Vec<JsonRow<'a>>,
 }
 
@@ -120,33 +145,46 @@ struct JsonRow<'a> {
     noise_floor: Option<f64>,
     blocks: usize,
     reason: Option<String>,
+    own: Counted,
+    other: Counted,
+    doubtful: bool,
 }
 
 impl<'a> Json<'a> {
     /// Puts it together.
     #[must_use]
-    pub fn new(comparison: &'a RunComparison, heading: Heading<'a>, differences: &'a [String]) -> Self {
+    pub fn new(
+        comparison: &'a RunComparison,
+        heading: Heading<'a>,
+        differences: &'a [String],
+        notes: &'a [String],
+    ) -> Self {
         let row = |row: &'a Row| JsonRow {
             backend: &row.backend,
             cell: &row.cell,
             metric: row.comparison.metric,
             higher_is_better: row.comparison.metric.higher_is_better(),
             verdict: row.word,
-            regression: heading.fails && is_regression(row, heading.tolerance),
+            regression: heading.fails && row.is_regression(heading.tolerance),
             ratio: row.comparison.estimate.map(|estimate| estimate.ratio),
             interval: row.comparison.interval(),
             noise_floor: row.comparison.floor,
             blocks: row.comparison.blocks,
             reason: reason(row),
+            own: row.own,
+            other: row.other,
+            doubtful: row.doubtful,
         };
         let rows: Vec<JsonRow<'a>> = comparison.rows.iter().map(row).collect();
         Self {
             against: heading.against,
-            confidence: CONFIDENCE,
+            confidence: heading.holds_together.then_some(CONFIDENCE),
             comparisons: comparison.family,
-            tolerance_percent: percent(heading.tolerance),
+            tolerance_percent: percentage(heading.tolerance),
             regressions: rows.iter().filter(|row| row.regression).count(),
             differences,
+            absent: &comparison.absent,
+            notes,
             rows,
         }
     }

@@ -7,7 +7,9 @@ use comfy_table::{CellAlignment, Table};
 use super::table::STYLE;
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
-use crate::statistics::{CONFIDENCE, CellRanking, Comparison, Entry, Interval, MIN_BLOCKS, MetricRanking, Ranking};
+use crate::statistics::{
+    CONFIDENCE, CellRanking, Comparison, Entry, Interval, MIN_BLOCKS, MetricRanking, Ranking, Void,
+};
 
 /// Draws the ranking of one cell; nothing where there is nothing to compare.
 #[must_use]
@@ -35,7 +37,8 @@ pub fn note(ranking: &Ranking) -> String {
         let comparisons = figures::counted(ranking.family, "comparison");
         format!(
             "× [from, to]: the middle of the ratios within blocks; the intervals of all {comparisons} hold together in {} of \
-             runs\nrank: one more than there are backends found to be better, not only the best; =: shared",
+             runs\nrank: 1=: in a tie with the best; of those behind: one more than there are backends found to be better\n\
+             ?: most trials are suspect, and not only because the load generator was busy",
             figures::percent(CONFIDENCE)
         )
     } else {
@@ -74,46 +77,74 @@ fn table(ranking: &CellRanking) -> Table {
 
 fn rank(by: &MetricRanking, entry: &Entry) -> String {
     let Some(rank) = entry.rank else { return NONE.to_owned() };
-    let shared = by.entries.iter().filter(|other| other.rank == entry.rank).count() > 1;
-    format!("{rank}{}", if shared { "=" } else { " " })
+    let ties = rank == 1 && by.entries.iter().filter(|other| other.rank == Some(1)).count() > 1;
+    format!("{rank}{}{}", if ties { "=" } else { " " }, if entry.doubtful { "?" } else { "" })
 }
 
 fn standing(by: &MetricRanking, entry: &Entry) -> String {
     match &entry.to_best {
-        _ if entry.void => "void".to_owned(),
-        None if by.best.as_ref() == Some(&entry.backend) => "best".to_owned(),
+        _ if entry.void.is_some() => "void".to_owned(),
+        // The others are ratios to it, whoever is best.
+        None if by.best.as_ref() == Some(&entry.backend) => if is_best_known(by) { "best" } else { "1" }.to_owned(),
         None => NONE.to_owned(),
         Some(comparison) => ratio(comparison),
     }
 }
 
+/// Whether the one that is called so is.
+#[must_use]
+pub fn is_best_known(by: &MetricRanking) -> bool {
+    by.best.is_some() && by.ahead.is_empty() && !by.distrusted
+}
+
 fn sentence(by: &MetricRanking, cell: &Cell) -> String {
     let name = by.metric.name(cell);
-    let Some(best) = &by.best else {
-        let void = by.entries.iter().any(|entry| entry.void);
-        let why =
-            if void { "the client was the bottleneck" } else { "no two backends were measured in the same blocks" };
-        return format!("{name}: nothing to compare, {why}");
+    let mut text = match &by.best {
+        Some(best) => format!("{name}: {}", order(by, best)),
+        None => format!("{name}: nothing to compare"),
     };
-    let most = if by.metric.higher_is_better() { "most" } else { "least" };
+    let named = |names: Vec<&str>, what: &str| {
+        if names.is_empty() { String::new() } else { format!("; {what}: {}", names.join(", ")) }
+    };
+    let those = |keep: &dyn Fn(&Entry) -> bool| {
+        by.entries.iter().filter(|entry| keep(entry)).map(|entry| entry.backend.as_str()).collect::<Vec<_>>()
+    };
+    for void in [Void::Client, Void::Rate] {
+        text += &named(those(&|entry| entry.void == Some(void)), void.text());
+    }
+    text += &named(those(&|entry| entry.void.is_none() && entry.unreliable), "fewer than half of the trials count");
+    text += &named(those(&|entry| entry.doubtful), "most trials are suspect");
+    text
+}
+
+/// Who is best, as far as that is known, and who is not.
+fn order(by: &MetricRanking, best: &str) -> String {
+    let (most, bound) = if by.metric.higher_is_better() { ("most", "least") } else { ("least", "most") };
+    let counting = by.entries.iter().filter(|entry| !entry.unreliable);
     let others: Vec<(&Entry, &Comparison)> =
-        by.entries.iter().filter_map(|entry| Some((entry, entry.to_best.as_ref()?))).collect();
+        counting.filter_map(|entry| Some((entry, entry.to_best.as_ref()?))).collect();
     let names = |keep: fn(&Comparison) -> bool| {
         let names: Vec<&str> =
             others.iter().filter(|(_, one)| keep(one)).map(|(entry, _)| entry.backend.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
-    let ties = names(|one| one.interval().is_some() && !one.differs());
-    let behind = names(Comparison::is_worse);
-    let unknown = names(|one| one.interval().is_none());
-    let mut text = format!("{name}: {best} has the {most}");
-    if let Some(ties) = &ties {
+    let mut text = String::new();
+    if !by.ahead.is_empty() {
+        let ahead: Vec<String> =
+            by.ahead.iter().map(|(name, ratio)| format!("{name} at {bound} {ratio:.3}×")).collect();
+        let _ = write!(text, "no best, for the client was the limit of {} of {best}; of the others ", ahead.join(", "));
+    }
+    if by.distrusted {
+        text += "no ranks, for a backend differs from itself; as far as can be seen ";
+    }
+    let _ = write!(text, "{best} has the {most}");
+    if let Some(ties) = names(|one| one.interval().is_some() && !one.differs()) {
         let _ = write!(text, ", in a tie with {ties}");
     }
-    if let Some(behind) = behind {
+    if let Some(behind) = names(Comparison::is_worse) {
         let _ = write!(text, "; behind: {behind}");
     }
-    if let Some(unknown) = unknown {
+    if let Some(unknown) = names(|one| one.interval().is_none()) {
         let _ = write!(text, "; too few blocks, at least {MIN_BLOCKS}, to tell: {unknown}");
     }
     text
@@ -122,7 +153,7 @@ fn sentence(by: &MetricRanking, cell: &Cell) -> String {
 fn floor_sentence(backend: &str, floor: &Comparison, cell: &Cell) -> String {
     let name = floor.metric.name(cell);
     let Some(interval) = floor.interval() else {
-        let why = if floor.void { "the client was the bottleneck".to_owned() } else { too_few(floor.blocks) };
+        let why = floor.void.map_or_else(|| too_few(floor.blocks), |void| void.text().to_owned());
         return format!("{name}: noise floor of {backend} not known, {why}");
     };
     let itself = format!("noise floor of {backend}: {} its own {name}", ratio(floor));
@@ -205,7 +236,42 @@ mod tests {
         }
         let (text, _) = drawn(&plan(&[]), &all);
         assert_eq!(text.matches(" void").count(), 2, "{text}");
-        assert!(text.contains("requests/s: nothing to compare, the client was the bottleneck"), "{text}");
+        assert!(text.contains("requests/s: nothing to compare; the client was the bottleneck: poll, epoll"), "{text}");
+    }
+
+    #[test]
+    fn a_faster_backend_that_the_client_held_back_is_said() {
+        let plan = SweepPlan { backends: ["poll", "epoll", "threads"].map(str::to_owned).to_vec(), ..plan(&[]) };
+        let mut threads = trials("threads", 9, 3.0);
+        for trial in &mut threads {
+            trial.bottleneck = Some(Bottleneck::Client);
+        }
+        let (text, _) = drawn(&plan, &[trials("poll", 9, 1.0), trials("epoll", 9, 2.0), threads].concat());
+        let said = "no best, for the client was the limit of threads at least 1.";
+        let no_best = text.lines().find(|line| line.contains(said)).unwrap_or_else(|| panic!("{text}"));
+        assert!(no_best.contains("× of epoll; of the others epoll has the most; behind: poll"), "{text}");
+        assert!(!text.contains("requests/s: epoll has the most"), "{text}");
+    }
+
+    #[test]
+    fn only_those_in_a_tie_with_the_best_have_a_mark_for_it() {
+        let plan = SweepPlan { backends: ["poll", "epoll", "select"].map(str::to_owned).to_vec(), ..plan(&[]) };
+        let all = [trials("poll", 9, 1.0), trials("epoll", 9, 0.5), trials("select", 9, 0.5)].concat();
+        let (text, _) = drawn(&plan, &all);
+        // By CPU time there is a tie of all three; by requests two are behind one.
+        assert_eq!((text.matches("1=").count(), text.matches("2=").count()), (3, 0), "{text}");
+        let rows = text.lines().filter(|line| line.contains(" 2 ") && line.contains("1="));
+        assert_eq!(rows.count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_ranking_of_suspect_trials_has_a_mark_and_says_why() {
+        let mut all = [trials("poll", 9, 0.5), trials("epoll", 9, 1.0)].concat();
+        for trial in &mut all[9..14] {
+            (trial.verdict, trial.reasons) = (crate::results::Verdict::Suspect, vec!["odd".to_owned()]);
+        }
+        let (text, _) = drawn(&plan(&[]), &all);
+        assert!(text.contains("1 ?") && text.contains("behind: poll; most trials are suspect: epoll"), "{text}");
     }
 
     #[test]
@@ -218,5 +284,6 @@ mod tests {
         );
         let (text, _) = drawn(&plan(&["epoll"]), &[both, trials("epoll#2", 9, 3.0)].concat());
         assert!(text.contains("a difference where there is none"), "{text}");
+        assert!(text.contains("requests/s: no ranks, for a backend differs from itself"), "{text}");
     }
 }

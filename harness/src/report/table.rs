@@ -8,7 +8,7 @@ use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, Table
 use crate::figures::{self, NONE};
 use crate::report::ranking;
 use crate::results::Bottleneck;
-use crate::statistics::{BackendSummary, CellSummary, Ranking, Remark, RemarkKind, percentile};
+use crate::statistics::{BackendSummary, CellSummary, Ranking, Remark, RemarkKind, enough_samples, percentile_of_all};
 
 /// A line below the header and no other: rows are compared with each other.
 pub const STYLE: TableStyle = TableStyle::new()
@@ -73,7 +73,7 @@ fn row(summary: &BackendSummary) -> Vec<Cell> {
         or_none(spread(summary)),
     ];
     for (q, _) in QUANTILES {
-        row.push(or_none(percentile(&summary.latency, q).map(|ns| figures::duration(ns as f64))));
+        row.push(or_none(quantile(summary, q).map(|ns| figures::duration(ns as f64))));
     }
     row.extend([
         or_none(summary.server_cpu_ns_per_request.map(figures::duration)),
@@ -83,6 +83,11 @@ fn row(summary: &BackendSummary) -> Vec<Cell> {
         trials(summary),
     ]);
     row.into_iter().map(Cell::new).collect()
+}
+
+/// Of all requests, answered or not.
+fn quantile(summary: &BackendSummary, q: f64) -> Option<u64> {
+    percentile_of_all(&summary.latency, summary.unanswered, q)
 }
 
 /// One trial has no distance from itself.
@@ -112,18 +117,21 @@ fn trials(summary: &BackendSummary) -> String {
 
 fn notes(backends: &[BackendSummary]) -> Vec<String> {
     let mut notes = remark_notes(backends);
-    let unprinted: Vec<&str> = QUANTILES
-        .iter()
-        .filter(|(q, _)| {
-            backends.iter().any(|summary| summary.measured > 0 && percentile(&summary.latency, *q).is_none())
-        })
-        .map(|(_, name)| *name)
-        .collect();
-    if !unprinted.is_empty() {
+    let unprinted = |because: &dyn Fn(&BackendSummary, f64) -> bool| {
+        let lacks =
+            |summary: &BackendSummary, q| summary.measured > 0 && quantile(summary, q).is_none() && because(summary, q);
+        let names = QUANTILES.iter().filter(|(q, _)| backends.iter().any(|summary| lacks(summary, *q)));
+        names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let is_enough = |summary: &BackendSummary, q| enough_samples(summary.latency.len() + summary.unanswered, q);
+    let (short, unanswered) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
+    if !short.is_empty() {
         notes.push(format!(
-            "{NONE} {}: too few requests for this percentile, at least 10 must lie above it; measure longer",
-            unprinted.join(", ")
+            "{NONE} {short}: too few requests for this percentile, at least 10 must lie above it; measure longer"
         ));
+    }
+    if !unanswered.is_empty() {
+        notes.push(format!("{NONE} {unanswered}: so many requests were never answered that it is one of them"));
     }
     notes
 }
@@ -190,6 +198,15 @@ mod tests {
     fn a_percentile_without_enough_samples_is_a_gap_with_a_reason() {
         let table = first_table(&[trial("epoll")]);
         assert!(table.contains("– p99.9: too few requests"), "{table}");
+    }
+
+    #[test]
+    fn a_percentile_among_requests_without_an_answer_is_not_that_of_the_others() {
+        let mut trial = trial("epoll");
+        trial.measured.as_mut().unwrap().censored = 100;
+        let table = first_table(&[trial]);
+        assert!(table.contains("– p99: so many requests were never answered that it is one of them"), "{table}");
+        assert!(!table.contains("1.98 ms"), "{table}");
     }
 
     #[test]

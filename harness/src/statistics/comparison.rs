@@ -2,19 +2,48 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::interval::{Estimate, Interval, MIN_BLOCKS, middle, paired, unpaired};
-use super::metric::Metric;
+use super::metric::{Metric, missed_its_rate};
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
+use crate::verdict::BUSY_GENERATOR;
 
-/// Trials in which the client was the bottleneck, as a share, beyond which they say nothing about a server. The
-/// estimate bears that many outliers and more.
-const CLIENT_BOUND: f64 = 0.1;
+/// A backend is compared if the client was not the bottleneck in at least half of its trials; the others are left out.
+const CLIENT_BOUND: f64 = 0.5;
+
+/// A backend is compared by latency if it took the rate in at least three quarters of its trials; the others are left out.
+/// They would be the slowest of all, and an estimate bears a quarter of those.
+const RATE_MISSED: f64 = 0.25;
+
+/// Why the trials of a backend say nothing by a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Void {
+    /// The client was the bottleneck: the server might have done more.
+    Client,
+    /// It did not take the rate: how late its answers were depends on how long it was watched.
+    Rate,
+}
+
+impl Void {
+    /// As it is printed.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Client => "the client was the bottleneck",
+            Self::Rate => "it did not take the rate",
+        }
+    }
+}
 
 /// The trials of one backend in one cell that may be believed.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
     by_block: BTreeMap<usize, Point>,
+    /// Trials that ended, however they did.
+    ended: usize,
 }
 
 /// One of them.
@@ -23,31 +52,55 @@ struct Point {
     /// Logarithms, in the order of [`METRICS`].
     logs: [Option<f64>; 4],
     client_bound: bool,
+    rate_missed: bool,
+    doubt: Doubt,
+}
+
+/// Which reason there is to doubt a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    None,
+    /// Only that the load generator was busy.
+    Busy,
+    /// Another.
+    Other,
 }
 
 const METRICS: [Metric; 4] = [Metric::Throughput, Metric::P50, Metric::P99, Metric::ServerCpu];
 
 impl Series {
     pub(super) fn of(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Self {
-        let believed = trials
-            .iter()
-            .filter(|trial| trial.verdict != Verdict::Invalid && trial.backend == backend && trial.cell == *cell);
-        let point = |trial: &TrialRecord| Point {
-            logs: METRICS.map(|metric| metric.of(trial).map(f64::ln)),
-            client_bound: trial.bottleneck == Some(Bottleneck::Client),
-        };
-        Self { by_block: believed.map(|trial| (trial.block, point(trial))).collect() }
+        let own: Vec<&TrialRecord> =
+            trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
+        let believed = own.iter().filter(|trial| trial.verdict != Verdict::Invalid && trial.measured.is_some());
+        Self { by_block: believed.map(|trial| (trial.block, Point::of(trial))).collect(), ended: own.len() }
     }
 
     /// Its trials as ratios to those of `baseline` in the same blocks: a machine that was slower in one block than in
     /// another was it for both.
     pub(super) fn relative_to(&self, baseline: &Self) -> Self {
-        let relative = |(block, point): (&usize, &Point)| {
-            let base = baseline.by_block.get(block)?;
-            let logs = std::array::from_fn(|index| Some(point.logs[index]? - base.logs[index]?));
-            Some((*block, Point { logs, client_bound: point.client_bound || base.client_bound }))
-        };
-        Self { by_block: self.by_block.iter().filter_map(relative).collect() }
+        let relative = |(block, point): (&usize, &Point)| Some((*block, point.over(baseline.by_block.get(block)?)));
+        Self { by_block: self.by_block.iter().filter_map(relative).collect(), ended: self.ended }
+    }
+
+    /// Trials that ended, however they did.
+    pub(super) fn ended(&self) -> usize {
+        self.ended
+    }
+
+    /// Those of them that may be believed.
+    pub(super) fn believed(&self) -> usize {
+        self.by_block.len()
+    }
+
+    /// Those that there is a reason to doubt.
+    pub(super) fn suspect(&self) -> usize {
+        self.by_block.values().filter(|point| point.doubt != Doubt::None).count()
+    }
+
+    /// Whether there is a reason to doubt most of them, and another than a busy load generator.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.has_more_than(0.5, |point| point.doubt == Doubt::Other)
     }
 
     pub(super) fn blocks_with(&self, metric: Metric) -> usize {
@@ -58,16 +111,68 @@ impl Series {
         self.by_block.values().filter_map(|point| point.log(metric)).collect()
     }
 
-    /// Whether `metric` says nothing about the server.
-    pub(super) fn is_void(&self, metric: Metric) -> bool {
-        let bound = self.by_block.values().filter(|point| point.client_bound).count();
-        metric.needs_an_idle_client() && bound as f64 > CLIENT_BOUND * self.by_block.len() as f64
+    /// The middle of what was seen, whatever the reason not to compare it.
+    pub(super) fn middle(&self, metric: Metric) -> Option<f64> {
+        let logs: Vec<f64> = self.by_block.values().filter_map(|point| point.seen(metric)).collect();
+        middle(&logs)
+    }
+
+    /// Why `metric` says nothing about the server.
+    pub(super) fn void(&self, metric: Metric) -> Option<Void> {
+        if metric.needs_an_idle_client() && self.has_more_than(CLIENT_BOUND, |point| point.client_bound) {
+            return Some(Void::Client);
+        }
+        let missed = metric.is_latency() && self.has_more_than(RATE_MISSED, |point| point.rate_missed);
+        missed.then_some(Void::Rate)
+    }
+
+    /// Whether it says nothing any more where `before` said something: no trial may be believed, or fewer than half of
+    /// them, or the rate is not taken any more.
+    pub(super) fn is_lost_since(&self, before: &Self, metric: Metric) -> bool {
+        let half = |series: &Self| series.believed() > 0 && series.believed() * 2 >= series.ended;
+        let gone = self.believed() == 0 && before.believed() > 0;
+        let fails = half(before) && !half(self);
+        gone || fails || (self.void(metric) == Some(Void::Rate) && before.void(metric).is_none())
+    }
+
+    fn has_more_than(&self, share: f64, is: impl Fn(&Point) -> bool) -> bool {
+        self.by_block.values().filter(|point| is(point)).count() as f64 > share * self.by_block.len() as f64
     }
 }
 
 impl Point {
-    fn log(&self, metric: Metric) -> Option<f64> {
+    fn of(trial: &TrialRecord) -> Self {
+        let doubt = match trial.verdict {
+            Verdict::Valid => Doubt::None,
+            _ if trial.reasons.iter().all(|reason| reason == BUSY_GENERATOR) => Doubt::Busy,
+            _ => Doubt::Other,
+        };
+        Self {
+            logs: METRICS.map(|metric| metric.of(trial).map(f64::ln)),
+            client_bound: trial.bottleneck == Some(Bottleneck::Client),
+            rate_missed: missed_its_rate(trial),
+            doubt,
+        }
+    }
+
+    /// Either side is reason enough for both.
+    fn over(&self, base: &Self) -> Self {
+        Self {
+            logs: std::array::from_fn(|index| Some(self.logs[index]? - base.logs[index]?)),
+            client_bound: self.client_bound || base.client_bound,
+            rate_missed: self.rate_missed || base.rate_missed,
+            doubt: self.doubt.max(base.doubt),
+        }
+    }
+
+    fn seen(&self, metric: Metric) -> Option<f64> {
         METRICS.iter().position(|other| *other == metric).and_then(|index| self.logs[index])
+    }
+
+    fn log(&self, metric: Metric) -> Option<f64> {
+        let left_out =
+            (metric.needs_an_idle_client() && self.client_bound) || (metric.is_latency() && self.rate_missed);
+        self.seen(metric).filter(|_| !left_out)
     }
 }
 
@@ -78,22 +183,22 @@ pub(super) enum Sides {
     Paired(Vec<f64>),
     /// Logarithms of trials of two runs.
     Unpaired { new: Vec<f64>, old: Vec<f64> },
-    /// The client was the bottleneck.
-    Void,
+    /// One of them says nothing.
+    Void(Void),
 }
 
 impl Sides {
     /// Within blocks: one counts if both sides have a trial in it that may be believed.
     pub(super) fn paired(series: &Series, baseline: &Series, metric: Metric) -> Self {
-        if series.is_void(metric) || baseline.is_void(metric) {
-            return Self::Void;
+        if let Some(void) = series.void(metric).or(baseline.void(metric)) {
+            return Self::Void(void);
         }
         Self::Paired(series.relative_to(baseline).logs(metric))
     }
 
     pub(super) fn unpaired(new: &Series, old: &Series, metric: Metric) -> Self {
-        if new.is_void(metric) || old.is_void(metric) {
-            return Self::Void;
+        if let Some(void) = new.void(metric).or(old.void(metric)) {
+            return Self::Void(void);
         }
         Self::Unpaired { new: new.logs(metric), old: old.logs(metric) }
     }
@@ -103,7 +208,7 @@ impl Sides {
         match self {
             Self::Paired(log_ratios) => log_ratios.len(),
             Self::Unpaired { new, old } => new.len().min(old.len()),
-            Self::Void => 0,
+            Self::Void(_) => 0,
         }
     }
 
@@ -124,9 +229,10 @@ impl Sides {
         let estimate = match self {
             Self::Paired(log_ratios) => paired(log_ratios, resolution, error_rate),
             Self::Unpaired { new, old } => unpaired(new, old, resolution, error_rate),
-            Self::Void => None,
+            Self::Void(_) => None,
         };
-        Comparison { metric, blocks: self.blocks(), void: matches!(self, Self::Void), estimate, floor: None }
+        let void = if let Self::Void(void) = self { Some(*void) } else { None };
+        Comparison { metric, blocks: self.blocks(), void, estimate, floor: None }
     }
 }
 
@@ -137,8 +243,8 @@ pub struct Comparison {
     pub metric: Metric,
     /// In which both sides have a trial that may be believed.
     pub blocks: usize,
-    /// Whether the client was the bottleneck, so that nothing is said about the servers.
-    pub void: bool,
+    /// Why nothing is said about the servers; none where something is.
+    pub void: Option<Void>,
     /// None where it is void, or where there is nothing to compare.
     pub estimate: Option<Estimate>,
     /// The factor up to which the same run found a backend to differ from itself; none where it did not look.
@@ -174,7 +280,7 @@ impl Comparison {
     /// Whether there are too few blocks to say anything.
     #[must_use]
     pub fn lacks_blocks(&self) -> bool {
-        !self.void && self.blocks < MIN_BLOCKS
+        self.void.is_none() && self.blocks < MIN_BLOCKS
     }
 
     /// The log ratio, positive where the first side is better.
@@ -183,11 +289,31 @@ impl Comparison {
         if self.metric.higher_is_better() { log } else { -log }
     }
 
-    /// By how much the first side is worse, as a share of the other; 0 where it is not.
+    /// By how much the first side is most likely worse, as a share of the other; 0 where it is not.
     #[must_use]
     pub fn loss(&self) -> f64 {
-        let Some(Estimate { ratio, .. }) = self.estimate else { return 0.0 };
-        if self.metric.higher_is_better() { (1.0 - ratio).max(0.0) } else { (ratio - 1.0).max(0.0) }
+        self.estimate.map_or(0.0, |estimate| self.loss_at(estimate.ratio).max(0.0))
+    }
+
+    /// Between which losses that lies.
+    #[must_use]
+    pub fn loss_interval(&self) -> Option<(f64, f64)> {
+        let Interval { low, high } = self.interval()?;
+        let (a, b) = (self.loss_at(low), self.loss_at(high));
+        Some((a.min(b), a.max(b)))
+    }
+
+    fn loss_at(&self, ratio: f64) -> f64 {
+        if self.metric.higher_is_better() { 1.0 - ratio } else { ratio - 1.0 }
+    }
+
+    /// The second side as a ratio to the first.
+    pub(super) fn inverted(self) -> Self {
+        let interval = |Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low };
+        let estimate = self
+            .estimate
+            .map(|estimate| Estimate { ratio: 1.0 / estimate.ratio, interval: estimate.interval.map(interval) });
+        Self { estimate, ..self }
     }
 }
 
@@ -213,7 +339,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn more_than_a_tenth_of_the_trials_makes_a_client_the_bottleneck() {
+    fn a_client_that_was_the_bottleneck_in_few_trials_takes_only_those_out() {
         let bound_in = |blocks: usize| {
             let mut mark = |trial: &mut TrialRecord| {
                 if trial.block <= blocks {
@@ -221,9 +347,57 @@ pub(crate) mod tests {
                 }
             };
             let series = series(&mut mark);
-            (series.is_void(Metric::Throughput), series.is_void(Metric::ServerCpu))
+            let of = |metric| (series.void(metric), series.blocks_with(metric));
+            (of(Metric::Throughput), of(Metric::ServerCpu))
         };
-        assert_eq!((bound_in(2), bound_in(3)), ((false, false), (true, false)));
+        assert_eq!(bound_in(10), ((None, 10), (None, 20)));
+        assert_eq!(bound_in(11), ((Some(Void::Client), 9), (None, 20)));
+    }
+
+    #[test]
+    fn a_backend_that_does_not_take_the_rate_has_no_latency_to_compare() {
+        let missed_in = |blocks: usize| {
+            let mut miss = |trial: &mut TrialRecord| {
+                trial.cell = plan::tests::plan().cells()[2].clone();
+                trial.measured.as_mut().unwrap().censored = if trial.block <= blocks { 11 } else { 10 };
+            };
+            let mut trials: Vec<TrialRecord> = (1..=20).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
+            trials.iter_mut().for_each(&mut miss);
+            Series::of("epoll", &plan::tests::plan().cells()[2], &trials)
+        };
+        let (few, many) = (missed_in(5), missed_in(6));
+        assert_eq!((few.void(Metric::P99), few.blocks_with(Metric::P99)), (None, 15));
+        assert_eq!((many.void(Metric::P99), many.void(Metric::ServerCpu)), (Some(Void::Rate), None));
+        assert!(many.is_lost_since(&few, Metric::P99) && !many.is_lost_since(&few, Metric::ServerCpu));
+        assert!(!few.is_lost_since(&many, Metric::P99) && !many.is_lost_since(&many, Metric::P99));
+    }
+
+    #[test]
+    fn only_another_reason_than_a_busy_load_generator_makes_a_series_doubtful() {
+        let because = |reason: &str| {
+            let series = series(&mut |trial| {
+                if trial.block > 9 {
+                    trial.verdict = Verdict::Suspect;
+                    trial.reasons = vec![reason.to_owned()];
+                }
+            });
+            (series.suspect(), series.is_doubtful())
+        };
+        assert_eq!(because(BUSY_GENERATOR), (11, false));
+        assert_eq!(because("other processes took CPU time of the server"), (11, true));
+    }
+
+    #[test]
+    fn a_comparison_turned_round_says_the_same() {
+        let slower = series(&mut |trial| {
+            trial.measured.as_mut().unwrap().throughput_rps *= 0.9 * (1.0 + 0.01 * noise("a", trial.block));
+        });
+        let same = series(&mut |_| ());
+        let compare = |a, b| Sides::paired(a, b, Metric::Throughput).compare(Metric::Throughput, 0.05);
+        let (turned, other) = (compare(&slower, &same).inverted(), compare(&same, &slower));
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let (a, b) = (turned.interval().unwrap(), other.interval().unwrap());
+        assert!(turned.is_better() && close(a.low, b.low) && close(a.high, b.high), "{a:?} {b:?}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::enough_samples;
+use super::percentile_of_all;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
+use crate::verdict::RATE_MET;
 
 /// One figure of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,15 +43,16 @@ impl Metric {
         }
     }
 
-    /// Its value; none where it was not measured, or is no more than the luck of a few requests.
+    /// Its value; none where it was not measured, is no more than the luck of a few requests, or lies among requests that
+    /// were never answered.
     #[must_use]
     pub fn of(self, trial: &TrialRecord) -> Option<f64> {
         let measured = trial.measured.as_ref()?;
-        let percentile = |q, ns: u64| enough_samples(measured.requests, q).then_some(ns as f64);
+        let percentile = |q| percentile_of_all(&measured.latency_hdr.0, measured.censored, q).map(|ns| ns as f64);
         let value = match self {
             Self::Throughput => measured.throughput_rps,
-            Self::P50 => percentile(0.5, measured.latency_ns.p50)?,
-            Self::P99 => percentile(0.99, measured.latency_ns.p99)?,
+            Self::P50 => percentile(0.5)?,
+            Self::P99 => percentile(0.99)?,
             Self::ServerCpu => measured.server.as_ref()?.cpu_ns? as f64 / measured.requests as f64,
         };
         // Ratios are taken of it.
@@ -67,6 +69,12 @@ impl Metric {
     #[must_use]
     pub fn needs_an_idle_client(self) -> bool {
         self != Self::ServerCpu
+    }
+
+    /// Whether it is of how long answers took.
+    #[must_use]
+    pub fn is_latency(self) -> bool {
+        matches!(self, Self::P50 | Self::P99)
     }
 
     /// The log ratio that can just be told from none.
@@ -91,10 +99,27 @@ impl Metric {
     }
 }
 
+/// Whether more requests of an open loop went unanswered than its end explains. How late answers were then says how long
+/// the window was, and nothing about the server.
+pub(super) fn missed_its_rate(trial: &TrialRecord) -> bool {
+    let Some(measured) = trial.measured.as_ref().filter(|_| trial.cell.rate_rps.is_some()) else { return false };
+    (measured.requests as f64) < RATE_MET * (measured.requests + measured.censored) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::EncodedHistogram;
     use crate::results::tests::{failed_trial, trial};
+
+    impl EncodedHistogram {
+        /// The `n`-th of so many requests took `n` µs.
+        pub(crate) fn of(requests: u64) -> Self {
+            let mut histogram = hdrhistogram::Histogram::new(3).unwrap();
+            (1..=requests).for_each(|us| histogram.record(us * 1000).unwrap());
+            Self(histogram)
+        }
+    }
 
     #[test]
     fn each_is_read_from_its_trial() {
@@ -108,9 +133,34 @@ mod tests {
     #[test]
     fn a_percentile_of_too_few_requests_is_none() {
         let mut trial = trial("epoll");
-        trial.measured.as_mut().unwrap().requests = 999;
+        trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(999);
         assert_eq!(Metric::P99.of(&trial), None);
         assert!(Metric::P50.of(&trial).is_some());
+    }
+
+    #[test]
+    fn a_server_that_leaves_requests_unanswered_does_not_look_the_faster_for_it() {
+        let of = |answered, censored| {
+            let mut trial = trial("epoll");
+            let measured = trial.measured.as_mut().unwrap();
+            (measured.latency_hdr, measured.censored) = (EncodedHistogram::of(answered), censored);
+            (Metric::P50.of(&trial), Metric::P99.of(&trial))
+        };
+        // The slowest hundred of 2,000 were never answered: the median is that of all, and the p99 nobody knows.
+        let (all, survivors) = (of(2000, 0), of(1900, 100));
+        assert!((survivors.0.unwrap() - all.0.unwrap()).abs() < 2e3, "{survivors:?}");
+        assert!(all.1.is_some() && survivors.1.is_none(), "{survivors:?}");
+    }
+
+    #[test]
+    fn a_rate_is_missed_where_more_than_one_request_of_two_hundred_is_not_answered() {
+        let missed = |censored, rate_rps| {
+            let mut trial = trial("epoll");
+            trial.cell.rate_rps = rate_rps;
+            trial.measured.as_mut().unwrap().censored = censored;
+            missed_its_rate(&trial)
+        };
+        assert!(!missed(10, Some(4000.0)) && missed(11, Some(4000.0)) && !missed(11, None));
     }
 
     #[test]

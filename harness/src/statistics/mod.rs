@@ -8,12 +8,12 @@ mod runs;
 mod samples;
 mod summary;
 
-pub use comparison::Comparison;
 #[cfg(test)]
 pub(crate) use comparison::tests;
+pub use comparison::{Comparison, Void};
 pub use interval::{CONFIDENCE, Estimate, Interval, MIN_BLOCKS, error_rate, middle, paired, unpaired};
 pub use metric::Metric;
-pub use ranking::{CellRanking, Entry, MetricRanking, Ranking, rank};
-pub use runs::{Against, Row, Run, RunComparison, Word, compare_runs};
-pub use samples::{enough_samples, percentile};
+pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank};
+pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_runs};
+pub use samples::{enough_samples, percentile, percentile_of_all};
 pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise};

@@ -4,9 +4,9 @@
 //! harm that the best is picked by the very figures that it is compared by: whichever it is, its comparisons are among
 //! those that were allowed for.
 
-use super::comparison::{Comparison, Series, Sides};
+use super::comparison::{Comparison, Series, Sides, Void};
 use super::interval::{MIN_BLOCKS, error_rate};
-use super::metric::Metric;
+use super::metric::{Metric, missed_its_rate};
 use crate::plan::{Cell, SweepPlan, twin_of};
 use crate::results::TrialRecord;
 
@@ -33,12 +33,17 @@ pub struct CellRanking {
 pub struct MetricRanking {
     /// Which.
     pub metric: Metric,
-    /// The one that no other is ahead of, or the least; none where there are not two to compare.
+    /// The one that no other is ahead of, or the least, of those that can be compared; none where there are not two.
     pub best: Option<String>,
+    /// Backends that came out ahead of it although the client was their bottleneck, and the ratio that they reached at
+    /// least. Who is best is not known then, and there are no ranks.
+    pub ahead: Vec<(String, f64)>,
     /// In the order of the plan.
     pub entries: Vec<Entry>,
     /// Each backend that was there twice, as a ratio to itself.
     pub floors: Vec<(String, Comparison)>,
+    /// Whether one of them differs from itself. Other differences are not to be believed then, and there are no ranks.
+    pub distrusted: bool,
 }
 
 /// One backend by one metric.
@@ -46,14 +51,28 @@ pub struct MetricRanking {
 pub struct Entry {
     /// Which.
     pub backend: String,
-    /// One more than there are backends that are better; none where that is not known.
+    /// 1 of the best and of those that do not differ from it, of others one more than there are backends that are better;
+    /// none where that is not known.
     pub rank: Option<usize>,
     /// Its ratio to the best; none of the best itself.
     pub to_best: Option<Comparison>,
-    /// Whether the client was the bottleneck, so that it cannot be ranked.
-    pub void: bool,
-    /// Whether fewer than half of its trials may be believed.
+    /// Why it cannot be ranked; none where it can.
+    pub void: Option<Void>,
+    /// Whether fewer than half of its blocks have a trial that counts. It is not ranked.
     pub unreliable: bool,
+    /// Whether most of its trials are suspect, and not only because the load generator was busy.
+    pub doubtful: bool,
+}
+
+/// What the width of intervals does not speak of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which backend.
+    pub backend: String,
+    /// By what.
+    pub metric: Metric,
+    /// Why; none where too few of its trials count.
+    pub void: Option<Void>,
 }
 
 /// Ranks the backends of every cell.
@@ -73,8 +92,8 @@ pub fn rank(plan: &SweepPlan, trials: &[TrialRecord]) -> Ranking {
 
 /// Where most trials are too short for a p99, their p50 has to do.
 fn ranked_by(cell: &Cell, trials: &[TrialRecord]) -> [Metric; 2] {
-    let having =
-        |metric: Metric| trials.iter().filter(|trial| trial.cell == *cell && metric.of(trial).is_some()).count();
+    let timely = || trials.iter().filter(|trial| trial.cell == *cell && !missed_its_rate(trial));
+    let having = |metric: Metric| timely().filter(|trial| metric.of(trial).is_some()).count();
     Metric::ranked(cell).map(|metric| match metric {
         Metric::P99 if having(Metric::P99) * 2 < having(Metric::P50) => Metric::P50,
         metric => metric,
@@ -96,6 +115,18 @@ impl CellRanking {
     pub fn widest(&self) -> Option<f64> {
         self.by.iter().filter_map(MetricRanking::widest).max_by(f64::total_cmp)
     }
+
+    /// What [`Self::widest`] does not speak of.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        let of = |by: &MetricRanking, entry: &Entry| LeftOut {
+            backend: entry.backend.clone(),
+            metric: by.metric,
+            void: entry.void,
+        };
+        let is_left_out = |entry: &&Entry| entry.void.is_some() || entry.unreliable;
+        self.by.iter().flat_map(|by| by.entries.iter().filter(is_left_out).map(move |entry| of(by, entry))).collect()
+    }
 }
 
 impl MetricRanking {
@@ -103,7 +134,7 @@ impl MetricRanking {
     /// more of them would not help.
     fn widest(&self) -> Option<f64> {
         let ratios = self.entries.iter().filter(|entry| !entry.unreliable).filter_map(|entry| entry.to_best.as_ref());
-        let counting = ratios.chain(self.floors.iter().map(|(_, floor)| floor)).filter(|one| !one.void);
+        let counting = ratios.chain(self.floors.iter().map(|(_, floor)| floor)).filter(|one| one.void.is_none());
         let widths = counting.map(|one| one.interval().map_or(f64::INFINITY, |interval| interval.half_width()));
         widths.max_by(f64::total_cmp)
     }
@@ -122,7 +153,7 @@ struct Field {
     pairs: Vec<(usize, usize, Sides)>,
     /// By the place of the backend.
     twins: Vec<(usize, Sides)>,
-    /// Blocks that any of them has.
+    /// Blocks that were run.
     blocks: usize,
 }
 
@@ -139,7 +170,7 @@ impl Field {
         let twins = entrants.iter().enumerate().filter(|(_, (name, _))| plan.twice.contains(name));
         let twins = twins.map(|(place, (name, own))| (place, Sides::paired(&series(&twin_of(name)), own, metric)));
         let twins = twins.collect();
-        let blocks = entrants.iter().map(|(_, series)| series.blocks_with(metric)).max().unwrap_or(0);
+        let blocks = entrants.iter().map(|(_, series)| series.ended()).max().unwrap_or(0);
         Self { metric, entrants, pairs, twins, blocks }
     }
 
@@ -160,49 +191,57 @@ impl Field {
             })
             .collect();
         let best = self.best();
+        let ahead = best.map_or_else(Vec::new, |best| self.ahead_of(best));
+        let distrusted = floors.iter().any(|(_, floor)| floor.differs());
+        let is_ranked = ahead.is_empty() && !distrusted;
         let entries = self.entrants.iter().enumerate().map(|(place, (backend, series))| {
-            let void = series.is_void(self.metric);
-            let to_best = best.filter(|&best| best != place && !void).and_then(|best| {
-                let floor = floor_for(place, best, &floors);
-                self.sides(place, best).map(|sides| Comparison { floor, ..sides.compare(self.metric, error_rate) })
-            });
+            let void = series.void(self.metric);
+            let to_best =
+                best.filter(|&best| best != place && void.is_none()).and_then(|best| to(&compared, place, best));
             let known = match to_best {
                 Some(comparison) => comparison.interval().is_some(),
                 None => best == Some(place) && series.blocks_with(self.metric) >= MIN_BLOCKS,
             };
-            let better = |&&(first, second, comparison): &&(usize, usize, Comparison)| {
-                (first == place && comparison.is_worse()) || (second == place && comparison.is_better())
+            let ties = to_best.is_none_or(|comparison| !comparison.differs());
+            let better = |other: &usize| {
+                !self.is_unreliable(*other) && to(&compared, *other, place).is_some_and(|other| other.is_better())
             };
+            let rank = if ties { 1 } else { (0..self.entrants.len()).filter(better).count() + 1 };
+            let unreliable = self.is_unreliable(place);
             Entry {
                 backend: backend.clone(),
-                rank: known.then(|| compared.iter().filter(better).count() + 1),
+                rank: (known && is_ranked && !unreliable).then_some(rank),
                 to_best,
                 void,
-                unreliable: series.blocks_with(self.metric) * 2 < self.blocks,
+                unreliable,
+                doubtful: series.is_doubtful(),
             }
         });
         MetricRanking {
             metric: self.metric,
             entries: entries.collect(),
             best: best.map(|best| self.entrants[best].0.clone()),
+            ahead,
             floors: floors.into_iter().map(|(place, floor)| (self.entrants[place].0.clone(), floor)).collect(),
+            distrusted,
         }
     }
 
-    /// The log ratios of one to another, whichever comes first.
-    fn sides(&self, place: usize, best: usize) -> Option<Sides> {
-        let (_, _, sides) = self.pairs.iter().find(|(a, b, _)| (*a, *b) == (place.min(best), place.max(best)))?;
-        match sides {
-            Sides::Paired(logs) if logs.is_empty() => None,
-            Sides::Paired(logs) if place > best => Some(Sides::Paired(logs.iter().map(|log| -log).collect())),
-            sides => Some(sides.clone()),
-        }
+    /// The middle log ratio of one to another, whichever comes first.
+    fn middle(&self, place: usize, other: usize) -> Option<f64> {
+        let (first, _, sides) = self.pairs.iter().find(|(a, b, _)| (*a, *b) == (place.min(other), place.max(other)))?;
+        let log = sides.middle()?;
+        Some(if *first == place { log } else { -log })
+    }
+
+    fn is_unreliable(&self, place: usize) -> bool {
+        self.entrants[place].1.blocks_with(self.metric) * 2 < self.blocks
     }
 
     /// The one that others are ahead of by the least, or not at all. Those with enough blocks come first.
     fn best(&self) -> Option<usize> {
         let lead = |place: usize, other: usize| {
-            let log = self.sides(other, place)?.middle()?;
+            let log = self.middle(other, place)?;
             Some(if self.metric.higher_is_better() { log } else { -log })
         };
         let behind = |place: usize| {
@@ -210,10 +249,30 @@ impl Field {
             leads.max_by(f64::total_cmp)
         };
         let lacks_blocks = |place: usize| self.entrants[place].1.blocks_with(self.metric) < MIN_BLOCKS;
-        let candidates =
-            (0..self.entrants.len()).filter_map(|place| Some((lacks_blocks(place), behind(place)?, place)));
+        let reliable = (0..self.entrants.len()).filter(|&place| !self.is_unreliable(place));
+        let candidates = reliable.filter_map(|place| Some((lacks_blocks(place), behind(place)?, place)));
         candidates.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).map(|(_, _, place)| place)
     }
+
+    /// Those whose client was the bottleneck, and who came out better even so: what they did is the least that they can.
+    fn ahead_of(&self, best: usize) -> Vec<(String, f64)> {
+        let middle = |series: &Series| series.middle(self.metric);
+        let Some(of_best) = middle(&self.entrants[best].1) else { return Vec::new() };
+        let bound = self.entrants.iter().filter(|(_, series)| series.void(self.metric) == Some(Void::Client));
+        let logs = bound.filter_map(|(name, series)| Some((name.clone(), middle(series)? - of_best)));
+        let ahead = logs.filter(|(_, log)| if self.metric.higher_is_better() { *log > 0.0 } else { *log < 0.0 });
+        ahead.map(|(name, log)| (name, log.exp())).collect()
+    }
+}
+
+/// One as a ratio to the other, whichever comes first.
+fn to(compared: &[(usize, usize, Comparison)], place: usize, other: usize) -> Option<Comparison> {
+    let is_of =
+        |&&(first, second, _): &&(usize, usize, Comparison)| (first, second) == (place.min(other), place.max(other));
+    let (first, _, comparison) = compared.iter().find(is_of)?;
+    // Without an estimate there was nothing to compare.
+    comparison.estimate?;
+    Some(if *first == place { *comparison } else { comparison.inverted() })
 }
 
 /// The noise that a comparison of two backends has to exceed: their own, as far as one of them was there twice, and
@@ -299,9 +358,70 @@ mod tests {
         }
         let ranking = rank(&plan(&["poll", "epoll"], &[]), &all);
         let [throughput, cpu] = ranking.cells[0].by.as_slice() else { panic!("two metrics") };
-        assert!(throughput.best.is_none() && throughput.entries.iter().all(|entry| entry.void && entry.rank.is_none()));
+        assert!(
+            throughput.best.is_none()
+                && throughput.entries.iter().all(|entry| entry.void == Some(Void::Client) && entry.rank.is_none())
+        );
         assert!(cpu.best.is_some() && cpu.entries.iter().all(|entry| entry.rank == Some(1)));
         assert_eq!(ranking.family, 1);
+    }
+
+    #[test]
+    fn nobody_is_best_where_a_faster_one_was_held_back_by_the_client() {
+        let bound = |factor| {
+            let mut threads = trials("threads", factor);
+            for trial in &mut threads {
+                trial.bottleneck = Some(Bottleneck::Client);
+            }
+            let all = [trials("poll", 1.0), trials("epoll", 2.0), threads].concat();
+            throughput(&plan(&["poll", "epoll", "threads"], &[]), &all)
+        };
+        let ranking = bound(3.0);
+        assert_eq!(ranking.best.as_deref(), Some("epoll"), "of those that can be compared");
+        let [(name, ratio)] = ranking.ahead.as_slice() else { panic!("{ranking:?}") };
+        assert!(name == "threads" && (1.4..1.6).contains(ratio), "{ranking:?}");
+        assert!(ranking.entries.iter().all(|entry| entry.rank.is_none()), "{ranking:?}");
+        let ranking = bound(1.5);
+        assert_eq!(ranks(&ranking), [("poll", Some(2)), ("epoll", Some(1)), ("threads", None)]);
+    }
+
+    #[test]
+    fn a_backend_that_does_not_take_the_rate_is_not_ranked_by_latency() {
+        let plan = SweepPlan { rate_rps: vec![Some(1000.0)], ..plan(&["poll", "epoll", "select"], &[]) };
+        let mut all = [trials("poll", 1.0), trials("epoll", 1.0), trials("select", 1.0)].concat();
+        for trial in &mut all {
+            trial.cell = plan.cells().remove(0);
+            if trial.backend == "select" {
+                // What it did answer was answered fast.
+                let measured = trial.measured.as_mut().unwrap();
+                (measured.latency_hdr, measured.requests, measured.censored) = (EncodedHistogram::of(1000), 1000, 1000);
+            }
+        }
+        let cell = rank(&plan, &all).cells.swap_remove(0);
+        assert_eq!(cell.by[0].metric, Metric::P99);
+        assert_eq!(ranks(&cell.by[0]), [("poll", Some(1)), ("epoll", Some(1)), ("select", None)]);
+        assert_eq!(cell.by[0].entries[2].void, Some(Void::Rate));
+        let left_out = LeftOut { backend: "select".to_owned(), metric: Metric::P99, void: Some(Void::Rate) };
+        assert_eq!(cell.left_out(), [left_out]);
+    }
+
+    #[test]
+    fn a_backend_that_mostly_fails_is_not_best_however_fast_the_rest_was() {
+        let mut all = [trials("poll", 1.0), trials("epoll", 1.0), trials("select", 2.0)].concat();
+        all.iter_mut().skip(2 * BLOCKS + 4).for_each(|trial| trial.measured = None);
+        let ranking = throughput(&plan(&["poll", "epoll", "select"], &[]), &all);
+        let select = &ranking.entries[2];
+        assert!(ranking.best.as_deref() != Some("select") && select.unreliable && select.rank.is_none(), "{ranking:?}");
+        assert_eq!((ranking.entries[0].rank, ranking.entries[1].rank), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn where_a_backend_differs_from_itself_there_are_no_ranks() {
+        let all = [trials("poll", 1.0), trials("epoll", 2.0), trials("epoll#2", 3.0)].concat();
+        let ranking = rank(&plan(&["poll", "epoll"], &["epoll"]), &all).cells.swap_remove(0);
+        let [throughput, cpu] = ranking.by.as_slice() else { panic!("two metrics") };
+        assert!(throughput.distrusted && throughput.entries.iter().all(|entry| entry.rank.is_none()));
+        assert!(!cpu.distrusted && cpu.entries.iter().all(|entry| entry.rank == Some(1)), "that of the other metric");
     }
 
     #[test]
@@ -359,7 +479,7 @@ mod tests {
         let by = |all: &[TrialRecord]| rank(&plan, all).cells[0].by.iter().map(|by| by.metric).collect::<Vec<_>>();
         assert_eq!(by(&all), [Metric::P99, Metric::ServerCpu]);
         for trial in &mut all {
-            trial.measured.as_mut().unwrap().requests = 250;
+            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(250);
         }
         assert_eq!(by(&all), [Metric::P50, Metric::ServerCpu]);
     }

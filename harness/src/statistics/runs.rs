@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::comparison::{Comparison, Series, Sides};
+use super::comparison::{Comparison, Series, Sides, Void};
 use super::interval::error_rate;
 use super::metric::Metric;
 use crate::plan::{Cell, SweepPlan, twin_of};
@@ -36,6 +36,8 @@ pub struct RunComparison {
     pub family: usize,
     /// Cell by cell.
     pub rows: Vec<Row>,
+    /// What only the earlier run has: cells, and backends.
+    pub absent: Vec<String>,
 }
 
 /// One backend in one cell by one metric.
@@ -49,6 +51,29 @@ pub struct Row {
     pub comparison: Comparison,
     /// The same in one word.
     pub word: Word,
+    /// What is compared.
+    pub own: Counted,
+    /// What it is compared with.
+    pub other: Counted,
+    /// Whether most trials of a side are suspect, and not only because the load generator was busy.
+    pub doubtful: bool,
+}
+
+/// The trials of one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// That ended, however they did.
+    pub trials: usize,
+    /// That may be believed.
+    pub believed: usize,
+    /// Those of them that are suspect.
+    pub suspect: usize,
+}
+
+impl Counted {
+    fn of(series: &Series) -> Self {
+        Self { trials: series.ended(), believed: series.believed(), suspect: series.suspect() }
+    }
 }
 
 /// What a comparison says.
@@ -63,15 +88,18 @@ pub enum Word {
     Tie,
     /// It may differ by more than what matters, or not at all.
     Inconclusive,
-    /// The client was the bottleneck.
+    /// The client was the bottleneck, or the rate was not taken.
     Void,
+    /// The other side was measured, and this one does not work any more: it has no trial that may be believed, or fewer
+    /// than half of them may, or it does not take the rate.
+    Lost,
 }
 
 impl Word {
     /// `tolerance`: the share from which on a difference matters.
     fn of(comparison: &Comparison, tolerance: f64) -> Self {
         match comparison.interval() {
-            _ if comparison.void => Self::Void,
+            _ if comparison.void.is_some() => Self::Void,
             _ if comparison.is_better() => Self::Better,
             _ if comparison.is_worse() => Self::Worse,
             Some(interval) if interval.low >= 1.0 - tolerance && interval.high <= 1.0 + tolerance => Self::Tie,
@@ -88,6 +116,7 @@ impl Word {
             Self::Tie => "tie",
             Self::Inconclusive => "inconclusive",
             Self::Void => "void",
+            Self::Lost => "lost",
         }
     }
 }
@@ -95,65 +124,116 @@ impl Word {
 /// Compares every backend of `run` in every cell by every metric that says something there.
 #[must_use]
 pub fn compare_runs(run: Run<'_>, against: Against<'_>, tolerance: f64) -> RunComparison {
-    let mut sides = Vec::new();
-    for cell in run.plan.cells() {
-        if !against.has(&cell) {
-            continue;
-        }
+    let mut pairings = Vec::new();
+    for cell in run.plan.cells().into_iter().filter(|cell| against.has(cell)) {
         for backend in run.plan.backends.iter().filter(|backend| against.is_compared(backend)) {
+            let both = against.both(run, backend, &cell);
             for &metric in Metric::compared(&cell) {
-                let both = against.sides(run, backend, &cell, metric);
-                sides.push((cell.clone(), backend, metric, both));
+                let sides = against.sides(&both, metric);
+                let twins = against.twins(run, backend, &cell, metric);
+                pairings.push((cell.clone(), backend, metric, both.clone(), sides, twins));
             }
         }
     }
-    let twins: Vec<_> =
-        sides.iter().map(|(cell, backend, metric, _)| against.twins(run, backend, cell, *metric)).collect();
-    let family = sides.iter().filter(|(_, _, _, sides)| sides.is_compared()).count();
+    let family = pairings.iter().filter(|(.., sides, _)| sides.is_compared()).count();
     let error_rate = error_rate(family);
-    let rows = sides.into_iter().zip(twins).map(|((cell, backend, metric, sides), twins)| {
+    let rows = pairings.into_iter().map(|(cell, backend, metric, (own, other), sides, twins)| {
         let reaches = twins.iter().filter_map(|twin| Some(twin.compare(metric, error_rate).interval()?.reach()));
         let comparison = Comparison { floor: reaches.max_by(f64::total_cmp), ..sides.compare(metric, error_rate) };
-        Row { cell, backend: backend.clone(), word: Word::of(&comparison, tolerance), comparison }
+        let lost = own.is_lost_since(&other, metric);
+        Row {
+            cell,
+            backend: backend.clone(),
+            word: if lost { Word::Lost } else { Word::of(&comparison, tolerance) },
+            comparison,
+            own: Counted::of(&own),
+            other: Counted::of(&other),
+            doubtful: own.is_doubtful() || other.is_doubtful(),
+        }
     });
-    RunComparison { family, rows: rows.collect() }
+    RunComparison { family, rows: rows.collect(), absent: against.absent_from(run) }
 }
 
 impl Against<'_> {
     fn has(&self, cell: &Cell) -> bool {
-        match self {
-            Self::Baseline(_) => true,
-            Self::Earlier(old) | Self::EarlierRelativeTo(old, _) => old.plan.cells().contains(cell),
-        }
+        self.earlier().is_none_or(|old| old.plan.cells().contains(cell))
     }
 
     fn is_compared(&self, backend: &String) -> bool {
+        self.baseline() != Some(backend) && self.earlier().is_none_or(|old| old.plan.backends.contains(backend))
+    }
+
+    fn baseline(&self) -> Option<&str> {
         match self {
-            Self::Baseline(baseline) => backend != baseline,
-            Self::Earlier(old) => old.plan.backends.contains(backend),
-            Self::EarlierRelativeTo(old, baseline) => backend != baseline && old.plan.backends.contains(backend),
+            Self::Baseline(baseline) | Self::EarlierRelativeTo(_, baseline) => Some(baseline),
+            Self::Earlier(_) => None,
         }
     }
 
-    fn sides(&self, run: Run<'_>, backend: &str, cell: &Cell, metric: Metric) -> Sides {
-        let new = Series::of(backend, cell, run.trials);
-        let base = |run: Run<'_>, name: &str| Series::of(name, cell, run.trials);
+    fn earlier(&self) -> Option<&Run<'_>> {
         match self {
-            Self::Baseline(baseline) => Sides::paired(&new, &base(run, baseline), metric),
-            Self::Earlier(old) => Sides::unpaired(&new, &base(*old, backend), metric),
+            Self::Baseline(_) => None,
+            Self::Earlier(old) | Self::EarlierRelativeTo(old, _) => Some(old),
+        }
+    }
+
+    fn absent_from(&self, run: Run<'_>) -> Vec<String> {
+        let Some(old) = self.earlier() else { return Vec::new() };
+        let cells = run.plan.cells();
+        let absent = old.plan.cells().into_iter().filter(|cell| !cells.contains(cell)).map(|cell| cell.to_string());
+        absent.chain(old.plan.backends.iter().filter(|name| !run.plan.backends.contains(name)).cloned()).collect()
+    }
+
+    /// What is compared, and what with.
+    fn both(&self, run: Run<'_>, backend: &str, cell: &Cell) -> (Series, Series) {
+        let of = |run: Run<'_>, name: &str| Series::of(name, cell, run.trials);
+        let new = of(run, backend);
+        match self {
+            Self::Baseline(baseline) => (new, of(run, baseline)),
+            Self::Earlier(old) => (new, of(*old, backend)),
             Self::EarlierRelativeTo(old, baseline) => {
-                let old_ratios = base(*old, backend).relative_to(&base(*old, baseline));
-                Sides::unpaired(&new.relative_to(&base(run, baseline)), &old_ratios, metric)
+                (new.relative_to(&of(run, baseline)), of(*old, backend).relative_to(&of(*old, baseline)))
             }
         }
     }
 
-    /// Where either side was there twice in the same blocks: it and itself.
+    fn sides(&self, (own, other): &(Series, Series), metric: Metric) -> Sides {
+        match self {
+            Self::Baseline(_) => Sides::paired(own, other, metric),
+            Self::Earlier(_) | Self::EarlierRelativeTo(..) => Sides::unpaired(own, other, metric),
+        }
+    }
+
+    /// Where either side was there twice in the same blocks of either run, it and itself; where neither was, all that
+    /// were.
     fn twins(&self, run: Run<'_>, backend: &str, cell: &Cell, metric: Metric) -> Vec<Sides> {
-        let Self::Baseline(baseline) = self else { return Vec::new() };
-        let twice = [backend, baseline].into_iter().filter(|name| run.plan.twice.iter().any(|twice| twice == name));
-        let series = |name: &str| Series::of(name, cell, run.trials);
-        twice.map(|name| Sides::paired(&series(&twin_of(name)), &series(name), metric)).collect()
+        let is_own = |name: &str| name == backend || self.baseline() == Some(name);
+        let mut twins = Vec::new();
+        for run in [Some(&run), self.earlier()].into_iter().flatten() {
+            let has_own = run.plan.twice.iter().any(|name| is_own(name));
+            let twice = run.plan.twice.iter().filter(|name| !has_own || is_own(name));
+            let series = |name: &str| Series::of(name, cell, run.trials);
+            twins.extend(twice.map(|name| Sides::paired(&series(&twin_of(name)), &series(name), metric)));
+        }
+        twins
+    }
+}
+
+impl Row {
+    /// Whether it is a loss outside the noise that is most likely larger than `tolerance`, or nothing is left.
+    #[must_use]
+    pub fn is_regression(&self, tolerance: f64) -> bool {
+        match self.word {
+            Word::Lost => true,
+            Word::Worse => self.comparison.loss() > tolerance,
+            _ => false,
+        }
+    }
+
+    /// Whether what is lost is the rate, and not the answers.
+    #[must_use]
+    pub fn lost_its_rate(&self) -> bool {
+        self.word == Word::Lost && self.comparison.void == Some(Void::Rate) && self.own.believed * 2 >= self.own.trials
     }
 }
 
@@ -207,13 +287,13 @@ mod tests {
     #[test]
     fn a_client_that_was_the_bottleneck_makes_all_but_cpu_time_void() {
         let plan = plan();
-        let mut all = [trials("poll", 10, 1.0, 0.01), trials("epoll", 10, 2.0, 0.01)].concat();
-        all[0].bottleneck = Some(crate::results::Bottleneck::Client);
+        let mut all = [trials("poll", 14, 1.0, 0.01), trials("epoll", 14, 2.0, 0.01)].concat();
+        all[..7].iter_mut().for_each(|trial| trial.bottleneck = Some(crate::results::Bottleneck::Client));
         let comparison = compare_runs(run(&plan, &all), Against::Baseline("poll"), 0.05);
         let words: Vec<Word> = comparison.rows.iter().map(|row| row.word).collect();
-        // One of ten trials is borne.
-        assert!(!words.contains(&Word::Void), "{words:?}");
-        all[1].bottleneck = Some(crate::results::Bottleneck::Client);
+        // The other half is enough.
+        assert!(!words.contains(&Word::Void) && comparison.rows[0].comparison.blocks == 7, "{words:?}");
+        all[7].bottleneck = Some(crate::results::Bottleneck::Client);
         let comparison = compare_runs(run(&plan, &all), Against::Baseline("poll"), 0.05);
         let words: Vec<Word> = comparison.rows.iter().map(|row| row.word).collect();
         assert_eq!(words, [Word::Void, Word::Void, Word::Void, Word::Tie]);
@@ -241,6 +321,63 @@ mod tests {
         let (old, new) = (run(&plan, &old), run(&plan, &new));
         assert_eq!(throughput_word(new, Against::Earlier(old), "epoll"), Word::Worse);
         assert_eq!(throughput_word(new, Against::EarlierRelativeTo(old, "poll"), "epoll"), Word::Tie);
+    }
+
+    #[test]
+    fn a_backend_that_works_no_more_is_lost_and_fails_whatever_is_tolerated() {
+        let plan = plan();
+        let old = trials("epoll", 8, 1.0, 0.01);
+        let broken_in = |blocks: usize| {
+            let mut new = trials("epoll", 8, 1.0, 0.01);
+            new[..blocks].iter_mut().for_each(|trial| trial.verdict = crate::results::Verdict::Invalid);
+            new
+        };
+        let rows = |new: &[TrialRecord], old: &[TrialRecord]| {
+            let rows = compare_runs(run(&plan, new), Against::Earlier(run(&plan, old)), 0.05).rows;
+            rows.into_iter().filter(|row| row.backend == "epoll").collect::<Vec<_>>()
+        };
+        for new in [broken_in(8), broken_in(5), Vec::new()] {
+            let rows = rows(&new, &old);
+            assert!(rows.iter().all(|row| row.word == Word::Lost && row.is_regression(1.0)), "{rows:?}");
+        }
+        assert!(rows(&broken_in(4), &old).iter().all(|row| row.word != Word::Lost), "half of them are left");
+        assert!(rows(&old, &broken_in(8)).iter().all(|row| !row.is_regression(0.01)), "it was mended");
+        let both = [broken_in(8), trials("poll", 8, 1.0, 0.01)].concat();
+        let against = compare_runs(run(&plan, &both), Against::Baseline("poll"), 0.05);
+        assert!(against.rows.iter().all(|row| row.word == Word::Lost && row.own.believed == 0));
+    }
+
+    #[test]
+    fn a_run_of_which_most_trials_are_suspect_says_so() {
+        let plan = plan();
+        let old = trials("epoll", 8, 1.0, 0.01);
+        let mut new = old.clone();
+        for trial in &mut new[..5] {
+            (trial.verdict, trial.reasons) = (crate::results::Verdict::Suspect, vec!["odd".to_owned()]);
+        }
+        let rows = compare_runs(run(&plan, &new), Against::Earlier(run(&plan, &old)), 0.05).rows;
+        let row = rows.iter().find(|row| row.backend == "epoll").unwrap();
+        assert!(row.doubtful && (row.own.suspect, row.other.suspect) == (5, 0), "{row:?}");
+    }
+
+    #[test]
+    fn the_noise_of_either_of_two_runs_is_the_floor() {
+        let twice = SweepPlan { twice: vec!["epoll".to_owned()], ..plan() };
+        let once = plan();
+        let old = [trials("epoll", 12, 1.0, 0.01), trials("epoll#2", 12, 0.8, 0.01)].concat();
+        let new = trials("epoll", 12, 0.9, 0.01);
+        let word = |old_plan| throughput_word(run(&once, &new), Against::Earlier(run(old_plan, &old)), "epoll");
+        assert_eq!((word(&once), word(&twice)), (Word::Worse, Word::Inconclusive));
+    }
+
+    #[test]
+    fn what_only_the_earlier_run_has_is_named() {
+        let (wide, narrow) = (SweepPlan { connections: vec![1, 64], ..plan() }, plan());
+        let fewer = SweepPlan { backends: vec!["poll".to_owned()], ..narrow };
+        let absent = |new, old| compare_runs(run(new, &[]), Against::Earlier(run(old, &[])), 0.05).absent;
+        let names = absent(&fewer, &wide);
+        assert!(names.len() == 2 && names[0].starts_with("64 connections") && names[1] == "epoll", "{names:?}");
+        assert!(absent(&wide, &fewer).is_empty());
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct BackendSummary {
     pub throughput_rps: Option<Spread>,
     /// All latencies of all trials.
     pub latency: Histogram<u64>,
+    /// Requests that are in none of them, because they were never answered.
+    pub unanswered: u64,
     /// CPU time of the server for one answer.
     pub server_cpu_ns_per_request: Option<f64>,
     /// System calls of the server for one answer.
@@ -119,6 +121,7 @@ fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Backen
         measured: measured.len(),
         throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
         latency: merged(&measured),
+        unanswered: measured.iter().map(|measured| measured.censored).sum(),
         server_cpu_ns_per_request: quotient_of_sums(
             measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
         ),

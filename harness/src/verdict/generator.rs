@@ -16,13 +16,14 @@ const COARSE: f64 = 0.05;
 /// fraction of any mistake worth the name.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
+/// The one reason that is common for fast servers, and not one against what they cost.
+pub(crate) const BUSY_GENERATOR: &str =
+    "the load generator was busy, so that the server might have done more; CPU per request still compares";
+
 pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.client_utilisation >= BUSY {
-        reasons.push(
-            "the load generator was busy, so that the server might have done more; CPU per request still compares"
-                .to_owned(),
-        );
+        reasons.push(BUSY_GENERATOR.to_owned());
     }
     if is_late(evidence) {
         reasons.push("the load generator was late: much of the latency is its own delay in sending".to_owned());

@@ -15,6 +15,8 @@ use crate::load::Pace;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
+pub(crate) use generator::BUSY_GENERATOR;
+
 /// What is known of a trial that has a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
@@ -146,7 +148,7 @@ const BUSY: f64 = 0.9;
 
 /// Answers to requests that were due, from which on the asked rate was met. Not 1: what falls due just before the end of
 /// the window may be sent just after it.
-const RATE_MET: f64 = 0.995;
+pub(crate) const RATE_MET: f64 = 0.995;
 
 fn rate_met(evidence: &Evidence) -> bool {
     evidence.due.is_some_and(|due| evidence.requests as f64 >= RATE_MET * due as f64)

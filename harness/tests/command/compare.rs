@@ -108,10 +108,58 @@ fn a_regression_outside_the_noise_fails_and_one_within_what_is_allowed_does_not(
     let ended = fails_above("5");
     assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
     assert!(ended.stderr[0].starts_with("regression: 1 of "), "{ended:?}");
-    assert!(ended.stdout.iter().any(|line| line.contains("worse") && line.contains("regression of more than 5 %")));
+    assert!(ended.stdout.iter().any(|line| line.contains("worse") && line.contains("more than 5 %)")));
+    assert!(ended.stdout.iter().any(|line| line.contains("(regression: worse by 10.0 % [")), "{ended:?}");
+    assert!(
+        !ended.stdout.iter().any(|line| line.contains("hold together")),
+        "nobody knows that of two runs: {ended:?}"
+    );
+    assert!(fails_above("7").stderr[0].contains("most likely by more than 7 %"), "as it was given");
     assert_eq!(fails_above("20").code(), Some(0));
     assert_eq!(fixture.compare(&["old.jsonl", "new.jsonl"]).code(), Some(0), "nobody asked");
     assert_eq!(fixture.compare(&["new.jsonl", "old.jsonl", "--fail-above", "5"]).code(), Some(0), "it got better");
+}
+
+#[test]
+fn a_change_that_broke_the_server_fails() {
+    let fixture = Fixture::new();
+    fixture.write("old.jsonl", |_| 1000.0, |_| ());
+    let breaks = |trial: &mut TrialRecord| {
+        if trial.backend == "epoll" {
+            (trial.verdict, trial.measured) = (Verdict::Invalid, None);
+        }
+    };
+    fixture.write("new.jsonl", |_| 1000.0, breaks);
+    let ended = fixture.compare(&["old.jsonl", "new.jsonl", "--fail-above", "5"]);
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("4 lost"), "{ended:?}");
+    let why = "0 of 8 trials may be believed, of the other side 8 of 8";
+    assert!(ended.stdout.iter().any(|line| line.contains("lost") && line.contains(why)), "{ended:?}");
+    let row = fixture.row(&["old.jsonl", "new.jsonl", "--fail-above", "5"], "epoll");
+    assert_eq!((row["verdict"].as_str(), row["regression"].as_bool()), (Some("lost"), Some(true)), "{row}");
+    assert_eq!(fixture.compare(&["new.jsonl", "--baseline", "poll", "--fail-above", "5"]).code(), Some(3));
+    assert_eq!(fixture.compare(&["old.jsonl", "new.jsonl"]).code(), Some(0), "nobody asked");
+}
+
+#[test]
+fn suspect_trials_are_counted_on_both_sides_and_explained() {
+    let fixture = Fixture::new();
+    fixture.write("old.jsonl", |_| 1000.0, |_| ());
+    let doubt = |trial: &mut TrialRecord| {
+        (trial.verdict, trial.reasons) = (Verdict::Suspect, vec!["odd".to_owned()]);
+    };
+    fixture.write("new.jsonl", |_| 1000.0, doubt);
+    let row = fixture.row(&["old.jsonl", "new.jsonl"], "epoll");
+    assert_eq!((row["own"]["suspect"].as_u64(), row["other"]["suspect"].as_u64()), (Some(8), Some(0)), "{row}");
+    assert_eq!(row["doubtful"], true);
+    let ended = fixture.compare(&["old.jsonl", "new.jsonl"]);
+    assert!(ended.stdout.iter().any(|line| line.contains(" ? ") && line.contains("8 of 8, 0 of 8")), "{ended:?}");
+    let ended = fixture.compare(&["old.jsonl", "new.jsonl", "--json"]);
+    let answer: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+    let notes = answer["notes"].as_array().unwrap();
+    assert!(notes.iter().any(|note| note.as_str().unwrap().starts_with("suspect trials count")), "{answer}");
+    assert!(notes.iter().any(|note| note.as_str().unwrap().starts_with("two runs share no blocks")), "{answer}");
+    assert!(answer["confidence"].is_null(), "{answer}");
 }
 
 #[test]
