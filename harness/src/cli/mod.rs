@@ -201,7 +201,7 @@ pub(crate) struct SweepArguments {
     /// Do what is missing from the file of --output.
     #[arg(long, requires = "output")]
     pub(crate) resume: bool,
-    /// Print each trial as a line of JSON when it has ended, and no table.
+    /// Print each trial as a line of JSON when it has ended, and in the end the ranking as one more; no table.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -217,7 +217,7 @@ pub(crate) struct CompareArguments {
     /// Compare every backend with this one, in the same blocks; of two files, what changed in relation to it.
     #[arg(long, value_name = "BACKEND")]
     pub(crate) baseline: Option<String>,
-    /// Exit with 3 where something got worse by more than this, and not by chance.
+    /// Exit with 3 where something is worse beyond the noise and most likely by more than this, or does not work any more.
     #[arg(long, value_name = "PERCENT")]
     pub(crate) fail_above: Option<Percent>,
     /// Print one JSON object.

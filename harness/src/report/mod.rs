@@ -6,4 +6,5 @@ pub mod diagnosis;
 mod facts;
 pub mod measurement;
 pub mod ranking;
+pub mod standings;
 pub mod table;

@@ -483,7 +483,7 @@ fn a_server_that_says_much_is_kept_apart_from_what_the_sweep_says() {
     let program = "print('x' * 100000)\nprint('y' * 100000, file=sys.stderr)\nserve()";
     let Some(foreign) = Foreign::new(program, "") else { return };
     let ended = foreign.begin(&["--json"]).end();
-    assert_eq!((ended.code(), ended.stderr.len(), ended.stdout.len()), (Some(0), 0, 1), "{ended:?}");
+    assert_eq!((ended.code(), ended.stderr.len(), ended.stdout.len()), (Some(0), 0, 2), "{ended:?}");
     let trial: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
     assert_eq!(trial["outcome"], "ok");
     assert!(Duration::from_nanos(trial["elapsed_ns"].as_u64().unwrap()) >= Duration::from_millis(100));

@@ -154,13 +154,22 @@ fn the_system_calls_of_a_raw_server_are_counted_for_each_request_and_not_for_eac
 }
 
 #[test]
-fn with_json_each_trial_is_a_line_as_in_the_file() {
+fn with_json_each_trial_is_a_line_as_in_the_file_and_the_ranking_is_the_last() {
     let directory = tempfile::tempdir().unwrap();
     let ended = tiny(&["--json"], directory.path());
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let file = fs::read_to_string(directory.path().join("run.jsonl")).unwrap();
     let trials: Vec<&str> = file.lines().skip(1).collect();
-    assert_eq!(ended.stdout, trials);
+    let (ranking, printed) = ended.stdout.split_last().unwrap();
+    assert_eq!(printed, trials);
+    let ranking: serde_json::Value = serde_json::from_str(ranking).unwrap();
+    assert_eq!((ranking["record"].as_str(), ranking["until"].is_null()), (Some("ranking"), true), "{ranking}");
+    let cells = ranking["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 2, "{ranking}");
+    for by in cells.iter().flat_map(|cell| cell["by"].as_array().unwrap()) {
+        let entries = by["entries"].as_array().unwrap();
+        assert!(entries.len() == 2 && entries.iter().all(|entry| entry["rank"].is_null()), "two trials: {by}");
+    }
 }
 
 #[test]

@@ -52,6 +52,11 @@ fn a_sweep_adds_blocks_until_its_intervals_are_narrow_enough() {
     assert_eq!(recorded.run.unwrap().plan.trials, 2, "what was planned is what was asked for");
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
     assert!(ended.stdout.last().unwrap().contains(": reached, ±"), "{ended:?}");
+    let ended = sweep(&["--until", "100", "--seed", "1", "--resume", "--json"], directory.path());
+    let ranking: serde_json::Value = serde_json::from_str(ended.stdout.last().unwrap()).unwrap();
+    let until = &ranking["until"];
+    assert_eq!((until["reached"].as_bool(), until["half_width"].as_f64()), (Some(true), Some(1.0)), "{ranking}");
+    assert!(until["cells"][0]["half_width"].as_f64().unwrap() <= 1.0, "{ranking}");
 }
 
 #[test]
@@ -59,9 +64,18 @@ fn a_budget_that_ends_first_is_said_and_has_a_code() {
     let directory = tempfile::tempdir().unwrap();
     let ended = sweep(&["--until", "0.001", "--budget", "1s"], directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
-    assert!(ended.stderr[0].starts_with("not reached: intervals within ±0.00 % in 1 of 1 cell"), "{ended:?}");
+    assert!(ended.stderr[0].starts_with("not reached: intervals within ±0.001 % in 1 of 1 cell"), "{ended:?}");
     assert!(ended.stdout.last().unwrap().contains("not reached"), "{ended:?}");
     assert!(blocks(&recorded(directory.path())).len() >= 2, "what was planned is done in any case");
+}
+
+#[test]
+fn a_cell_without_any_interval_is_not_reached() {
+    let directory = tempfile::tempdir().unwrap();
+    let alone = [&["sweep", "--backends", "epoll"], &SWEEP[3..], &["--until", "100"]].concat();
+    let ended = harness(&alone, directory.path());
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
+    assert!(ended.stdout.last().unwrap().contains("not reached, there is nothing to compare"), "{ended:?}");
 }
 
 #[test]

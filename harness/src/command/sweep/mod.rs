@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use harness::environment::Conditions;
 use harness::figures;
 use harness::load;
-use harness::report::table;
+use harness::report::{standings, table};
 use harness::results::TrialRecord;
 use harness::statistics::{rank, summarise};
 use harness::sweep::{self, Sweep};
@@ -62,6 +62,8 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
             text = format!("{text}\n{goal}");
         }
         printed = output::print(&text);
+    } else if printed.is_ok() {
+        printed = output::print_json(&standings::Json::new(&ranking, goal.as_ref().map(Attainment::json)));
     }
     let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
     if let Err(error) = written {
