@@ -55,7 +55,7 @@ fn table(rows: &[Row], heading: Heading<'_>) -> Table {
             ratio(&row.comparison),
             reading(row, heading),
             row.comparison.blocks.to_string(),
-            format!("{} of {}, {} of {}", row.own.suspect, row.own.believed, row.other.suspect, row.other.believed),
+            format!("{} of {}, {} of {}", row.own.suspect, row.own.usable, row.other.suspect, row.other.usable),
         ]);
     }
     for column in [2, 4, 5] {
@@ -93,8 +93,8 @@ fn reason(row: &Row) -> Option<String> {
     if row.word == Word::Lost && !row.lost_its_rate() {
         let Row { own, other, .. } = row;
         return Some(format!(
-            "{} of {} trials may be believed, of the other side {} of {}",
-            own.believed, own.trials, other.believed, other.trials
+            "{} of {} trials are usable, of the other side {} of {}",
+            own.usable, own.trials, other.usable, other.trials
         ));
     }
     if let Some(void) = comparison.void {

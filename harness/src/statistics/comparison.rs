@@ -38,7 +38,7 @@ impl Void {
     }
 }
 
-/// The trials of one backend in one cell that may be believed.
+/// The trials of one backend in one cell that are usable: measured and not invalid. Suspect ones are among them.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
     by_block: BTreeMap<usize, Point>,
@@ -72,8 +72,8 @@ impl Series {
     pub(super) fn of(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Self {
         let own: Vec<&TrialRecord> =
             trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
-        let believed = own.iter().filter(|trial| trial.verdict != Verdict::Invalid && trial.measured.is_some());
-        Self { by_block: believed.map(|trial| (trial.block, Point::of(trial))).collect(), ended: own.len() }
+        let usable = own.iter().filter(|trial| trial.verdict != Verdict::Invalid && trial.measured.is_some());
+        Self { by_block: usable.map(|trial| (trial.block, Point::of(trial))).collect(), ended: own.len() }
     }
 
     /// Its trials as ratios to those of `baseline` in the same blocks: a machine that was slower in one block than in
@@ -88,8 +88,8 @@ impl Series {
         self.ended
     }
 
-    /// Those of them that may be believed.
-    pub(super) fn believed(&self) -> usize {
+    /// Those of them that are usable.
+    pub(super) fn usable(&self) -> usize {
         self.by_block.len()
     }
 
@@ -126,11 +126,11 @@ impl Series {
         missed.then_some(Void::Rate)
     }
 
-    /// Whether it says nothing any more where `before` said something: no trial may be believed, or fewer than half of
+    /// Whether it says nothing any more where `before` said something: no trial is usable, or fewer than half of
     /// them, or the rate is not taken any more.
     pub(super) fn is_lost_since(&self, before: &Self, metric: Metric) -> bool {
-        let half = |series: &Self| series.believed() > 0 && series.believed() * 2 >= series.ended;
-        let gone = self.believed() == 0 && before.believed() > 0;
+        let half = |series: &Self| series.usable() > 0 && series.usable() * 2 >= series.ended;
+        let gone = self.usable() == 0 && before.usable() > 0;
         let fails = half(before) && !half(self);
         gone || fails || (self.void(metric) == Some(Void::Rate) && before.void(metric).is_none())
     }
@@ -188,7 +188,7 @@ pub(super) enum Sides {
 }
 
 impl Sides {
-    /// Within blocks: one counts if both sides have a trial in it that may be believed.
+    /// Within blocks: one counts if both sides have a usable trial in it.
     pub(super) fn paired(series: &Series, baseline: &Series, metric: Metric) -> Self {
         if let Some(void) = series.void(metric).or(baseline.void(metric)) {
             return Self::Void(void);
@@ -241,7 +241,7 @@ impl Sides {
 pub struct Comparison {
     /// By what.
     pub metric: Metric,
-    /// In which both sides have a trial that may be believed.
+    /// In which both sides have a usable trial.
     pub blocks: usize,
     /// Why nothing is said about the servers; none where something is.
     pub void: Option<Void>,

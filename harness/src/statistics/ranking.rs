@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_counts_only_if_both_may_be_believed() {
+    fn a_block_counts_only_if_both_have_a_usable_trial_in_it() {
         let mut all = [trials("poll", 1.0), trials("epoll", 1.0)].concat();
         all[0].verdict = Verdict::Invalid;
         all[BLOCKS + 4].verdict = Verdict::Invalid;

@@ -64,15 +64,15 @@ pub struct Row {
 pub struct Counted {
     /// That ended, however they did.
     pub trials: usize,
-    /// That may be believed.
-    pub believed: usize,
+    /// That were measured and are not invalid.
+    pub usable: usize,
     /// Those of them that are suspect.
     pub suspect: usize,
 }
 
 impl Counted {
     fn of(series: &Series) -> Self {
-        Self { trials: series.ended(), believed: series.believed(), suspect: series.suspect() }
+        Self { trials: series.ended(), usable: series.usable(), suspect: series.suspect() }
     }
 }
 
@@ -90,8 +90,8 @@ pub enum Word {
     Inconclusive,
     /// The client was the bottleneck, or the rate was not taken.
     Void,
-    /// The other side was measured, and this one does not work any more: it has no trial that may be believed, or fewer
-    /// than half of them may, or it does not take the rate.
+    /// The other side was measured, and this one does not work any more: it has no usable trial, or fewer than half
+    /// of its trials are, or it does not take the rate.
     Lost,
 }
 
@@ -233,7 +233,7 @@ impl Row {
     /// Whether what is lost is the rate, and not the answers.
     #[must_use]
     pub fn lost_its_rate(&self) -> bool {
-        self.word == Word::Lost && self.comparison.void == Some(Void::Rate) && self.own.believed * 2 >= self.own.trials
+        self.word == Word::Lost && self.comparison.void == Some(Void::Rate) && self.own.usable * 2 >= self.own.trials
     }
 }
 
@@ -344,7 +344,7 @@ mod tests {
         assert!(rows(&old, &broken_in(8)).iter().all(|row| !row.is_regression(0.01)), "it was mended");
         let both = [broken_in(8), trials("poll", 8, 1.0, 0.01)].concat();
         let against = compare_runs(run(&plan, &both), Against::Baseline("poll"), 0.05);
-        assert!(against.rows.iter().all(|row| row.word == Word::Lost && row.own.believed == 0));
+        assert!(against.rows.iter().all(|row| row.word == Word::Lost && row.own.usable == 0));
     }
 
     #[test]

@@ -104,13 +104,12 @@ pub fn summarise(plan: &SweepPlan, trials: &[TrialRecord]) -> Vec<CellSummary> {
 fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> BackendSummary {
     let trials: Vec<&TrialRecord> =
         trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
-    let believed: Vec<&TrialRecord> =
-        trials.iter().copied().filter(|trial| trial.verdict != Verdict::Invalid).collect();
-    let measured: Vec<&Measured> = believed.iter().filter_map(|trial| trial.measured.as_ref()).collect();
+    let usable: Vec<&TrialRecord> = trials.iter().copied().filter(|trial| trial.verdict != Verdict::Invalid).collect();
+    let measured: Vec<&Measured> = usable.iter().filter_map(|trial| trial.measured.as_ref()).collect();
     let servers: Vec<&ServerMeasured> = measured.iter().filter_map(|measured| measured.server.as_ref()).collect();
 
     let mut bottlenecks = Vec::new();
-    for bottleneck in believed.iter().filter_map(|trial| trial.bottleneck) {
+    for bottleneck in usable.iter().filter_map(|trial| trial.bottleneck) {
         if !bottlenecks.contains(&bottleneck) {
             bottlenecks.push(bottleneck);
         }

@@ -133,7 +133,7 @@ fn a_change_that_broke_the_server_fails() {
     let ended = fixture.compare(&["old.jsonl", "new.jsonl", "--fail-above", "5"]);
     assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
     assert!(ended.stderr[0].contains("4 lost"), "{ended:?}");
-    let why = "0 of 8 trials may be believed, of the other side 8 of 8";
+    let why = "0 of 8 trials are usable, of the other side 8 of 8";
     assert!(ended.stdout.iter().any(|line| line.contains("lost") && line.contains(why)), "{ended:?}");
     let row = fixture.row(&["old.jsonl", "new.jsonl", "--fail-above", "5"], "epoll");
     assert_eq!((row["verdict"].as_str(), row["regression"].as_bool()), (Some("lost"), Some(true)), "{row}");
@@ -175,7 +175,7 @@ fn what_changed_for_the_baseline_too_is_no_regression() {
 #[test]
 fn what_cannot_be_told_has_words_of_its_own() {
     let fixture = Fixture::new();
-    // Half of the blocks have a trial that may be believed.
+    // Half of the blocks have a usable trial.
     let few = |trial: &mut TrialRecord| {
         if trial.block.is_multiple_of(2) {
             trial.verdict = Verdict::Invalid;
