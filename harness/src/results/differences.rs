@@ -58,6 +58,27 @@ mod tests {
     use crate::plan::{SweepPlan, tests::plan};
 
     #[test]
+    fn what_a_file_of_an_earlier_version_does_not_say_is_no_difference_in_either_direction() {
+        let now = Environment::read();
+        let earlier = Environment {
+            kernel: now.kernel.clone(),
+            cpu_model: now.cpu_model.clone(),
+            cpus: now.cpus,
+            memory_bytes: now.memory_bytes,
+            loopback_mtu_bytes: now.loopback_mtu_bytes,
+            tcp_congestion_control: now.tcp_congestion_control.clone(),
+            virtualised: now.virtualised,
+            ..Environment::default()
+        };
+        assert!(now.backends.is_some());
+        let none: [String; 0] = [];
+        assert_eq!(environment_differences(&earlier, &now), none);
+        assert_eq!(environment_differences(&now, &earlier), none);
+        let other = Environment { kernel: "another".to_owned(), ..now.clone() };
+        assert_eq!(environment_differences(&earlier, &other).len(), 1);
+    }
+
+    #[test]
     fn a_field_that_only_one_side_has_is_a_difference_in_both_directions() {
         let twice = SweepPlan { twice: vec!["epoll".to_owned()], ..plan() };
         assert_eq!(differences(&plan(), &twice), ["twice was null and is [\"epoll\"]"]);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use harness::plan::CapacityPlan;
 use harness::results::{Bottleneck, Record, Recorded, TrialRecord, Verdict, Writer, read};
 use serde_json::Value;
 
@@ -220,6 +221,11 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
     fs::write(fixture.path().join("empty.jsonl"), "").unwrap();
     fs::write(fixture.path().join("begun.jsonl"), &bytes[..run_line]).unwrap();
     fs::write(fixture.path().join("notes.txt"), "to do\n").unwrap();
+    let mut searched = fixture.recorded.run.clone().unwrap();
+    let slo = "p99<1ms".parse().unwrap();
+    searched.capacity = Some(CapacityPlan { slo, resolution: 0.05, repeats: 1, budget_ns: 1 });
+    let mut writer = Writer::create(&fixture.path().join("capacity.jsonl")).unwrap();
+    writer.append(&Record::Run(Box::new(searched))).unwrap();
     let elsewhere = [&SWEEP[..3], &["--connections", "3"], &SWEEP[5..11], &["--output", "other.jsonl"]].concat();
     assert_eq!(harness(&elsewhere, fixture.path()).code(), Some(0));
     for (code, arguments, expected) in [
@@ -228,6 +234,7 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
         (2, vec!["absent.jsonl", "--baseline", "epoll"], "there is no file absent.jsonl"),
         (2, vec!["empty.jsonl", "--baseline", "epoll"], "empty.jsonl is empty"),
         (2, vec!["begun.jsonl", "--baseline", "epoll"], "begun.jsonl has no trial that was measured"),
+        (2, vec!["capacity.jsonl", "--baseline", "epoll"], "capacity.jsonl is of a search for a capacity"),
         (1, vec!["notes.txt", "--baseline", "epoll"], "notes.txt line 1: "),
         (2, vec!["run.jsonl", "run.jsonl"], "holds the run of the other file"),
         (2, vec!["run.jsonl", "copy.jsonl"], "holds the run of the other file"),

@@ -93,7 +93,30 @@ fn plus_minus(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use harness::plan::{Arrivals, Protocol, Transport};
+    use harness::statistics::{Metric, Void};
+
     use super::*;
+
+    #[test]
+    fn what_the_intervals_do_not_speak_of_is_named_with_its_reason() {
+        let cell = Cell {
+            protocol: Protocol::Framed,
+            transport: Transport::Tcp,
+            connections: 1,
+            payload_bytes: 64,
+            depth: 1,
+            rate_rps: Some(1000.0),
+            arrivals: Some(Arrivals::Poisson),
+            server_threads: 1,
+        };
+        let said = |void| left_out(&LeftOut { backend: "epoll".to_owned(), metric: Metric::P99, void }, &cell);
+        let left_out = vec![said(Some(Void::Rate)), said(None)];
+        let cells = vec![Attained { cell, widest: Some(0.01), left_out }];
+        let text = Attainment { half_width: 0.02, cells }.to_string();
+        let named = "p99 latency of epoll (it did not take the rate), p99 latency of epoll (fewer than half of its";
+        assert!(text.contains(&format!(": reached, ±1.00 %; left out: {named}")), "{text}");
+    }
 
     #[test]
     fn no_width_that_was_asked_for_is_printed_as_none() {
