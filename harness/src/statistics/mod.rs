@@ -1,19 +1,22 @@
 //! From trials to figures: merged histograms, medians, how many samples a figure needs, and how sure a ratio is.
 
 mod comparison;
+mod field;
 mod interval;
 mod metric;
 mod ranking;
 mod runs;
 mod samples;
+mod series;
 mod summary;
 
+pub use comparison::Comparison;
 #[cfg(test)]
 pub(crate) use comparison::tests;
-pub use comparison::{Comparison, Void};
 pub use interval::{CONFIDENCE, Estimate, Interval, MIN_BLOCKS, error_rate, middle, paired, unpaired};
 pub use metric::Metric;
 pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank};
 pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_runs};
 pub use samples::{enough_samples, percentile, percentile_of_all};
+pub use series::Void;
 pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise};

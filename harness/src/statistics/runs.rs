@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::comparison::{Comparison, Series, Sides, Void};
+use super::comparison::{Comparison, Sides};
 use super::interval::error_rate;
 use super::metric::Metric;
+use super::series::{Series, Void};
 use crate::plan::{Cell, SweepPlan, twin_of};
 use crate::results::TrialRecord;
 
