@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use harness::plan::CapacityPlan;
 use harness::results::{Bottleneck, Record, Recorded, TrialRecord, Verdict, Writer, read};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Ended, harness};
 
@@ -222,8 +221,8 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
     fs::write(fixture.path().join("begun.jsonl"), &bytes[..run_line]).unwrap();
     fs::write(fixture.path().join("notes.txt"), "to do\n").unwrap();
     let mut searched = fixture.recorded.run.clone().unwrap();
-    let slo = "p99<1ms".parse().unwrap();
-    searched.capacity = Some(CapacityPlan { slo, resolution: 0.05, repeats: 1, budget_ns: 1 });
+    let goal = json!({ "slo": "p99<1ms", "resolution": 0.05, "repeats": 1, "budget_ns": 1 });
+    searched.capacity = Some(serde_json::from_value(goal).unwrap());
     let mut writer = Writer::create(&fixture.path().join("capacity.jsonl")).unwrap();
     writer.append(&Record::Run(Box::new(searched))).unwrap();
     let elsewhere = [&SWEEP[..3], &["--connections", "3"], &SWEEP[5..11], &["--output", "other.jsonl"]].concat();
