@@ -53,8 +53,8 @@ const FIGURES: [(Figure, &str); 7] = [
 ];
 
 impl Slo {
-    /// Whether these latencies meet it. A request that was not answered (`censored`) counts as slower than all that were:
-    /// it can cost a percentile. The greatest and the mean are those of the answers.
+    /// Whether these latencies meet it. A request that was not answered (`censored`) counts as slower than any bound: it
+    /// can cost a percentile, and with a single one there is neither a greatest latency nor a mean that could be met.
     #[must_use]
     pub fn holds(&self, latency: &Histogram<u64>, censored: u64) -> bool {
         self.0.iter().all(|limit| limit.holds(latency, censored))
@@ -92,6 +92,7 @@ impl Limit {
             return false;
         }
         match self.figure {
+            Figure::Max | Figure::Mean if censored > 0 => false,
             Figure::Max => self.is_within(latency.max() as f64),
             Figure::Mean => self.is_within(latency.mean()),
             figure => percentile_ns(latency, censored, figure.quantile()).is_some_and(|ns| self.is_within(ns as f64)),
@@ -277,6 +278,13 @@ mod tests {
         assert!(!slo("p99<1002us").holds(&latency(), 11));
         assert!(slo("p50<520us").holds(&latency(), 10));
         assert!(!slo("p50<1h").holds(&latency(), 1001));
+    }
+
+    #[test]
+    fn no_greatest_and_no_mean_is_met_while_a_request_is_unanswered() {
+        for text in ["max<1h", "mean<1h", "p50<1h,max<1h"] {
+            assert!(slo(text).holds(&latency(), 0) && !slo(text).holds(&latency(), 1), "{text}");
+        }
     }
 
     #[test]

@@ -33,11 +33,11 @@ pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
         return Standing::Broken(why());
     }
     if let Some(reason) = disturbances(measured, &trial.cell).first()
-        && is_close(measured, slo)
+        && is_close(trial, measured, slo)
     {
         return Standing::Disturbed(reason.clone());
     }
-    if meets(measured, slo) {
+    if meets(trial, measured, slo) {
         return match trial.verdict {
             Verdict::Invalid => Standing::Broken(why()),
             _ if measured.requests < slo.answers_needed() => {
@@ -51,22 +51,33 @@ pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
 
 /// Whether it could have come out otherwise on a quiet machine. To count what a disturbed trial met and not what it
 /// missed would favour the rates at which it could go either way.
-fn is_close(measured: &Measured, slo: &Slo) -> bool {
-    let met_by_far = meets(measured, slo) && slo.holds_by_far(&measured.latency_hdr.0, measured.censored);
+fn is_close(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
+    let met_by_far =
+        meets(trial, measured, slo) && slo.holds_by_far(&measured.latency_hdr.0, unanswered(trial, measured));
     !met_by_far && !slo.is_out_of_reach(&measured.service_hdr.0)
 }
 
-fn meets(measured: &Measured, slo: &Slo) -> bool {
+fn meets(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
     let asked = measured.requests + measured.censored;
     let reached = measured.censored as f64 <= UNANSWERED * asked as f64;
-    reached && measured.errors == 0 && slo.holds(&measured.latency_hdr.0, measured.censored)
+    reached && measured.errors == 0 && slo.holds(&measured.latency_hdr.0, unanswered(trial, measured))
+}
+
+/// Requests without an answer that are held against a goal: all but as many as fell due within twice the generator's
+/// own lateness of the end of the window, which it sent after it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from floating point saturates")]
+fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
+    let lag_s = measured.send_lag_ns.p99 as f64 / 1e9;
+    let at_the_end = (2.0 * lag_s * trial.cell.rate_rps.unwrap_or(0.0)).ceil() as u64;
+    measured.censored.saturating_sub(at_the_end)
 }
 
 /// Whether the load generator had no CPU time left, or it was its lateness that made the difference: from their sending
 /// on, requests were answered within the goal.
 fn is_generators_fault(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
     let late = measured.send_lag_ns.p99 >= slo.tightest_ns() / 2;
-    trial.bottleneck == Some(Bottleneck::Client) || (late && slo.holds(&measured.service_hdr.0, measured.censored))
+    trial.bottleneck == Some(Bottleneck::Client)
+        || (late && slo.holds(&measured.service_hdr.0, unanswered(trial, measured)))
 }
 
 #[cfg(test)]
@@ -109,6 +120,24 @@ pub(super) mod tests {
             measured(trial).latency_hdr = EncodedHistogram(Histogram::new(3).unwrap());
         });
         assert_eq!(standing(&silent, &slo("p99<1h")), Standing::Missed);
+    }
+
+    #[test]
+    fn an_answer_that_never_came_misses_a_greatest_and_a_mean() {
+        let unanswered = |censored, lag_ns| {
+            changed(|trial| {
+                trial.cell.rate_rps = Some(10_000.0);
+                measured(trial).censored = censored;
+                measured(trial).send_lag_ns.p99 = lag_ns;
+            })
+        };
+        for goal in ["max<1h", "mean<1h"] {
+            assert_eq!(standing(&unanswered(0, 0), &slo(goal)), Standing::Met);
+            assert_eq!(standing(&unanswered(1, 0), &slo(goal)), Standing::Missed);
+            // Two requests fall due within twice 100 µs.
+            assert_eq!(standing(&unanswered(2, 100_000), &slo(goal)), Standing::Met, "the window ended before them");
+            assert_eq!(standing(&unanswered(3, 100_000), &slo(goal)), Standing::Missed);
+        }
     }
 
     #[test]
