@@ -95,7 +95,9 @@ impl Search {
             None => self.first = Some(estimate),
             Some(_) => self.repeats.push(estimate),
         }
-        if estimate.met_rps > 0.0 && self.repeats.len() < self.tactics.repeats {
+        // Where the first meets nowhere, there is no neighbourhood; a repeat that does so is one estimate among others.
+        let is_somewhere = self.first.is_some_and(|first| first.met_rps > 0.0);
+        if is_somewhere && self.repeats.len() < self.tactics.repeats {
             self.edge = self.edge_nearby();
         }
     }
@@ -112,13 +114,19 @@ impl Search {
 
     /// A bracket around what is known by now.
     fn edge_nearby(&mut self) -> Edge {
-        let mut middles: Vec<f64> = self.first.iter().chain(&self.repeats).map(middle).collect();
+        let mut middles: Vec<f64> =
+            self.first.iter().chain(&self.repeats).map(|estimate| self.middle(estimate)).collect();
         middles.sort_by(f64::total_cmp);
         let resolution = self.tactics.resolution.ln_1p();
         let shift = (self.random.random::<f64>() - 0.5) * resolution;
         let centre = f64::midpoint(middles[(middles.len() - 1) / 2], middles[middles.len() / 2]) + shift;
         let reach = REACH * resolution;
         Edge::new(self.tactics, centre - reach, centre + reach, reach)
+    }
+
+    /// One that met nowhere lies below the lowest rate.
+    fn middle(&self, estimate: &Estimate) -> f64 {
+        estimate.rps().unwrap_or(estimate.met_rps).max(self.tactics.floor_rps).ln()
     }
 }
 
@@ -132,10 +140,6 @@ fn rps(logarithm: f64) -> f64 {
     } else {
         (rps / last_digit).round() * last_digit
     }
-}
-
-fn middle(estimate: &Estimate) -> f64 {
-    estimate.rps().unwrap_or(estimate.met_rps).ln()
 }
 
 /// One search of the edge, in logarithms of rates.
@@ -272,6 +276,22 @@ mod tests {
         assert!((tried.last().unwrap() - TACTICS.floor_rps).abs() < 1e-6 && tried.len() < 10, "{tried:?}");
         assert_eq!(search.first().unwrap().met_rps.to_bits(), 0.0_f64.to_bits());
         assert!(search.repeats().is_empty());
+    }
+
+    #[test]
+    fn a_repeat_that_meets_nowhere_is_one_estimate_and_the_others_follow() {
+        let mut search = Search::new(TACTICS, 5e3, 7);
+        let mut trials = 0;
+        while let Some(rps) = search.next_rps() {
+            // Stalled during the second repeat.
+            let met = rps < 5e3 && search.repeats().len() != 1;
+            search.answer(if met { Answer::Met } else { Answer::Missed });
+            trials += 1;
+            assert!(trials < 100, "it goes on for ever");
+        }
+        let met: Vec<bool> = search.repeats().iter().map(|estimate| estimate.met_rps > 4.7e3).collect();
+        assert_eq!(met, [true, false, true]);
+        assert_eq!(search.repeats()[1].rps(), Some(0.0));
     }
 
     #[test]
