@@ -264,15 +264,15 @@ pub struct CapacityPlan {
     pub resolution: f64,
     /// How often the edge is searched again when it has been found.
     pub repeats: usize,
-    /// No trial is begun that would end later than this.
-    pub budget_ns: u64,
+    /// No trial is begun that would end later than this. Without it, the number of trials is what is limited.
+    pub budget_ns: Option<u64>,
 }
 
 impl CapacityPlan {
     /// No trial is begun that would end later than this.
     #[must_use]
-    pub fn budget(&self) -> Duration {
-        Duration::from_nanos(self.budget_ns)
+    pub fn budget(&self) -> Option<Duration> {
+        self.budget_ns.map(Duration::from_nanos)
     }
 }
 

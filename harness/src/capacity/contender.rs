@@ -1,9 +1,9 @@
 //! One backend whose capacity is searched for: what to try next, and what its trials came to.
 
-use super::found::{BackendCapacity, EstimateRecord, LimitedBy, MetTrial, at_capacity};
+use super::found::{BackendCapacity, EstimateRecord, LimitedBy, MetTrial, when_met};
 use super::interval::Interval;
 use super::search::{Answer, Estimate, Search, Tactics};
-use super::standing::{Standing, standing};
+use super::standing::{Standing, doubt, standing};
 use crate::figures;
 use crate::plan::CapacityPlan;
 use crate::results::{Outcome, TrialRecord};
@@ -21,13 +21,19 @@ pub(super) struct Contender {
     pub(super) backend: String,
     tactics: Tactics,
     seed: u64,
+    /// No more trials than these are made.
+    most_trials: usize,
     stage: Stage,
+    /// What it does in a closed loop.
+    guess_rps: Option<f64>,
     /// Trials in a row that said nothing.
     attempts: usize,
     /// Trials in a row that the machine disturbed.
     disturbed: usize,
     trials: usize,
     met: Vec<MetTrial>,
+    /// Why each of them that is suspect is so.
+    doubts: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -52,17 +58,49 @@ pub(super) enum Ask {
 }
 
 impl Contender {
-    pub(super) fn new(backend: String, tactics: Tactics, seed: u64) -> Self {
-        Self { backend, tactics, seed, stage: Stage::Guess, attempts: 0, disturbed: 0, trials: 0, met: Vec::new() }
+    pub(super) fn new(backend: String, tactics: Tactics, seed: u64, most_trials: usize) -> Self {
+        Self {
+            backend,
+            tactics,
+            seed,
+            most_trials,
+            stage: Stage::Guess,
+            guess_rps: None,
+            attempts: 0,
+            disturbed: 0,
+            trials: 0,
+            met: Vec::new(),
+            doubts: Vec::new(),
+        }
     }
 
     /// `None` when all is known, or nothing more can be.
     pub(super) fn ask(&self) -> Option<Ask> {
+        if self.has_had_all_trials() {
+            return None;
+        }
         match &self.stage {
             Stage::Guess => Some(Ask::Guess),
             Stage::Search(search) => search.next_rps().map(Ask::Rate),
             Stage::GivenUp { .. } => None,
         }
+    }
+
+    fn has_had_all_trials(&self) -> bool {
+        self.trials >= self.most_trials
+    }
+
+    /// How many more trials such a search takes, where nothing unusual happens.
+    pub(super) fn usual_trials_left(&self) -> usize {
+        if self.ask().is_none() {
+            return 0;
+        }
+        usual_trials(self.tactics.repeats).saturating_sub(self.trials).max(1)
+    }
+
+    /// What it does in a closed loop, as soon as that is known.
+    pub(super) fn guess_rps(&self) -> Option<f64> {
+        self.guess_rps
     }
 
     /// Repeats that are done.
@@ -72,12 +110,13 @@ impl Contender {
 
     /// Takes the trial that was asked for.
     pub(super) fn take(&mut self, trial: &TrialRecord, slo: &Slo) {
+        let asked = self.ask();
         self.trials += 1;
         if trial.outcome == Outcome::Unavailable {
             let reason = trial.error.as_deref().unwrap_or("no reason is recorded");
             return self.give_up(format!("unavailable: {reason}"));
         }
-        match self.ask() {
+        match asked {
             Some(Ask::Guess) => self.take_guess(trial),
             Some(Ask::Rate(rate_rps)) => self.take_answer(trial, rate_rps, slo),
             None => {}
@@ -88,6 +127,7 @@ impl Contender {
         match &trial.measured {
             Some(measured) if measured.mismatches == 0 && measured.throughput_rps > 0.0 => {
                 self.attempts = 0;
+                self.guess_rps = Some(measured.throughput_rps);
                 self.stage = Stage::Search(Search::new(self.tactics, measured.throughput_rps, self.seed));
             }
             _ => {
@@ -101,6 +141,7 @@ impl Contender {
         let answer = match standing(trial, slo) {
             Standing::Met => {
                 self.met.extend(trial.measured.as_ref().map(|measured| MetTrial::new(rate_rps, measured)));
+                self.doubts.extend(doubt(trial).map(str::to_owned));
                 Answer::Met
             }
             Standing::Missed => Answer::Missed,
@@ -141,8 +182,8 @@ impl Contender {
         }
     }
 
-    /// What is known so far.
-    pub(super) fn capacity(&self, plan: &CapacityPlan) -> BackendCapacity {
+    /// What is known so far; `time_is_up` is why the search ended, where it did not end by itself.
+    pub(super) fn capacity(&self, plan: &CapacityPlan, time_is_up: bool) -> BackendCapacity {
         let estimates = self.search().map_or(&[][..], Search::repeats);
         let first = self.search().and_then(Search::first);
         let unknown = BackendCapacity {
@@ -155,53 +196,93 @@ impl Contender {
             estimates: estimates.iter().map(EstimateRecord::of).collect(),
             limited_by: None,
             trials: self.trials,
-            at_capacity: None,
-            reasons: self.reasons(first, estimates.len(), plan),
+            suspect: self.doubts.len(),
+            when_met: None,
+            reasons: self.reasons(first, estimates, plan, time_is_up),
         };
         match first {
             Some(first) if first.met_rps <= 0.0 => {
-                BackendCapacity { high_rps: first.missed_rps, limited_by: Some(LimitedBy::NotMet), ..unknown }
+                let limit = if first.missed_rps.is_some() { LimitedBy::NotMet } else { LimitedBy::Generator };
+                BackendCapacity { high_rps: first.missed_rps, limited_by: Some(limit), ..unknown }
             }
             _ => {
                 // One search by itself ends at a lucky point.
                 let Some(interval) = Interval::of(estimates) else { return unknown };
-                let limit = if interval.capacity_rps.is_some() { LimitedBy::Slo } else { LimitedBy::Generator };
-                BackendCapacity {
-                    capacity_rps: interval.capacity_rps,
-                    low_rps: Some(interval.low_rps),
+                let limit = match interval.capacity_rps {
+                    Some(rps) if rps <= 0.0 => LimitedBy::NotMet,
+                    Some(_) => LimitedBy::Slo,
+                    None => LimitedBy::Generator,
+                };
+                let unknown = BackendCapacity {
                     high_rps: interval.high_rps,
                     confidence: Some(interval.confidence),
                     limited_by: Some(limit),
-                    at_capacity: at_capacity(&self.met, interval.low_rps),
+                    ..unknown
+                };
+                if limit == LimitedBy::NotMet {
+                    return unknown;
+                }
+                BackendCapacity {
+                    capacity_rps: interval.capacity_rps,
+                    low_rps: Some(interval.low_rps),
+                    when_met: when_met(&self.met, interval.low_rps, interval.high_rps.unwrap_or(f64::INFINITY)),
                     ..unknown
                 }
             }
         }
     }
 
-    fn reasons(&self, first: Option<Estimate>, repeats: usize, plan: &CapacityPlan) -> Vec<String> {
+    fn reasons(
+        &self,
+        first: Option<Estimate>,
+        repeats: &[Estimate],
+        plan: &CapacityPlan,
+        time_is_up: bool,
+    ) -> Vec<String> {
         let mut reasons = Vec::new();
+        // Where a search was given up or interrupted, no budget would have helped.
+        let is_cut_short = matches!(self.stage, Stage::Search(_)) && (time_is_up || self.has_had_all_trials());
+        let see_budget = if is_cut_short { "; see --budget" } else { "" };
+        let floor = figures::grouped(self.tactics.floor_rps);
         if let Stage::GivenUp { reason, .. } = &self.stage {
             reasons.push(reason.clone());
         }
         match first {
             Some(first) if first.met_rps <= 0.0 => reasons.push(format!(
-                "missed at {}/s too: lower rates bring too few answers for it; ask for a longer --duration",
-                figures::grouped(self.tactics.floor_rps)
+                "missed at {floor}/s too: lower rates bring too few answers for it; ask for a longer --duration"
             )),
-            Some(first) if repeats == 0 => reasons.push(seen_once(&first)),
-            Some(_) if repeats < plan.repeats => {
-                reasons.push(format!("the search ended after {repeats} of {} repeats; see --budget", plan.repeats));
+            Some(first) if repeats.is_empty() => reasons.push(seen_once(&first) + see_budget),
+            Some(_) if repeats.len() < plan.repeats => {
+                let (done, all) = (repeats.len(), plan.repeats);
+                reasons.push(format!("the search ended after {done} of {all} repeats{see_budget}"));
             }
             None if reasons.is_empty() => reasons.push("the search ended before its edge was found".to_owned()),
             _ => {}
+        }
+        let nowhere = repeats.iter().filter(|repeat| repeat.met_rps <= 0.0).count();
+        if nowhere > 0 {
+            reasons.push(format!("{nowhere} of {} repeats missed at {floor}/s too", repeats.len()));
+        }
+        if let Some(first) = self.doubts.first() {
+            let (suspect, met) = (self.doubts.len(), self.met.len());
+            reasons.push(format!("{suspect} of {met} trials that met the goal are suspect; the first: {first}"));
         }
         reasons
     }
 }
 
+/// Trials of one backend where nothing unusual happens: the guess, seven or so of the first search, three of each repeat.
+fn usual_trials(repeats: usize) -> usize {
+    9 + 3 * repeats
+}
+
+/// Trials of one backend after which its search ends where no budget does: half as many again and more.
+pub(super) fn most_trials(repeats: usize) -> usize {
+    (6 * repeats).max(24)
+}
+
 fn seen_once(first: &Estimate) -> String {
     let met = figures::grouped(first.met_rps);
     let missed = first.missed_rps.map_or(String::new(), |rps| format!(", and missed at {}/s", figures::grouped(rps)));
-    format!("met at {met}/s{missed}, in a single search that was never repeated; see --budget")
+    format!("met at {met}/s{missed}, in a single search that was never repeated")
 }

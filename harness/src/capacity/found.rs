@@ -29,8 +29,10 @@ pub struct BackendCapacity {
     pub limited_by: Option<LimitedBy>,
     /// Trials that were made.
     pub trials: usize,
-    /// What the server did at this rate.
-    pub at_capacity: Option<AtCapacity>,
+    /// Those of them that met the goal and are suspect all the same, of which the machine is not the reason.
+    pub suspect: usize,
+    /// What the server did near this rate, while it met the goal.
+    pub when_met: Option<WhenMet>,
     /// Why not to take it at face value.
     pub reasons: Vec<String>,
 }
@@ -60,9 +62,10 @@ pub enum LimitedBy {
     NotMet,
 }
 
-/// What a server did in the trials that met the goal within the interval.
+/// What a server did in those trials within the interval that met the goal: trials that missed it are not in it, so it
+/// is better than what the server does at that rate always.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct AtCapacity {
+pub struct WhenMet {
     /// From the intended time to the answer; `None` where there are too few answers.
     pub latency_p50_ns: Option<u64>,
     /// The same.
@@ -102,9 +105,9 @@ impl MetTrial {
     }
 }
 
-/// Of the trials that met the goal at `low_rps` or above.
-pub(super) fn at_capacity(met: &[MetTrial], low_rps: f64) -> Option<AtCapacity> {
-    let near: Vec<&MetTrial> = met.iter().filter(|trial| trial.rate_rps >= low_rps).collect();
+/// Of the trials that met the goal from `low_rps` to `high_rps`.
+pub(super) fn when_met(met: &[MetTrial], low_rps: f64, high_rps: f64) -> Option<WhenMet> {
+    let near: Vec<&MetTrial> = met.iter().filter(|trial| (low_rps..=high_rps).contains(&trial.rate_rps)).collect();
     let mut latency = Histogram::new(3).expect("three digits are within what a histogram can keep");
     for trial in &near {
         latency.add(&trial.latency).expect("a resizing histogram takes any value");
@@ -112,10 +115,31 @@ pub(super) fn at_capacity(met: &[MetTrial], low_rps: f64) -> Option<AtCapacity> 
     let costs = near.iter().filter_map(|trial| Some((trial.server_cpu_ns?, trial.requests)));
     let (cpu_ns, requests) = costs.fold((0, 0), |sum, cost| (sum.0 + cost.0, sum.1 + cost.1));
     let busy: Vec<f64> = near.iter().filter_map(|trial| trial.server_utilisation).collect();
-    (!near.is_empty()).then(|| AtCapacity {
+    (!near.is_empty()).then(|| WhenMet {
         latency_p50_ns: percentile(&latency, 0.5),
         latency_p99_ns: percentile(&latency, 0.99),
         server_cpu_ns_per_request: per(cpu_ns as f64, requests as f64),
         server_utilisation: per(busy.iter().sum(), busy.len() as f64),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::trial;
+
+    #[test]
+    fn a_lucky_trial_above_the_interval_does_not_count() {
+        let met = |rate_rps: f64, cpu_ns| {
+            let mut measured = trial("epoll").measured.unwrap();
+            measured.server.as_mut().unwrap().cpu_ns = Some(cpu_ns);
+            MetTrial::new(rate_rps, &measured)
+        };
+        let met = [met(90.0, 1), met(100.0, 2_000_000), met(110.0, 4_000_000), met(120.0, 1 << 40)];
+        // Of 2000 answers each.
+        let cost = |low_rps, high_rps| when_met(&met, low_rps, high_rps).and_then(|met| met.server_cpu_ns_per_request);
+        assert_eq!(cost(100.0, 110.0), Some(1500.0));
+        assert_eq!(cost(101.0, 109.0), None);
+        assert!(cost(100.0, f64::INFINITY).unwrap() > 1e6, "nothing bounds it where the generator was the limit");
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! The interval is made of order statistics: of n independent estimates, the k-th least and the k-th greatest enclose
 //! the median of what they are drawn from with a probability that follows from coin tosses alone, whatever the
-//! distribution. Each estimate is itself a bracket, so the lower ends are ranked for the one end and the upper ends for
+//! distribution. Ours are not quite independent, as each search of the edge begins around the median of those before it;
+//! that it costs little is what `simulation` shows, in which intervals of 97 % enclose the capacity in at least 93 %,
+//! whatever the first guess and however gradual the edge. Each estimate is itself a bracket, so the lower ends are ranked for the one end and the upper ends for
 //! the other: estimates that agree by chance leave an interval of the resolution, and not of nothing.
 
 use super::search::Estimate;

@@ -19,5 +19,5 @@ mod search;
 mod simulation;
 mod standing;
 
-pub use found::{AtCapacity, BackendCapacity, EstimateRecord, LimitedBy};
+pub use found::{BackendCapacity, EstimateRecord, LimitedBy, WhenMet};
 pub use run::{CapacityRun, CapacitySearch, Observer, lowest_rate_rps};

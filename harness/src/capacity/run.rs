@@ -1,5 +1,6 @@
 //! Carries searches out: one trial of each backend in turn, until all is known or the time is up.
 
+use std::cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::contender::{Ask, Contender};
+use super::contender::{Ask, Contender, most_trials};
 use super::found::BackendCapacity;
 use super::search::Tactics;
 use crate::load::LoadPlan;
@@ -26,6 +27,9 @@ const MARGIN: f64 = 1.2;
 /// The depth of the closed loop that says where to begin: a pipeline would promise what single requests do not keep.
 const GUESS_DEPTH: usize = 1;
 
+/// To start a server and its connections, and to stop it; where one takes longer, that is reckoned with from then on.
+const AROUND_A_TRIAL: Duration = Duration::from_millis(200);
+
 /// What to search for and with what.
 #[derive(Clone, Copy, Debug)]
 pub struct CapacityRun<'a> {
@@ -41,8 +45,8 @@ pub struct CapacityRun<'a> {
 
 /// Told how a search gets on.
 pub trait Observer {
-    /// A trial begins; `repeats` searches of its backend's edge are done.
-    fn trial_starts(&mut self, slot: &Slot, repeats: usize);
+    /// A trial begins; `repeats` searches of its backend's edge are done, and all that is left takes about `left`.
+    fn trial_starts(&mut self, slot: &Slot, repeats: usize, left: Duration);
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
 }
@@ -56,6 +60,7 @@ pub struct CapacitySearch<'a> {
     random: Pcg64Mcg,
     trials: usize,
     blocks: usize,
+    time_is_up: bool,
 }
 
 impl<'a> CapacitySearch<'a> {
@@ -76,8 +81,10 @@ impl<'a> CapacitySearch<'a> {
             ceiling_rps: LoadPlan::MAX_RATE_RPS,
         };
         let backends = run.plan.backends.iter();
-        let contenders = backends.map(|backend| Contender::new(backend.clone(), tactics, random.random())).collect();
-        Self { run, cell: cells.swap_remove(0), contenders, random, trials: 0, blocks: 0 }
+        let most_trials = run.capacity.budget().map_or_else(|| most_trials(tactics.repeats), |_| usize::MAX);
+        let contenders =
+            backends.map(|backend| Contender::new(backend.clone(), tactics, random.random(), most_trials)).collect();
+        Self { run, cell: cells.swap_remove(0), contenders, random, trials: 0, blocks: 0, time_is_up: false }
     }
 
     /// Searches until all is known, the time is up or `cancel` is set: the trial that is running is abandoned then, and
@@ -93,15 +100,21 @@ impl<'a> CapacitySearch<'a> {
         cancel: &AtomicBool,
     ) -> Result<(), WriteError> {
         let CapacityRun { seed, server_executable, .. } = self.run;
+        let around = cell::Cell::new(AROUND_A_TRIAL);
         let mut measure = |plan: &SweepPlan, slot: &Slot| {
+            let begun = Instant::now();
             let trial = run_trial(Sweep { plan, seed, server_executable }, slot, cancel);
+            around.set(around.get().max(begun.elapsed().saturating_sub(plan.warmup() + plan.duration())));
             // One that was cut short says nothing; one that was measured is whole.
             (trial.measured.is_some() || !cancel.load(Ordering::Relaxed)).then_some(trial)
         };
         let begun = Instant::now();
         let budget = self.run.capacity.budget();
-        let mut may_take = |length: Duration| !cancel.load(Ordering::Relaxed) && begun.elapsed() + length <= budget;
-        self.search_with(writer, observer, &mut measure, &mut may_take)
+        let in_time = |length| budget.is_none_or(|budget| begun.elapsed() + length + around.get() <= budget);
+        let mut may_take = |length: Duration| !cancel.load(Ordering::Relaxed) && in_time(length);
+        let written = self.search_with(writer, observer, &mut measure, &mut may_take);
+        self.time_is_up = !cancel.load(Ordering::Relaxed) && !self.is_complete();
+        written
     }
 
     fn search_with(
@@ -126,7 +139,7 @@ impl<'a> CapacitySearch<'a> {
                 if !may_take(plan.warmup() + plan.duration()) {
                     return Ok(());
                 }
-                observer.trial_starts(&slot, self.contenders[index].repeats());
+                observer.trial_starts(&slot, self.contenders[index].repeats(), self.usual_time_left());
                 let Some(trial) = measure(&plan, &slot) else { return Ok(()) };
                 let record = Record::Trial(Box::new(trial));
                 writer.append(&record)?;
@@ -160,10 +173,21 @@ impl<'a> CapacitySearch<'a> {
         Some((SweepPlan { duration_ns, ..self.run.plan.clone() }, slot))
     }
 
+    /// How long all that is left takes where nothing unusual happens.
+    fn usual_time_left(&self) -> Duration {
+        let usual = self.run.plan.duration();
+        let of = |contender: &Contender| {
+            let length = contender.guess_rps().map_or(usual, |rps| duration(&self.run.capacity.slo, usual, rps));
+            let trials = u32::try_from(contender.usual_trials_left()).unwrap_or(u32::MAX);
+            (AROUND_A_TRIAL + self.run.plan.warmup() + length).saturating_mul(trials)
+        };
+        self.contenders.iter().map(of).fold(Duration::ZERO, Duration::saturating_add)
+    }
+
     /// What is known by now, in the order of the plan.
     #[must_use]
     pub fn capacities(&self) -> Vec<BackendCapacity> {
-        self.contenders.iter().map(|contender| contender.capacity(self.run.capacity)).collect()
+        self.contenders.iter().map(|contender| contender.capacity(self.run.capacity, self.time_is_up)).collect()
     }
 
     /// Trials that ended.
@@ -207,8 +231,8 @@ mod tests {
         SweepPlan { connections: vec![64], rate_rps: Vec::new(), duration_ns: 100_000_000, ..plan::tests::plan() }
     }
 
-    fn capacity_plan(slo: &str) -> CapacityPlan {
-        CapacityPlan { slo: slo.parse().unwrap(), resolution: 0.05, repeats: 6, budget_ns: 1 }
+    fn capacity_plan(slo: &str, budget_ns: Option<u64>) -> CapacityPlan {
+        CapacityPlan { slo: slo.parse().unwrap(), resolution: 0.05, repeats: 6, budget_ns }
     }
 
     /// What a server leaves behind that meets the goal below its capacity, and does half of that in a closed loop.
@@ -235,12 +259,17 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Seen(Vec<TrialRecord>);
+    struct Seen {
+        trials: Vec<TrialRecord>,
+        left: Vec<Duration>,
+    }
 
     impl Observer for Seen {
-        fn trial_starts(&mut self, _: &Slot, _: usize) {}
+        fn trial_starts(&mut self, _: &Slot, _: usize, left: Duration) {
+            self.left.push(left);
+        }
         fn trial_ended(&mut self, trial: &TrialRecord) {
-            self.0.push(trial.clone());
+            self.trials.push(trial.clone());
         }
     }
 
@@ -250,6 +279,8 @@ mod tests {
         trials: Vec<TrialRecord>,
         /// The length of each trial.
         durations: Vec<Duration>,
+        /// What was expected before each trial to be left.
+        left: Vec<Duration>,
     }
 
     impl Searched {
@@ -259,11 +290,19 @@ mod tests {
     }
 
     /// Searches with made-up trials, as long as there are any.
-    fn search(slo: &str, mut made_up: impl FnMut(&Slot) -> Option<TrialRecord>) -> Searched {
+    fn search(slo: &str, made_up: impl FnMut(&Slot) -> Option<TrialRecord>) -> Searched {
+        search_within(Some(u64::MAX), slo, made_up)
+    }
+
+    fn search_within(
+        budget_ns: Option<u64>,
+        slo: &str,
+        mut made_up: impl FnMut(&Slot) -> Option<TrialRecord>,
+    ) -> Searched {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("run.jsonl");
         let mut writer = Writer::create(&file).unwrap();
-        let (plan, capacity) = (plan(), capacity_plan(slo));
+        let (plan, capacity) = (plan(), capacity_plan(slo, budget_ns));
         let run = CapacityRun { plan: &plan, capacity: &capacity, seed: 7, server_executable: Path::new("") };
         let mut search = CapacitySearch::new(run);
         let (mut seen, mut durations) = (Seen::default(), Vec::new());
@@ -272,8 +311,9 @@ mod tests {
             made_up(slot)
         };
         search.search_with(&mut writer, &mut seen, &mut measure, &mut |_| true).unwrap();
-        assert_eq!(fs::read_to_string(file).unwrap().lines().count(), seen.0.len(), "every trial is written");
-        Searched { capacities: search.capacities(), is_complete: search.is_complete(), trials: seen.0, durations }
+        assert_eq!(fs::read_to_string(file).unwrap().lines().count(), seen.trials.len(), "every trial is written");
+        let (capacities, is_complete) = (search.capacities(), search.is_complete());
+        Searched { capacities, is_complete, trials: seen.trials, durations, left: seen.left }
     }
 
     #[test]
@@ -287,7 +327,7 @@ mod tests {
             assert!(capacity.low_rps.unwrap() < CAPACITY_RPS && CAPACITY_RPS <= capacity.high_rps.unwrap());
             assert_eq!((capacity.limited_by, capacity.estimates.len()), (Some(LimitedBy::Slo), 6));
             assert_eq!(capacity.reasons, Vec::<String>::new());
-            let at = capacity.at_capacity.as_ref().unwrap();
+            let at = capacity.when_met.as_ref().unwrap();
             assert!(at.latency_p99_ns.unwrap() < 5_000_000 && at.server_cpu_ns_per_request.unwrap() > 0.0);
         }
         let counted: usize = searched.capacities.iter().map(|capacity| capacity.trials).sum();
@@ -344,6 +384,59 @@ mod tests {
             assert!(capacity.reasons[0].contains("search again when the machine is quiet"), "{capacity:?}");
         }
         assert_eq!(searched.trials.len(), 2 * 21);
+    }
+
+    #[test]
+    fn a_search_that_no_budget_ends_ends_after_so_many_trials_of_a_backend_and_says_so() {
+        // At odds with itself all the time, so that every repeat takes long.
+        let searched = search_within(None, "p99<5ms", |slot| {
+            Some(if slot.trial % 7 < 4 && slot.cell.rate_rps.is_some() { disturbed(slot) } else { served(slot) })
+        });
+        for capacity in &searched.capacities {
+            assert_eq!(capacity.trials, most_trials(6));
+            assert!(capacity.reasons[0].ends_with("; see --budget"), "{capacity:?}");
+        }
+        assert!(searched.is_complete);
+    }
+
+    #[test]
+    fn what_is_left_is_known_when_the_goal_and_the_guess_are() {
+        // 100 ms bring 2,500 answers in the closed loop: enough for a p99, and a fifth of what a p99.9 needs.
+        let after_guesses = |slo| search(slo, |slot| Some(served(slot))).left[2];
+        let (short, long) = (after_guesses("p99<5ms"), after_guesses("p99.9<5ms"));
+        assert_eq!(short, Duration::from_millis(300) * 2 * 26);
+        assert_eq!(long, Duration::from_millis(680) * 2 * 26);
+    }
+
+    #[test]
+    fn trials_that_met_the_goal_and_are_suspect_are_counted_and_shown() {
+        let searched = search("p99<5ms", |slot| {
+            let reasons = vec!["the server chose other CPUs than those given to it".to_owned()];
+            Some(TrialRecord { verdict: Verdict::Suspect, reasons, ..served(slot) })
+        });
+        let capacity = searched.of("epoll");
+        assert!(capacity.suspect > 6 && capacity.suspect < capacity.trials, "{capacity:?}");
+        let met = capacity.suspect;
+        let reason = format!("{met} of {met} trials that met the goal are suspect; the first: the server chose other");
+        assert!(capacity.reasons[0].starts_with(&reason), "{capacity:?}");
+    }
+
+    #[test]
+    fn a_stall_of_a_whole_repeat_is_not_blamed_on_the_budget() {
+        let mut misses = 0;
+        let searched = search("p99<5ms", |slot| {
+            let mut record = served(slot);
+            // From the second repeat of epoll on, for as many trials as it takes to come down to the lowest rate.
+            if slot.backend == "epoll" && slot.trial > 24 && misses < 12 {
+                misses += 1;
+                record.measured.as_mut().unwrap().censored = 5000;
+            }
+            Some(record)
+        });
+        let capacity = searched.of("epoll");
+        assert_eq!((capacity.estimates.len(), capacity.limited_by), (6, Some(LimitedBy::Slo)), "{capacity:?}");
+        assert!((capacity.capacity_rps.unwrap() / CAPACITY_RPS).ln().abs() < 0.05, "{capacity:?}");
+        assert_eq!(capacity.reasons, ["1 of 6 repeats missed at 600/s too"]);
     }
 
     #[test]

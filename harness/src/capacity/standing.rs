@@ -8,6 +8,9 @@ use crate::verdict::disturbances;
 /// of the window may be sent just after it.
 const UNANSWERED: f64 = 0.005;
 
+/// How the verdict begins to say so.
+const GENERATOR_WAS_BUSY: &str = "the load generator was busy";
+
 /// What a trial says about a goal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -72,6 +75,15 @@ fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
     measured.censored.saturating_sub(at_the_end)
 }
 
+/// Why a trial that met its goal is suspect all the same: for another reason than the machine, which made no difference
+/// there, or that the generator was busy, which can only cost a goal.
+pub(super) fn doubt(trial: &TrialRecord) -> Option<&str> {
+    let measured = trial.measured.as_ref()?;
+    let machine = disturbances(measured, &trial.cell);
+    let is_harmless = |reason: &&String| machine.contains(reason) || reason.starts_with(GENERATOR_WAS_BUSY);
+    trial.reasons.iter().find(|reason| !is_harmless(reason)).map(String::as_str)
+}
+
 /// Whether the load generator had no CPU time left, or it was its lateness that made the difference: from their sending
 /// on, requests were answered within the goal.
 fn is_generators_fault(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
@@ -87,6 +99,7 @@ pub(super) mod tests {
     use super::*;
     use crate::results::EncodedHistogram;
     use crate::results::tests::{failed_trial, trial};
+    use crate::verdict::{Evidence, judge};
 
     fn slo(text: &str) -> Slo {
         text.parse().unwrap()
@@ -138,6 +151,25 @@ pub(super) mod tests {
             assert_eq!(standing(&unanswered(2, 100_000), &slo(goal)), Standing::Met, "the window ended before them");
             assert_eq!(standing(&unanswered(3, 100_000), &slo(goal)), Standing::Missed);
         }
+    }
+
+    #[test]
+    fn doubts_are_those_that_are_neither_the_machines_nor_of_a_busy_generator() {
+        let suspect = |reasons: &[&str]| {
+            changed(|trial| {
+                trial.verdict = Verdict::Suspect;
+                trial.reasons = reasons.iter().map(|&reason| reason.to_owned()).collect();
+                measured(trial).interference.server.stolen = Some(0.5);
+            })
+        };
+        let stolen = "the hypervisor took CPU time of the server";
+        assert_eq!(doubt(&suspect(&[stolen])), None);
+        assert_eq!(doubt(&suspect(&[stolen, "it was not steady"])), Some("it was not steady"));
+        let idle = trial("epoll");
+        let idle = Evidence::of(idle.measured.as_ref().unwrap(), &idle.cell);
+        let reasons = judge(&Evidence { client_utilisation: 1.0, ..idle }).reasons;
+        let busy = reasons.iter().find(|reason| reason.contains("load generator was busy")).unwrap();
+        assert_eq!(doubt(&suspect(&[busy])), None);
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub(crate) struct CapacityArguments {
     /// Length of what is measured; a low rate is measured for longer, up to 20 times, until there are enough answers.
     #[arg(long, value_name = "DUR", default_value = "500ms")]
     pub(crate) duration: Span<1>,
-    /// Begin no trial that would end later [default: the time of 36 trials of each backend]
+    /// Begin no trial that would end later [default: no limit of time, but at most 6 trials of each backend for each
+    /// repeat, and 24 where these are fewer]
     #[arg(long, value_name = "DUR")]
     pub(crate) budget: Option<Span<1>>,
     /// Decides the order of the trials and the arrivals of requests [default: another one every time]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, Table};
 
 use super::table::STYLE;
-use crate::capacity::{AtCapacity, BackendCapacity, LimitedBy};
+use crate::capacity::{BackendCapacity, LimitedBy, WhenMet};
 use crate::figures::{self, NONE};
 use crate::plan::{Arrivals, CapacityPlan, Cell};
 
@@ -17,7 +17,7 @@ pub fn draw(plan: &CapacityPlan, cell: &Cell, capacities: &[BackendCapacity]) ->
         "\nbackend",
         "capacity\nrequests/s",
         "\ninterval",
-        "latency\np50",
+        "when met\np50",
         "\np99",
         "server CPU\n/request",
         "\nutilisation",
@@ -55,8 +55,8 @@ fn arrivals_note(cell: &Cell) -> Option<String> {
 }
 
 fn row(capacity: &BackendCapacity) -> Vec<String> {
-    let at = capacity.at_capacity.as_ref();
-    let figure = |value: fn(&AtCapacity) -> Option<String>| at.and_then(value).unwrap_or_else(|| NONE.to_owned());
+    let at = capacity.when_met.as_ref();
+    let figure = |value: fn(&WhenMet) -> Option<String>| at.and_then(value).unwrap_or_else(|| NONE.to_owned());
     let mark = if capacity.reasons.is_empty() { "" } else { " *" };
     vec![
         capacity.backend.clone(),
@@ -66,7 +66,7 @@ fn row(capacity: &BackendCapacity) -> Vec<String> {
         figure(|at| at.latency_p99_ns.map(|ns| figures::duration(ns as f64))),
         figure(|at| at.server_cpu_ns_per_request.map(figures::duration)),
         figure(|at| at.server_utilisation.map(figures::percent)),
-        limited_by(capacity).to_owned(),
+        limited_by(capacity),
         format!("{}{mark}", capacity.trials),
     ]
 }
@@ -94,12 +94,13 @@ fn rounded(rps: f64) -> String {
     figures::grouped((rps / unit).round() * unit)
 }
 
-fn limited_by(capacity: &BackendCapacity) -> &'static str {
-    match capacity.limited_by {
-        Some(LimitedBy::Slo) => "goal",
-        Some(LimitedBy::Generator) => "load generator",
-        Some(LimitedBy::NotMet) => "not met at any rate",
-        None => NONE,
+fn limited_by(capacity: &BackendCapacity) -> String {
+    match (capacity.limited_by, capacity.high_rps) {
+        (Some(LimitedBy::Slo), _) => "goal".to_owned(),
+        (Some(LimitedBy::Generator), _) => "load generator".to_owned(),
+        (Some(LimitedBy::NotMet), Some(lowest_rps)) => format!("not met at {}", figures::grouped(lowest_rps.round())),
+        (Some(LimitedBy::NotMet), None) => "not met".to_owned(),
+        (None, _) => NONE.to_owned(),
     }
 }
 
@@ -113,11 +114,17 @@ fn notes(plan: &CapacityPlan, capacities: &[BackendCapacity]) -> Vec<String> {
         } else {
             format!("{:.0} % to {:.0} % (see *)", 100.0 * confidence, 100.0 * all)
         };
+        let together = together(capacities).map_or(String::new(), |(count, together)| {
+            format!(" each, and all {count} together of at least {:.0} %", 100.0 * together)
+        });
         notes.push(format!(
-            "interval: of up to {} searches of the edge to within {}, with a confidence of {confidence}",
+            "interval: of up to {} searches of the edge to within {}, with a confidence of {confidence}{together}",
             plan.repeats,
             figures::percent(plan.resolution)
         ));
+        notes.push(
+            "when met: of the trials within the interval that met the goal, without those that missed it".to_owned(),
+        );
     }
     if capacities.iter().any(|capacity| capacity.limited_by == Some(LimitedBy::Generator)) {
         notes.push(
@@ -129,6 +136,12 @@ fn notes(plan: &CapacityPlan, capacities: &[BackendCapacity]) -> Vec<String> {
         notes.extend(capacity.reasons.iter().map(|reason| format!("* {}: {reason}", capacity.backend)));
     }
     notes
+}
+
+/// How many intervals there are, if several, and the least confidence that all of them enclose their capacity at once.
+fn together(capacities: &[BackendCapacity]) -> Option<(usize, f64)> {
+    let doubts: Vec<f64> = capacities.iter().filter_map(|capacity| Some(1.0 - capacity.confidence?)).collect();
+    (doubts.len() > 1).then(|| (doubts.len(), (1.0 - doubts.iter().sum::<f64>()).max(0.0)))
 }
 
 /// Which backends may be the best; none are told apart where their intervals overlap.
@@ -164,7 +177,8 @@ mod tests {
             estimates: Vec::new(),
             limited_by: Some(LimitedBy::Slo),
             trials: 24,
-            at_capacity: Some(AtCapacity {
+            suspect: 0,
+            when_met: Some(WhenMet {
                 latency_p50_ns: Some(123_000),
                 latency_p99_ns: Some(870_000),
                 server_cpu_ns_per_request: Some(6120.0),
@@ -190,7 +204,7 @@ mod tests {
             high_rps: Some(120.0),
             confidence: None,
             limited_by: Some(LimitedBy::NotMet),
-            at_capacity: None,
+            when_met: None,
             reasons: vec!["missed at 120/s too".to_owned()],
             ..capacity(backend, 1.0, 1.0)
         }
@@ -198,7 +212,7 @@ mod tests {
 
     fn table(capacities: &[BackendCapacity]) -> String {
         let slo = "p99<1ms".parse().unwrap();
-        let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: 1 };
+        let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: None };
         draw(&plan, &plan::tests::plan().cells()[3], capacities)
     }
 
@@ -216,7 +230,7 @@ mod tests {
         for figure in ["100,000", "97,000 to 103,000", "123 µs", "870 µs", "6.12 µs", "87 %", "goal", "24"] {
             assert!(row.contains(figure), "{figure} in {row}");
         }
-        assert!(table.contains("within 5 %, with a confidence of 97 %") && !table.contains('*'), "{table}");
+        assert!(table.contains("within 5 %, with a confidence of 97 %\n") && !table.contains('*'), "{table}");
     }
 
     #[test]
@@ -231,7 +245,7 @@ mod tests {
     fn a_goal_that_is_never_met_has_a_reason() {
         let table = table(&[not_met("epoll")]);
         let row = line(&table, "epoll");
-        assert!(row.contains("below 120") && row.contains("not met at any rate") && row.contains("24 *"), "{row}");
+        assert!(row.contains("below 120") && row.contains("not met at 120") && row.contains("24 *"), "{row}");
         assert!(table.ends_with("* epoll: missed at 120/s too"), "{table}");
     }
 
@@ -248,6 +262,12 @@ mod tests {
     }
 
     #[test]
+    fn several_intervals_hold_together_less_often_than_each() {
+        let four = table(&["poll", "epoll", "io_uring", "threads"].map(|backend| capacity(backend, 1.0, 2.0)));
+        assert!(four.contains("with a confidence of 97 % each, and all 4 together of at least 88 %\n"), "{four}");
+    }
+
+    #[test]
     fn confidences_that_differ_are_both_said() {
         let short = BackendCapacity { confidence: Some(0.5), ..capacity("poll", 1.0, 2.0) };
         assert!(table(&[capacity("epoll", 1.0, 2.0), short]).contains("of 50 % to 97 % (see *)"));
@@ -256,7 +276,7 @@ mod tests {
     #[test]
     fn evenly_spaced_requests_are_said_to_flatter() {
         let (slo, cell) = ("p99<1ms".parse().unwrap(), &plan::tests::plan().cells()[3]);
-        let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: 1 };
+        let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: None };
         let text = |arrivals| draw(&plan, &Cell { arrivals: Some(arrivals), ..cell.clone() }, &[]);
         assert!(text(Arrivals::Constant).contains("flatters every server"));
         assert!(!text(Arrivals::Poisson).contains("flatters"));

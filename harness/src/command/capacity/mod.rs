@@ -5,7 +5,6 @@ mod progress;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use anyhow::anyhow;
 use harness::capacity::{BackendCapacity, CapacityRun, CapacitySearch, LimitedBy, lowest_rate_rps};
@@ -26,12 +25,6 @@ use crate::{interrupt, output};
 
 /// The answer is no: a backend meets the goal at no rate.
 const NOT_MET: u8 = 3;
-
-/// Trials of each backend that there is time for by default. A search takes 23 to 27; the rest is for repeated ones.
-const USUAL_TRIALS: u32 = 36;
-
-/// To start a server and its connections, and to stop it.
-const AROUND_A_TRIAL: Duration = Duration::from_millis(200);
 
 /// Trials differ from each other by more than this.
 const LEAST_RESOLUTION_PERCENT: f64 = 0.1;
@@ -111,14 +104,11 @@ fn plans(arguments: &CapacityArguments) -> Result<(SweepPlan, CapacityPlan), Fai
             arguments.resolution.0
         )));
     }
-    let trial = plan.warmup() + plan.duration() + AROUND_A_TRIAL;
-    let backends = u32::try_from(plan.backends.len()).unwrap_or(u32::MAX);
-    let budget = arguments.budget.map_or(trial * USUAL_TRIALS * backends, |budget| budget.0);
     let capacity = CapacityPlan {
         slo: arguments.slo.clone(),
         resolution: arguments.resolution.0 / 100.0,
         repeats: arguments.repeats.0,
-        budget_ns: u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX),
+        budget_ns: arguments.budget.map(|budget| u64::try_from(budget.0.as_nanos()).unwrap_or(u64::MAX)),
     };
     Ok((plan, capacity))
 }

@@ -19,10 +19,10 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(plan: &CapacityPlan) -> Self {
-        let style = ProgressStyle::with_template("{elapsed} of at most {prefix} · {pos} trials · {wide_msg}");
-        let bar = ProgressBar::no_length()
-            .with_style(style.expect("the template is a constant"))
-            .with_prefix(format!("{:#}", HumanDuration(plan.budget())));
+        let style = ProgressStyle::with_template("{elapsed}{prefix} · {pos} trials · {wide_msg}");
+        let most = plan.budget().map_or(String::new(), |budget| format!(" of at most {:#}", HumanDuration(budget)));
+        let style = style.expect("the template is a constant");
+        let bar = ProgressBar::no_length().with_style(style).with_prefix(most);
         bar.enable_steady_tick(TICK);
         Self { bar, repeats: plan.repeats }
     }
@@ -34,11 +34,12 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn trial_starts(&mut self, slot: &Slot, repeats: usize) {
+    fn trial_starts(&mut self, slot: &Slot, repeats: usize, left: Duration) {
         let rate =
             slot.cell.rate_rps.map_or("closed loop".to_owned(), |rps| format!("{}/s", figures::grouped(rps.round())));
         let of = format!("{repeats} of {} repeats done", self.repeats);
-        self.bar.set_message(format!("{} · {rate} · {of}", slot.backend));
+        let left = HumanDuration(left);
+        self.bar.set_message(format!("about {left:#} left · {} · {rate} · {of}", slot.backend));
     }
 
     fn trial_ended(&mut self, _: &TrialRecord) {
