@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<ExitCode, Failure> {
     let mut conditions = Conditions::read();
     // Draws nothing where standard error is no terminal.
     let bar = ProgressBar::new_spinner().with_message("measuring how quiet the CPUs are, for a second");
-    doctor::look(&mut conditions, |_| bar.tick());
+    doctor::look(&mut conditions, || bar.tick());
     bar.finish_and_clear();
 
     let diagnosis = Diagnosis::new(Build::current(), Environment::read(), conditions);

@@ -1,10 +1,12 @@
 //! What the commands that start servers of their own have in common before the first trial.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::anyhow;
 use harness::cpus;
+use harness::cpus::CpuSet;
+use harness::doctor;
 use harness::environment::{Build, Conditions, Environment};
 use harness::plan::SweepPlan;
 use harness::results::{RunRecord, SCHEMA_VERSION};
@@ -33,8 +35,11 @@ pub(super) fn random_seed() -> Result<u64, Failure> {
     Ok(seed.into())
 }
 
-/// The first line of a results file. What the generator can do is measured for it.
-pub(super) fn describe(plan: &SweepPlan, seed: u64, conditions: Conditions, interrupted: &AtomicBool) -> RunRecord {
+/// The first line of a results file. How quiet the CPUs of the plan are is looked at for it, and then what the generator
+/// can do.
+pub(super) fn describe(plan: &SweepPlan, seed: u64, mut conditions: Conditions, interrupted: &AtomicBool) -> RunRecord {
+    let cpus: CpuSet = plan.server_cpus.iter().chain(plan.client_cpus.iter()).collect();
+    doctor::look_at(&cpus, doctor::BRIEF_LOOK, &mut conditions, || !interrupted.load(Ordering::Relaxed));
     RunRecord {
         schema_version: SCHEMA_VERSION,
         started: now().to_string(),

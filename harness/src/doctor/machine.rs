@@ -5,8 +5,21 @@ use super::{Check, Finding, NOT_FROM_WITHIN, Subject, Topic};
 use crate::figures;
 use crate::hiccup::Hiccup;
 
-pub(super) const CHECKS: &[Check] =
-    &[build, hiccups, steal, steal_since_boot, cpu_quota, cpus, load, niceness, memory, swap, virtualised, seccomp];
+pub(super) const CHECKS: &[Check] = &[
+    build,
+    hiccups,
+    steal,
+    steal_since_boot,
+    cpu_quota,
+    cpus,
+    load,
+    pressure,
+    niceness,
+    memory,
+    swap,
+    virtualised,
+    seccomp,
+];
 
 /// A share of CPU time that is too much to lose.
 const LOST_SHARE: f64 = 0.01;
@@ -16,6 +29,8 @@ const STALL_NS: u64 = 1_000_000;
 const LONG_STALL_NS: u64 = 5_000_000;
 /// Others that use this much of the CPUs are in the way.
 const BUSY_SHARE: f64 = 0.25;
+/// Of ten moments, one in which somebody waits for a CPU is in every percentile from the p90 on.
+const WAITING_SHARE: f64 = 0.1;
 /// With less memory than this, the buffers of many connections do not fit.
 const LITTLE_MEMORY_BYTES: u64 = 1 << 30;
 
@@ -32,12 +47,22 @@ fn build(subject: Subject<'_>) -> Option<Finding> {
     Some(topic.found(level, profile))
 }
 
+/// What was measured before all other threads: it says nothing of these.
+const STALLS: Topic = Topic {
+    name: "CPU stalls",
+    effect: "While a CPU stands still (hypervisor, firmware, interrupts), every request on it waits: that is in the high \
+             percentiles.",
+    change: "keep interrupts off these CPUs (/proc/irq/*/smp_affinity); measure other CPUs, or a machine of your own",
+};
+
+/// What was measured among all other threads.
+const QUIET: Topic = Topic {
+    name: "quiet CPUs",
+    effect: "While a CPU stalls or runs others, every request on it waits: that is in the high percentiles.",
+    change: "end what else runs; keep interrupts off these CPUs (/proc/irq/*/smp_affinity); measure other CPUs",
+};
+
 fn hiccups(subject: Subject<'_>) -> Option<Finding> {
-    let topic = Topic {
-        name: "quiet CPUs",
-        effect: "While a CPU stalls, every request on it waits: the stalls of the machine are in the high percentiles.",
-        change: "end what else runs; keep interrupts off these CPUs (/proc/irq/*/smp_affinity); measure other CPUs",
-    };
     let hiccups = subject.conditions.hiccups.as_ref()?;
     let worst = hiccups.iter().max_by_key(|hiccup| hiccup.max_ns)?;
     let lost = |hiccup: &Hiccup| hiccup.lost_ns as f64 / hiccup.span_ns.max(1) as f64;
@@ -48,8 +73,10 @@ fn hiccups(subject: Subject<'_>) -> Option<Finding> {
         STALL_NS.. => Note,
         _ => Good,
     };
+    let realtime = hiccups.iter().any(|hiccup| hiccup.realtime);
+    let (topic, besides) = if realtime { (STALLS, "; other processes are not in that") } else { (QUIET, "") };
     let value = format!(
-        "CPU {} once woke {} late (median {}); at most {:.2} % of a CPU's time was lost",
+        "CPU {} once woke {} late (median {}); at most {:.2} % of a CPU's time was lost{besides}",
         worst.cpu,
         figures::duration(worst.max_ns as f64),
         figures::duration(worst.p50_ns as f64),
@@ -127,6 +154,17 @@ fn load(subject: Subject<'_>) -> Option<Finding> {
     let level = if last_minute >= BUSY_SHARE * cpus as f64 || crowded { Warning } else { Good };
     let now = others.map_or(String::new(), |others| format!(", {others} others wanted to run just now"));
     Some(topic.found(level, format!("{last_minute:.2} on {}{now}", figures::counted(cpus, "CPU"))))
+}
+
+fn pressure(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "CPU pressure",
+        effect: "Threads waited for a CPU that others had: requests wait for it as well, and their latency says so.",
+        change: "end what else runs, and wait for ten seconds",
+    };
+    let share = subject.conditions.cpu_pressure?;
+    let level = if share >= WAITING_SHARE { Warning } else { Good };
+    Some(topic.found(level, format!("some thread waited in {} of the last 10 s", figures::percent(share))))
 }
 
 fn niceness(subject: Subject<'_>) -> Option<Finding> {
@@ -218,15 +256,32 @@ mod tests {
 
     #[test]
     fn stalls_are_found_on_the_cpu_that_has_them() {
-        let patient = finds("quiet CPUs", Warning, |patient| {
+        let patient = finds("CPU stalls", Warning, |patient| {
             patient.conditions.hiccups = Some(vec![hiccup(0, 90_000, 0), hiccup(1, 7_000_000, 7_000_000)]);
         });
-        let value = patient.value("quiet CPUs");
-        assert_eq!(value, "CPU 1 once woke 7.00 ms late (median 60.0 µs); at most 0.70 % of a CPU's time was lost");
-        finds("quiet CPUs", Note, |patient| patient.conditions.hiccups = Some(vec![hiccup(0, 2_000_000, 0)]));
-        finds("quiet CPUs", Warning, |patient| patient.conditions.hiccups = Some(vec![hiccup(0, 900_000, 20_000_000)]));
+        let value = patient.value("CPU stalls");
+        let expected = "CPU 1 once woke 7.00 ms late (median 60.0 µs); at most 0.70 % of a CPU's time was lost";
+        assert_eq!(value, format!("{expected}; other processes are not in that"));
+        finds("CPU stalls", Note, |patient| patient.conditions.hiccups = Some(vec![hiccup(0, 2_000_000, 0)]));
+        finds("CPU stalls", Warning, |patient| patient.conditions.hiccups = Some(vec![hiccup(0, 900_000, 20_000_000)]));
         let mut quiet = Patient::healthy();
         quiet.conditions.hiccups = Some(vec![hiccup(0, 90_000, 0), hiccup(1, 95_000, 100_000)]);
+        assert_eq!(quiet.complaints(), []);
+    }
+
+    #[test]
+    fn a_look_that_saw_other_processes_is_told_from_one_that_did_not() {
+        let ordinary = Hiccup { realtime: false, ..hiccup(0, 7_000_000, 0) };
+        let patient = finds("quiet CPUs", Warning, |patient| patient.conditions.hiccups = Some(vec![ordinary]));
+        assert!(!patient.value("quiet CPUs").contains("other processes"));
+    }
+
+    #[test]
+    fn threads_that_wait_for_cpus_are_found() {
+        let patient = finds("CPU pressure", Warning, |patient| patient.conditions.cpu_pressure = Some(0.1));
+        assert_eq!(patient.value("CPU pressure"), "some thread waited in 10 % of the last 10 s");
+        let mut quiet = Patient::healthy();
+        quiet.conditions.cpu_pressure = Some(0.09);
         assert_eq!(quiet.complaints(), []);
     }
 

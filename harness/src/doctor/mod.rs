@@ -11,7 +11,7 @@ mod processor;
 
 use serde::Serialize;
 
-pub use self::look::{LOOK, MOST_CPUS, look};
+pub use self::look::{BRIEF_LOOK, LOOK, MOST_CPUS, look, look_at};
 use crate::environment::{Build, Conditions, Environment};
 
 /// Where nothing that can be typed here would help.

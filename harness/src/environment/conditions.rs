@@ -25,7 +25,8 @@ pub struct Conditions {
     pub uptime_s: Option<u64>,
     /// What the hypervisor gave to others while this machine wanted to run, as a share of its CPUs' time since it started.
     pub steal_since_boot: Option<f64>,
-    /// The same during the look that `harness doctor` takes; null for a sweep, which does not take it.
+    /// The least that the same can have been during the look at the CPUs that is taken before the first trial and by
+    /// `harness doctor`.
     pub steal_during_look: Option<f64>,
     /// How fast each CPU ran, in their order.
     pub frequency_khz: Option<Vec<u64>>,
@@ -43,7 +44,7 @@ pub struct Conditions {
     pub process: ProcessState,
     /// What reading the clock costs; null where it was not measured.
     pub clock: Option<ClockCost>,
-    /// How quiet the CPUs were during the look that `harness doctor` takes; null for a sweep, which does not take it.
+    /// How quiet the CPUs were during that look.
     pub hiccups: Option<Vec<Hiccup>>,
     /// Why it is not known of every CPU.
     pub hiccups_missing: Option<String>,
@@ -185,6 +186,7 @@ fn sockets(sockstat: &str, name: &str) -> Option<u64> {
 pub struct CpuTicks {
     all: u64,
     steal: u64,
+    cpus: u64,
 }
 
 impl CpuTicks {
@@ -195,12 +197,15 @@ impl CpuTicks {
     }
 
     fn of(root: &Root) -> Option<Self> {
-        let line = root.line("proc/stat")?;
+        let stat = root.text("proc/stat")?;
+        let mut rows = stat.lines();
+        let line = rows.next()?;
         // user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in these already.
         let words = line.strip_prefix("cpu ")?.split_whitespace().take(8);
         let ticks: Vec<u64> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
         let all = ticks.iter().try_fold(0_u64, |sum, ticks| sum.checked_add(*ticks))?;
-        Some(Self { all, steal: *ticks.get(7)? })
+        let cpus = rows.take_while(|row| row.starts_with("cpu")).count() as u64;
+        Some(Self { all, steal: *ticks.get(7)?, cpus })
     }
 
     /// The share of the time since `earlier` in which the hypervisor ran others while this machine wanted to run.
@@ -208,6 +213,12 @@ impl CpuTicks {
     pub fn steal_since(self, earlier: Self) -> Option<f64> {
         let all = self.all.checked_sub(earlier.all).filter(|all| *all > 0)?;
         Some(self.steal.checked_sub(earlier.steal)? as f64 / all as f64)
+    }
+
+    /// The least that this share can have been: of each CPU, the first tick may have been stolen before.
+    #[must_use]
+    pub fn least_steal_since(self, earlier: Self) -> Option<f64> {
+        Self { steal: self.steal.saturating_sub(self.cpus).max(earlier.steal), ..self }.steal_since(earlier)
     }
 }
 
@@ -228,6 +239,10 @@ mod tests {
         assert_eq!(earlier.steal_since(CpuTicks::default()), Some(0.01));
         assert_eq!((later.steal_since(earlier), later.steal_since(later)), (Some(0.25), None));
         assert_eq!(earlier.steal_since(later), None, "it counts upwards");
+        let two = read("cpu  150 0 100 850 20 5 15 60 90 90\ncpu0 1 0\ncpu1 1 0\nintr 1\n").unwrap();
+        assert_eq!(two.least_steal_since(earlier), Some(0.24));
+        let hardly = read("cpu  150 0 100 850 20 5 15 12 90 90\ncpu0 1 0\ncpu1 1 0\nintr 1\n").unwrap();
+        assert_eq!(hardly.least_steal_since(earlier), Some(0.0));
         assert!(read("cpu  1 2 3\n").is_none() && read("cpu0 1 1 1 1 1 1 1 1\n").is_none());
     }
 

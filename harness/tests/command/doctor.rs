@@ -120,7 +120,8 @@ fn a_stall_of_the_whole_process_is_seen_on_every_cpu() {
         if !stalled {
             continue;
         }
-        assert_eq!(level(&diagnosis, "quiet CPUs"), Some("warning"), "{diagnosis}");
+        let found = level(&diagnosis, "CPU stalls").or(level(&diagnosis, "quiet CPUs"));
+        assert_eq!(found, Some("warning"), "{diagnosis}");
         for hiccup in diagnosis["conditions"]["hiccups"].as_array().unwrap() {
             assert!(hiccup["max_ns"].as_u64() >= Some(100_000_000), "{hiccup}");
             assert!(hiccup["lost_ns"].as_u64() >= Some(100_000_000), "{hiccup}");
@@ -156,7 +157,7 @@ fn ended(id: u32) -> bool {
 }
 
 #[test]
-fn a_sweep_records_the_same_facts_and_counts_the_warnings() {
+fn a_sweep_records_the_same_facts_looks_at_its_cpus_and_counts_the_warnings() {
     let directory = tempfile::tempdir().unwrap();
     let sweep = ["sweep", "--backends", "epoll", "--connections", "1", "--trials", "1"];
     let quick = ["--warmup", "0s", "--duration", "20ms", "--output", "run.jsonl"];
@@ -174,5 +175,17 @@ fn a_sweep_records_the_same_facts_and_counts_the_warnings() {
     }
     // Read before the sweep kept itself to the CPUs of one side, and raised its limit.
     assert_eq!(run["conditions"]["process"], diagnosis["conditions"]["process"]);
-    assert!(run["conditions"]["hiccups"].is_null() && run["conditions"]["clock"].is_object());
+    assert!(run["conditions"]["clock"].is_object());
+    let looked_at: CpuSet = run["conditions"]["hiccups"].as_array().unwrap().iter().map(measured_for_a_while).collect();
+    let of = |side: &str| serde_json::from_value::<CpuSet>(run["plan"][side].clone()).unwrap();
+    let (server, client) = (of("server_cpus"), of("client_cpus"));
+    assert_eq!(looked_at, server.iter().chain(client.iter()).take(MOST_CPUS).collect());
+    assert!(run["conditions"]["steal_during_look"].is_number() || !Path::new("/proc/stat").exists());
+}
+
+/// The CPU, whose record says for how long.
+fn measured_for_a_while(hiccup: &Value) -> usize {
+    let span = Duration::from_nanos(hiccup["span_ns"].as_u64().unwrap());
+    assert!(span >= harness::doctor::BRIEF_LOOK && hiccup["wakeups"].as_u64() > Some(0), "{hiccup}");
+    usize::try_from(hiccup["cpu"].as_u64().unwrap()).unwrap()
 }
