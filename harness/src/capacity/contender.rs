@@ -30,6 +30,8 @@ pub(super) struct Contender {
     attempts: usize,
     /// Trials in a row that the machine disturbed.
     disturbed: usize,
+    /// Why each trial that it disturbed decided nothing.
+    disturbances: Vec<String>,
     trials: usize,
     met: Vec<MetTrial>,
     /// Why each of them that is suspect is so.
@@ -68,6 +70,7 @@ impl Contender {
             guess_rps: None,
             attempts: 0,
             disturbed: 0,
+            disturbances: Vec::new(),
             trials: 0,
             met: Vec::new(),
             doubts: Vec::new(),
@@ -164,6 +167,7 @@ impl Contender {
 
     fn was_disturbed(&mut self, reason: &str) {
         self.disturbed += 1;
+        self.disturbances.push(reason.to_owned());
         if self.disturbed >= PATIENCE {
             self.give_up(format!("{reason} in {PATIENCE} trials in a row: search again when the machine is quiet"));
         }
@@ -243,6 +247,12 @@ impl Contender {
         // Where a search was given up or interrupted, no budget would have helped.
         let is_cut_short = matches!(self.stage, Stage::Search(_)) && (time_is_up || self.has_had_all_trials());
         let see_budget = if is_cut_short { "; see --budget" } else { "" };
+        if let Some(last) = self.disturbances.last().filter(|_| is_cut_short) {
+            let (disturbed, all) = (self.disturbances.len(), self.trials);
+            reasons.push(format!(
+                "{disturbed} of {all} trials decided nothing, the last as {last}: search again when the machine is quiet"
+            ));
+        }
         let floor = figures::grouped(self.tactics.floor_rps);
         if let Stage::GivenUp { reason, .. } = &self.stage {
             reasons.push(reason.clone());
@@ -256,7 +266,9 @@ impl Contender {
                 let (done, all) = (repeats.len(), plan.repeats);
                 reasons.push(format!("the search ended after {done} of {all} repeats{see_budget}"));
             }
-            None if reasons.is_empty() => reasons.push("the search ended before its edge was found".to_owned()),
+            None if !matches!(self.stage, Stage::GivenUp { .. }) => {
+                reasons.push(format!("the search ended before its edge was found{see_budget}"));
+            }
             _ => {}
         }
         let nowhere = repeats.iter().filter(|repeat| repeat.met_rps <= 0.0).count();
