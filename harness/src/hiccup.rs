@@ -9,19 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use hdrhistogram::Histogram;
-use rustix::thread::{clock_nanosleep_absolute, set_current_timer_slack};
-use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::cpus::{self, CpuSet};
+use crate::waking;
 
 /// From one wake-up to the next.
 const INTERVAL_NS: u64 = 1_000_000;
 /// What is later than this counts as this late.
 const LONGEST_NS: u64 = 60_000_000_000;
-const NS_PER_S: u64 = 1_000_000_000;
-/// Above all ordinary threads and below what a system has in real time itself.
-const FIFO_PRIORITY: libc::c_int = 1;
 
 /// How late one CPU was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,9 +67,8 @@ impl HiccupMeter {
         // The kernel keeps fifteen bytes of the name.
         let thread = thread::Builder::new().name(format!("hiccup-{cpu}")).spawn(move || {
             cpus::pin(&CpuSet::from_iter([cpu])).map_err(io::Error::other)?;
-            let realtime = run_first();
-            // An ordinary thread may be woken late on purpose; one in real time never is.
-            let _ = set_current_timer_slack(std::num::NonZero::new(1));
+            let realtime = waking::begin_realtime();
+            waking::be_punctual();
             Ok(Recording { realtime, ..record(&mut Kernel, &its) })
         })?;
         Ok(Self { cpu, shared, thread })
@@ -97,14 +92,6 @@ impl HiccupMeter {
     }
 }
 
-/// Asks to run before all ordinary threads, and says whether that was granted.
-#[allow(unsafe_code)]
-fn run_first() -> bool {
-    let parameters = libc::sched_param { sched_priority: FIFO_PRIORITY };
-    // SAFETY: it reads the parameters, which live until it returns, and changes nothing but this thread's priority.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) == 0 }
-}
-
 /// Time, and waiting for it.
 trait Time {
     fn now_ns(&mut self) -> u64;
@@ -115,14 +102,11 @@ struct Kernel;
 
 impl Time for Kernel {
     fn now_ns(&mut self) -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        now.tv_sec.cast_unsigned() * NS_PER_S + now.tv_nsec.cast_unsigned()
+        waking::now_ns()
     }
 
     fn sleep_until(&mut self, at_ns: u64) {
-        let at = Timespec { tv_sec: (at_ns / NS_PER_S).cast_signed(), tv_nsec: (at_ns % NS_PER_S).cast_signed() };
-        // A signal may end it early; the next look at the clock tells.
-        let _ = clock_nanosleep_absolute(ClockId::Monotonic, &at);
+        waking::sleep_until(at_ns);
     }
 }
 

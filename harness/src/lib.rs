@@ -25,3 +25,4 @@ pub mod slo;
 pub mod statistics;
 pub mod sweep;
 pub mod verdict;
+mod waking;

@@ -9,17 +9,13 @@
 //! there was. A look takes up to ten microseconds, so that all of them together take less than a thousandth of a CPU.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use rustix::thread::{clock_nanosleep_absolute, set_current_timer_slack};
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
-use super::realtime;
 use crate::cpus::{self, CpuSet};
+use crate::waking::{be_punctual, begin_realtime, now_ns, sleep_until};
 
 /// From one look to the next. No multiple of the kernel's tick, beside which they would all fall.
 const PERIOD_NS: u64 = 11_000_000;
@@ -119,9 +115,8 @@ impl Window {
 
 fn look_after(cpu: usize, realtime: bool, ready: mpsc::Sender<()>, window: &Window) -> Option<Seen> {
     cpus::pin(&CpuSet::from_iter([cpu])).ok()?;
-    // Matters to ordinary threads only, and is never refused.
-    set_current_timer_slack(NonZeroU64::new(1)).ok()?;
-    let floor_ns = if realtime && realtime::begin() { REALTIME_FLOOR_NS } else { ORDINARY_FLOOR_NS };
+    be_punctual();
+    let floor_ns = if realtime && begin_realtime() { REALTIME_FLOOR_NS } else { ORDINARY_FLOOR_NS };
     let mut seen = Seen { floor_ns, ..Seen::default() };
     let mut due_ns = now_ns() + PERIOD_NS;
     drop(ready);
@@ -140,17 +135,6 @@ fn look_after(cpu: usize, realtime: bool, ready: mpsc::Sender<()>, window: &Wind
     Some(seen)
 }
 
-fn sleep_until(at_ns: u64) {
-    let at = Timespec { tv_sec: (at_ns / 1_000_000_000).cast_signed(), tv_nsec: (at_ns % 1_000_000_000).cast_signed() };
-    // A signal ends it early, and is no hiccup.
-    let _ = clock_nanosleep_absolute(ClockId::Monotonic, &at);
-}
-
-fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -165,7 +149,7 @@ mod tests {
     fn stand_still(cpu: usize, length: Duration) -> bool {
         let stop = move || {
             cpus::pin(&CpuSet::from_iter([cpu])).unwrap();
-            if !realtime::begin() {
+            if !begin_realtime() {
                 return false;
             }
             // Of the same priority as the thread that is to notice it, and so not interrupted by it.

@@ -3,7 +3,6 @@
 
 mod cpu_time;
 mod hiccups;
-mod realtime;
 
 use std::collections::BTreeMap;
 use std::fs;
