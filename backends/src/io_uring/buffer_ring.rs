@@ -3,13 +3,14 @@
 //! The `io-uring` crate registers such a ring but does not manage it; this is the counterpart of liburing's
 //! `io_uring_buf_ring_add` and `io_uring_buf_ring_advance`.
 //!
-//! Invariant: a buffer belongs either to the kernel (it is in the ring) or to the one [`Buffer`] with its number.
+//! Invariant: a buffer belongs either to the kernel (it is in the ring) or to the one [`Buffer`] with its number and the
+//! identity of its ring.
 #![expect(unsafe_code)]
 
 use std::io;
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
@@ -22,6 +23,9 @@ use crate::kernel::failed;
 const PADDING_BYTES: usize = 192;
 /// The only group that a ring of ours has.
 pub const GROUP: u16 = 0;
+
+/// The identity of the ring that is registered next. It does not come round in the life of a process.
+static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(0);
 
 /// How many buffers there are, and how large each is.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +45,8 @@ impl Shape {
 /// A buffer with what was received into it; ours until it is recycled.
 #[derive(Debug)]
 pub struct Buffer {
+    /// The identity of its ring: in another one, its number is that of another buffer.
+    ring: u64,
     id: u16,
     len: u32,
 }
@@ -57,6 +63,8 @@ impl Buffer {
 /// The ring and its buffers.
 #[derive(Debug)]
 pub struct BufferRing {
+    /// No other ring of this process has it, nor had it.
+    identity: u64,
     shape: Shape,
     entries: Memory,
     bytes: Memory,
@@ -84,9 +92,10 @@ impl BufferRing {
         // SAFETY: the mapping holds that many entries, and is kept for long enough as the caller promises.
         unsafe { submitter.register_buf_ring_with_flags(entries.start().as_ptr() as u64, shape.buffers, GROUP, 0) }
             .map_err(|error| failed("a ring of provided buffers (Linux 5.19 or newer) is refused", error))?;
-        let mut ring = Self { shape, entries, bytes, tail: 0, taken: shape.buffers };
+        let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
+        let mut ring = Self { identity, shape, entries, bytes, tail: 0, taken: shape.buffers };
         for id in 0..shape.buffers {
-            ring.recycle(Buffer { id, len: 0 });
+            ring.recycle(Buffer { ring: identity, id, len: 0 });
         }
         ring.publish();
         Ok(ring)
@@ -108,19 +117,30 @@ impl BufferRing {
             "the kernel named buffer {id} with {len} bytes"
         );
         self.taken += 1;
-        Buffer { id, len }
+        Buffer { ring: self.identity, id, len }
     }
 
     /// What was received.
+    ///
+    /// # Panics
+    ///
+    /// If the buffer is one of another ring.
     #[must_use]
     pub fn bytes(&self, buffer: &Buffer) -> &[u8] {
-        // SAFETY: the mapping is zeroed, so initialised; and while a `Buffer` exists the kernel does not write there.
+        assert_eq!(buffer.ring, self.identity, "a buffer of another ring");
+        // SAFETY: the mapping is zeroed, so initialised; and while a `Buffer` of this ring exists the kernel does not
+        // write there.
         unsafe { slice::from_raw_parts(self.address(buffer.id).as_ptr(), buffer.len()) }
     }
 
     /// Gives a buffer back, from the next [`publish`](Self::publish) on.
+    ///
+    /// # Panics
+    ///
+    /// If the buffer is one of another ring.
     #[expect(clippy::needless_pass_by_value)] // The buffer must not be usable afterwards.
     pub fn recycle(&mut self, buffer: Buffer) {
+        assert_eq!(buffer.ring, self.identity, "a buffer of another ring");
         let index = usize::from(self.tail & (self.shape.buffers - 1));
         let mut entry = self.entries.at(index * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
         let address = self.address(buffer.id);
@@ -150,5 +170,37 @@ impl BufferRing {
 
     fn address(&self, id: u16) -> NonNull<u8> {
         self.bytes.at(usize::from(id) * self.shape.stride_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use io_uring::IoUring;
+
+    use super::*;
+
+    #[test]
+    fn a_buffer_of_another_ring_is_not_accepted() {
+        let Ok((uring, other_uring)) = IoUring::new(4).and_then(|uring| Ok((uring, IoUring::new(4)?))) else {
+            // Refused here; what backends say about that has tests of its own.
+            return;
+        };
+        let shape = Shape { buffers: 2, buffer_bytes: 4096 };
+        // SAFETY: nothing ever receives into them.
+        let (mut ring, mut other) = unsafe {
+            let ring = BufferRing::register(&uring.submitter(), shape).unwrap();
+            (ring, BufferRing::register(&other_uring.submitter(), shape).unwrap())
+        };
+        // SAFETY: nothing receives, so that this stands for the kernel handing a buffer out.
+        let (buffer, own) = unsafe { (ring.take(1, 5), other.take(1, 5)) };
+        assert_eq!((ring.bytes(&buffer), other.bytes(&own)), (&[0; 5][..], &[0; 5][..]));
+        assert!(catch_unwind(AssertUnwindSafe(|| other.bytes(&buffer).len())).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| other.recycle(buffer))).is_err());
+        assert_eq!((ring.free(), other.free()), (1, 1));
+        other.recycle(own);
+        assert_eq!(other.free(), 2);
+        drop((uring, other_uring));
     }
 }
