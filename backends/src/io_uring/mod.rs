@@ -8,20 +8,30 @@
 
 mod buffer_ring;
 mod memory;
+mod patience;
 mod peer;
 mod ring;
 mod server;
 mod setup;
 
 use std::io;
+use std::time::Duration;
 
 pub use buffer_ring::{Buffer, BufferRing, GROUP, Shape};
+pub use patience::until_nothing_is_left;
 pub use setup::{Granted, granted};
 
 use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
 use crate::stats::ServeReport;
 use crate::stop::Stop;
 use crate::workers;
+
+/// Makes a send that is short count as a failure. Not among rustix's flags for sending.
+pub const MSG_WAITALL: u32 = 0x100;
+/// How long operations that were cancelled may stay as many as they are, before the kernel is taken not to answer.
+pub const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for one of them at a time.
+pub const SETTLE_WAIT: Duration = Duration::from_millis(100);
 
 pub(crate) struct IoUringBackend;
 

@@ -1,7 +1,8 @@
 //! A ring that owns whatever the kernel may still touch, and so can be used without `unsafe`.
 //!
 //! Invariants: memory that an operation reads or writes is kept here until its last completion was seen; an
-//! operation's number of completions still to come is known (`outstanding`), and the ring is closed only when it is 0.
+//! operation's number of completions still to come is known (`outstanding`), and memory is given up only when it is 0
+//! and the ring is closed.
 #![expect(unsafe_code)]
 
 use std::io;
@@ -17,7 +18,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 
 use super::buffer_ring::{Buffer, BufferRing, GROUP, Shape};
+use super::patience::until_nothing_is_left;
 use super::setup::{self, Granted};
+use super::{MSG_WAITALL, SETTLE_PATIENCE, SETTLE_WAIT};
 use crate::backend::Receipt;
 use crate::kernel::failed;
 use crate::listen::bind;
@@ -49,7 +52,7 @@ pub(super) struct Ring {
     entries: Vec<cqueue::Entry>,
     next_entry: usize,
     /// Operations whose last completion was not seen yet.
-    outstanding: u64,
+    outstanding: usize,
     flags: Vec<&'static str>,
     refused: Vec<&'static str>,
 }
@@ -430,40 +433,39 @@ impl Ring {
     /// To be called while every descriptor that operations name is still open: what was not submitted yet is now.
     pub(super) fn settle(&mut self) -> bool {
         let uncounted = Counters::new();
-        for _ in 0..SETTLE_TURNS {
-            while let Some(completion) = self.next() {
-                drop(completion);
+        let settled = until_nothing_is_left(SETTLE_PATIENCE, || {
+            self.forget_completions();
+            if self.outstanding > 0 {
+                // Says "not found" where all that is left has completed already. Bounded, like the wait.
+                let wait = Timespec::from(SETTLE_WAIT);
+                let _ = self.uring.submitter().register_sync_cancel(Some(wait), CancelBuilder::any());
+                self.wait(Some(SETTLE_WAIT), &uncounted)?;
+                self.forget_completions();
             }
-            if self.outstanding == 0 {
-                return true;
-            }
-            // Says "not found" where all that is left has completed already. Bounded, like the wait.
-            let second = Timespec::new().sec(1);
-            let _ = self.uring.submitter().register_sync_cancel(Some(second), CancelBuilder::any());
-            if self.wait(Some(Duration::from_secs(1)), &uncounted).is_err() {
-                return false;
-            }
+            Ok(self.outstanding)
+        });
+        settled.is_ok()
+    }
+
+    fn forget_completions(&mut self) {
+        while let Some(completion) = self.next() {
+            drop(completion);
         }
-        false
     }
 }
 
-/// How often [`Ring::settle`] asks; each time but the last it may wait for a second.
-const SETTLE_TURNS: u32 = 5;
-
-/// Not among rustix's flags for sending.
-const MSG_WAITALL: u32 = 0x100;
-
 impl Drop for Ring {
     fn drop(&mut self) {
-        if !self.settle() {
-            // Leaked: the kernel may still write there.
+        let settled = self.settle();
+        // SAFETY: dropped here and nowhere else, and nothing of ours lies in it.
+        unsafe { ManuallyDrop::drop(&mut self.uring) };
+        if !settled {
+            // The memory is leaked: the kernel may still touch it.
             return;
         }
-        // SAFETY: each is dropped here and nowhere else. The ring goes first, which also unregisters the buffers;
-        // nothing is outstanding, so the kernel touches none of the memory any more.
+        // SAFETY: each is dropped here and nowhere else, after the ring, which also unregistered the buffers; nothing is
+        // outstanding, so the kernel touches none of the memory any more.
         unsafe {
-            ManuallyDrop::drop(&mut self.uring);
             ManuallyDrop::drop(&mut self.buffers);
             ManuallyDrop::drop(&mut self.sending);
         }
