@@ -89,7 +89,7 @@ pub(super) struct End<'a> {
 }
 
 impl<'a> End<'a> {
-    fn new(cancel: &'a AtomicBool, threads: usize) -> Self {
+    pub(super) fn new(cancel: &'a AtomicBool, threads: usize) -> Self {
         Self { cancel, failed: AtomicBool::new(false), unsettled: AtomicUsize::new(threads) }
     }
 

@@ -11,13 +11,14 @@
 
 mod probe;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use backends::io_uring::Shape;
 use rustix::io::Errno;
@@ -61,26 +62,18 @@ impl<'run> IoUring<'run> {
     pub(super) fn new(sockets: Vec<OwnedFd>, share: &Share<'_>) -> io::Result<Self> {
         // Or a wait would end late by the 50 µs that timers of other threads are allowed.
         set_current_timer_slack(NonZeroU64::new(1))?;
-        let ring = Ring::new(&sockets, shape(share.frame_bytes()))?;
+        Self::with_shape(sockets, shape(share.frame_bytes(), share.connections()))
+    }
+
+    fn with_shape(sockets: Vec<OwnedFd>, shape: Shape) -> io::Result<Self> {
+        let ring = Ring::new(&sockets, shape)?;
         let peer = |socket| Peer { socket: Some(socket), asked_bytes: 0, full: false, staged: false };
         Ok(Self { ring, peers: sockets.into_iter().map(peer).collect() })
     }
 
     /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.
     pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End<'_>) -> io::Result<Finished<'run>> {
-        let meter = CpuMeter::new(share.window());
-        let connections = self.peers.len();
-        let mut run = Run {
-            io: self,
-            share,
-            clock,
-            meter,
-            last_ns: 0,
-            batch: Vec::with_capacity(BATCH),
-            unfinished: Vec::with_capacity(connections),
-            starved: VecDeque::with_capacity(connections),
-            broken: Vec::new(),
-        };
+        let mut run = Run::new(self, share, clock);
         run.start()?;
         run.turn_until_over(end)?;
         let cpu = run.meter.finish(clock.now_ns());
@@ -90,11 +83,13 @@ impl<'run> IoUring<'run> {
     }
 }
 
-/// Buffers into which an answer fits whole, up to a point; more of them where they are small. Each wait hands out about
-/// twenty, and with so few that receives often find none, they cost up to twice as much; with more, nothing is gained.
-fn shape(frame_bytes: usize) -> Shape {
+/// Buffers into which an answer fits whole, up to a point. Where they are small there is one for each connection, up to
+/// the 2 MiB that the others come to as well: kernels before 6.13 hand out as many in one wait as there are answers, and
+/// receives that find none cost up to twice as much. Later ones hand out about twenty, for which 128 are plenty.
+fn shape(frame_bytes: usize, connections: usize) -> Shape {
     match frame_bytes {
-        ..=4096 => Shape { buffers: 128, buffer_bytes: 4096 },
+        #[expect(clippy::cast_possible_truncation, reason = "just clamped")]
+        ..=4096 => Shape { buffers: connections.clamp(128, 512).next_power_of_two() as u16, buffer_bytes: 4096 },
         4097..=32_768 => Shape { buffers: 64, buffer_bytes: 32_768 },
         _ => Shape { buffers: 64, buffer_bytes: 65_536 },
     }
@@ -111,14 +106,35 @@ struct Run<'run> {
     /// Connections that have something to send.
     batch: Vec<usize>,
     /// Connections that go on sending once what they send is submitted.
-    unfinished: Vec<usize>,
+    unfinished: VecDeque<usize>,
     /// Connections that found no free buffer to receive into, in order.
     starved: VecDeque<usize>,
     /// Connections on which nothing can be sent any more. What has come before they broke still counts.
     broken: Vec<(usize, Errno)>,
+    /// Receives that found no free buffer.
+    #[cfg(test)]
+    starvations: u64,
 }
 
-impl Run<'_> {
+impl<'run> Run<'run> {
+    fn new(io: IoUring<'run>, share: Share<'run>, clock: Clock) -> Self {
+        let meter = CpuMeter::new(share.window());
+        let connections = io.peers.len();
+        Self {
+            io,
+            share,
+            clock,
+            meter,
+            last_ns: 0,
+            batch: Vec::with_capacity(BATCH),
+            unfinished: VecDeque::with_capacity(connections),
+            starved: VecDeque::with_capacity(connections),
+            broken: Vec::new(),
+            #[cfg(test)]
+            starvations: 0,
+        }
+    }
+
     /// Receives everywhere, and sends what is due from the beginning.
     fn start(&mut self) -> io::Result<()> {
         for connection in 0..self.io.peers.len() {
@@ -143,13 +159,18 @@ impl Run<'_> {
             if over || end.is_reached() {
                 return Ok(());
             }
-            // With a buffer those that found none may have nothing to receive, while others wait for one with an answer.
-            let longest_ns = if self.starved.is_empty() { LONGEST_WAIT_NS } else { 0 };
-            let until_due_ns = self.share.next_due_ns().map_or(u64::MAX, |due_ns| due_ns.saturating_sub(now_ns));
-            let until_next_ns = self.share.window().until_next_ns(now_ns).min(until_due_ns);
-            self.io.ring.wait(Duration::from_nanos(until_next_ns.min(longest_ns)))?;
+            let longest_ns = if self.may_wait() { LONGEST_WAIT_NS } else { 0 };
+            let until_next_ns = self.share.window().until_next_ns(now_ns).min(longest_ns);
+            let due_ns = self.share.next_due_ns().unwrap_or(u64::MAX);
+            self.io.ring.wait_until(self.clock, due_ns.min(now_ns.saturating_add(until_next_ns)))?;
             self.take_answers()?;
         }
+    }
+
+    /// With a buffer those that found none may have nothing to receive, while others wait for one with an answer: those
+    /// have their turn first. Each such turn leaves fewer of them unless there are answers, and so they come to an end.
+    fn may_wait(&self) -> bool {
+        self.starved.is_empty() || self.io.ring.free_buffers() == 0
     }
 
     fn take_answers(&mut self) -> io::Result<()> {
@@ -187,6 +208,10 @@ impl Run<'_> {
             Err(Errno::NOBUFS) => {
                 ended = false;
                 self.starved.push_back(connection);
+                #[cfg(test)]
+                {
+                    self.starvations += 1;
+                }
                 Ok(())
             }
             Err(Errno::AGAIN | Errno::INTR | Errno::CANCELED) => Ok(()),
@@ -221,9 +246,10 @@ impl Run<'_> {
             self.batch.push(connection);
             if self.batch.len() == BATCH {
                 self.dispatch()?;
-                self.submit()?;
-                // What is taken from here on was not done before.
-                self.now_ns();
+                if self.submit()? {
+                    // What is taken from here on was not done before.
+                    self.now_ns();
+                }
             }
         }
         Ok(())
@@ -234,8 +260,9 @@ impl Run<'_> {
         self.dispatch()?;
         while !self.unfinished.is_empty() {
             self.submit()?;
-            let mut unfinished = mem::take(&mut self.unfinished);
-            for connection in unfinished.drain(..) {
+            // Not those that are added meanwhile: they are to be submitted first.
+            for _ in 0..self.unfinished.len() {
+                let Some(connection) = self.unfinished.pop_front() else { break };
                 self.stage(connection)?;
             }
             self.dispatch()?;
@@ -283,14 +310,16 @@ impl Run<'_> {
         // That it was not will be said.
         self.share.sent(connection, unsent.len());
         if !self.share.unsent(connection).is_empty() {
-            self.unfinished.push(connection);
+            self.unfinished.push_back(connection);
         }
         Ok(())
     }
 
-    fn submit(&mut self) -> io::Result<()> {
-        self.io.ring.submit()?;
-        self.heed()
+    /// Submits what is ready, and says whether there was anything.
+    fn submit(&mut self) -> io::Result<bool> {
+        let is_any = self.io.ring.submit()?;
+        self.heed()?;
+        Ok(is_any)
     }
 
     /// Takes note of sends that were short, and of sockets that have room again.
@@ -306,7 +335,7 @@ impl Run<'_> {
                 Other::SentShort { socket: connection, result: Err(error) } => self.broken.push((connection, error)),
                 Other::Room { socket: connection } => {
                     self.io.peers[connection].full = false;
-                    self.unfinished.push(connection);
+                    self.unfinished.push_back(connection);
                 }
             }
         }

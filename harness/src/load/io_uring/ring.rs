@@ -3,37 +3,42 @@
 //! Invariants:
 //! - What is sent is borrowed for as long as the ring lives, and the kernel reads it only while it is entered: no send
 //!   waits for room (`MSG_DONTWAIT`), so each is over when the call that submits it returns.
-//! - Buffers that are received into are owned by the ring, and dropped when it is closed, which it is only after every
-//!   receive has seen its last completion (`outstanding`).
+//! - Buffers that are received into are owned by the ring, and dropped when it is closed and every receive has seen its
+//!   last completion (`outstanding`).
+//! - When a call returns, the kernel has taken all that was submitted: what is pushed next comes after it.
 #![expect(unsafe_code)]
 
 use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::thread;
 use std::time::Duration;
 
-use backends::io_uring::{Buffer, BufferRing, GROUP, Shape, granted};
+use backends::io_uring::{
+    Buffer, BufferRing, GROUP, MSG_WAITALL, SETTLE_PATIENCE, SETTLE_WAIT, Shape, granted, until_nothing_is_left,
+};
 use io_uring::types::{CancelBuilder, Fixed, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{EnterFlags, IoUring, Submitter, cqueue, opcode, squeue};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
+use crate::load::clock::Clock;
+
 /// Entries of the submission queue: more than a batch of sends needs, and not more than stay in the L1 cache.
 const SUBMISSIONS: u16 = 64;
 
-/// Not among rustix's flags for sending.
-const MSG_WAITALL: u32 = 0x100;
-
-/// How often [`Ring::settle`] asks; each time but the last it may wait for a second.
-const SETTLE_TURNS: u32 = 5;
+/// How long the kernel may refuse to take what is submitted, before the run is given up.
+const SUBMIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A ring, its sockets and its buffers. Sockets go by their number.
 pub(super) struct Ring<'bytes> {
     /// Dropped by hand, before the buffers.
     uring: ManuallyDrop<IoUring>,
     buffers: ManuallyDrop<BufferRing>,
+    /// A wait can end at a time of the clock (Linux 6.12), and not only after a time.
+    ends_on_time: bool,
     /// Operations that wait for something, and whose last completion was not seen yet.
     outstanding: usize,
     received: Vec<Received>,
@@ -41,6 +46,9 @@ pub(super) struct Ring<'bytes> {
     next_received: usize,
     others: Vec<Other>,
     sent: PhantomData<&'bytes [u8]>,
+    /// Calls that submit or wait.
+    #[cfg(test)]
+    pub(super) enters: u64,
 }
 
 /// What came of a receive.
@@ -102,7 +110,9 @@ impl<'bytes> Ring<'bytes> {
         uring.submitter().register_files(&fds)?;
         // SAFETY: dropped after the ring, which is closed when no receive is outstanding: see `drop`.
         let buffers = unsafe { BufferRing::register(&uring.submitter(), shape)? };
+        let ends_on_time = waits_end_on_time(&uring.submitter());
         Ok(Self {
+            ends_on_time,
             uring: ManuallyDrop::new(uring),
             buffers: ManuallyDrop::new(buffers),
             outstanding: 0,
@@ -110,6 +120,8 @@ impl<'bytes> Ring<'bytes> {
             next_received: 0,
             others: Vec::new(),
             sent: PhantomData,
+            #[cfg(test)]
+            enters: 0,
         })
     }
 
@@ -137,31 +149,80 @@ impl<'bytes> Ring<'bytes> {
         self.push(&opcode::PollAdd::new(fixed(socket), PollFlags::OUT.bits().into()).build(), Kind::Room, socket)
     }
 
-    /// Submits everything. A receive that was started before completes only in a wait.
-    pub(super) fn submit(&mut self) -> io::Result<()> {
-        self.buffers.publish();
-        self.entered(self.uring.submit())
+    /// Submits everything, and says whether there was anything. A receive that was started before completes only in a
+    /// wait.
+    pub(super) fn submit(&mut self) -> io::Result<bool> {
+        let is_any = self.queued() > 0;
+        if is_any {
+            self.buffers.publish();
+            self.entered(self.uring.submit())?;
+        }
+        Ok(is_any)
     }
 
     /// Submits everything and waits for a completion, a signal, or until `timeout` has passed; not at all where there is
     /// a completion that was not handed out yet.
     pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<()> {
-        if self.waiting() > 0 || !self.others.is_empty() {
-            return self.submit();
+        if self.has_news() {
+            return self.submit().map(drop);
         }
-        self.buffers.publish();
         let timeout = Timespec::from(timeout);
+        self.buffers.publish();
         self.entered(self.uring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))
     }
 
-    fn entered(&mut self, outcome: io::Result<usize>) -> io::Result<()> {
-        match outcome.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
-            // EBUSY: completions wait outside a full queue; they move in as it is emptied.
-            Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
-            Err((_, error)) => return Err(error),
+    /// Like [`wait`](Self::wait), until it is `at_ns`.
+    ///
+    /// A timeout counts from when everything is submitted, by which time it would be too long. Where the kernel knows
+    /// no other, everything is submitted before it is worked out.
+    pub(super) fn wait_until(&mut self, clock: Clock, at_ns: u64) -> io::Result<()> {
+        if !self.ends_on_time {
+            self.submit()?;
+            return self.wait(Duration::from_nanos(at_ns.saturating_sub(clock.now_ns())));
         }
+        if self.has_news() {
+            return self.submit().map(drop);
+        }
+        let queued = self.queued();
+        let at = clock.to_monotonic(at_ns);
+        #[expect(clippy::cast_possible_truncation, reason = "less than a second")]
+        let at = Timespec::new().sec(at.tv_sec.cast_unsigned()).nsec(at.tv_nsec.cast_unsigned() as u32);
+        let args = SubmitArgs::new().timespec(&at);
+        let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG | EnterFlags::ABS_TIMER;
+        self.buffers.publish();
+        // SAFETY: the arguments are those that `EXT_ARG` announces, and live until the call is over.
+        self.entered(unsafe { self.uring.submitter().enter(queued, 1, flags.bits(), Some(&args)) })
+    }
+
+    /// There are completions that were not handed out yet.
+    fn has_news(&self) -> bool {
+        self.waiting() > 0 || !self.others.is_empty()
+    }
+
+    /// Operations that were not submitted yet.
+    #[expect(clippy::cast_possible_truncation, reason = "at most SUBMISSIONS")]
+    fn queued(&mut self) -> u32 {
+        self.uring.submission().len() as u32
+    }
+
+    /// To be told the outcome of each call that submits or waits.
+    fn entered(&mut self, outcome: io::Result<usize>) -> io::Result<()> {
+        #[cfg(test)]
+        {
+            self.enters += 1;
+        }
+        taken(outcome)?;
         self.collect();
-        Ok(())
+        if self.queued() == 0 {
+            return Ok(());
+        }
+        // A part was taken, or nothing: memory is short, or completions are in the way until they are collected.
+        until_nothing_is_left(SUBMIT_PATIENCE, || {
+            thread::yield_now();
+            taken(self.uring.submit())?;
+            self.collect();
+            Ok(self.queued() as usize)
+        })
     }
 
     /// Takes over what has completed.
@@ -258,39 +319,58 @@ impl<'bytes> Ring<'bytes> {
     /// Cancels everything, waits for the last completion of each operation, and lets go of the sockets. False when the
     /// kernel does not answer.
     pub(super) fn settle(&mut self) -> bool {
-        for _ in 0..SETTLE_TURNS {
-            self.received.clear();
-            self.next_received = 0;
-            self.others.clear();
-            if self.outstanding == 0 {
-                // Fails only where it was done already.
-                let _ = self.uring.submitter().unregister_files();
-                return true;
+        let settled = until_nothing_is_left(SETTLE_PATIENCE, || {
+            self.forget_completions();
+            if self.outstanding > 0 {
+                // Says "not found" where all that is left has completed already. Bounded, like the wait.
+                let wait = Timespec::from(SETTLE_WAIT);
+                let _ = self.uring.submitter().register_sync_cancel(Some(wait), CancelBuilder::any());
+                self.wait(SETTLE_WAIT)?;
             }
-            // Says "not found" where all that is left has completed already. Bounded, like the wait.
-            let second = Timespec::new().sec(1);
-            let _ = self.uring.submitter().register_sync_cancel(Some(second), CancelBuilder::any());
-            if self.wait(Duration::from_secs(1)).is_err() {
-                return false;
-            }
-        }
-        false
+            Ok(self.outstanding)
+        });
+        self.forget_completions();
+        // Or sockets would stay open with the ring. Fails only where it was done already.
+        let _ = self.uring.submitter().unregister_files();
+        settled.is_ok()
+    }
+
+    fn forget_completions(&mut self) {
+        self.received.clear();
+        self.next_received = 0;
+        self.others.clear();
     }
 }
 
 impl Drop for Ring<'_> {
     fn drop(&mut self) {
-        if !self.settle() {
-            // Leaked: the kernel may still write there.
-            return;
-        }
-        // SAFETY: each is dropped here and nowhere else, the ring first; nothing is outstanding, so the kernel does not
-        // touch the buffers any more.
-        unsafe {
-            ManuallyDrop::drop(&mut self.uring);
-            ManuallyDrop::drop(&mut self.buffers);
+        let settled = self.settle();
+        // SAFETY: dropped here and nowhere else. Nothing of ours lies in it.
+        unsafe { ManuallyDrop::drop(&mut self.uring) };
+        if settled {
+            // SAFETY: dropped here and nowhere else, after the ring; nothing is outstanding, so the kernel does not touch
+            // them any more. Otherwise they are leaked, for it may still write there.
+            unsafe { ManuallyDrop::drop(&mut self.buffers) };
         }
     }
+}
+
+/// What a call that submits came to, where that is not a failure.
+fn taken(outcome: io::Result<usize>) -> io::Result<()> {
+    match outcome.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
+        // EBUSY: completions wait outside a full queue; they move in as it is emptied.
+        Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => Ok(()),
+        Err((_, error)) => Err(error),
+    }
+}
+
+/// Whether the kernel knows waits that end at a time of the clock. One that does not refuses the flag.
+fn waits_end_on_time(submitter: &Submitter<'_>) -> bool {
+    let long_ago = Timespec::new().nsec(1);
+    let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG | EnterFlags::ABS_TIMER;
+    // SAFETY: the arguments are those that `EXT_ARG` announces, and live until the call is over; nothing is submitted and
+    // nothing is waited for.
+    unsafe { submitter.enter(0, 0, flags.bits(), Some(&SubmitArgs::new().timespec(&long_ago))) }.is_ok()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a process has fewer descriptors than that")]
