@@ -4,7 +4,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use super::clock::thread_cpu_ns;
 use super::window::Window;
-use crate::run_delay;
+use crate::run_delay::OwnCount;
 
 /// Reads the CPU clock of its thread when the window opens and when it closes.
 ///
@@ -12,6 +12,7 @@ use crate::run_delay;
 #[derive(Debug)]
 pub(super) struct CpuMeter {
     window: Window,
+    scheduled: OwnCount,
     next_reading_ns: u64,
     opened: Option<Reading>,
     closed: Option<Reading>,
@@ -39,8 +40,9 @@ struct Reading {
 }
 
 impl CpuMeter {
+    /// Of the calling thread.
     pub(super) fn new(window: Window) -> Self {
-        Self { window, next_reading_ns: window.opens_ns, opened: None, closed: None }
+        Self { window, scheduled: OwnCount::open(), next_reading_ns: window.opens_ns, opened: None, closed: None }
     }
 
     /// To be told the time whenever it is known.
@@ -56,7 +58,7 @@ impl CpuMeter {
         self.at(now_ns);
         let Some(opened) = self.opened else { return CpuUse::default() };
         // A thread that lost all its connections ends before the window does.
-        let closed = self.closed.unwrap_or_else(|| Reading::of_this_thread(now_ns));
+        let closed = self.closed.unwrap_or_else(|| Reading::of_this_thread(now_ns, &self.scheduled));
         let cpu_ns = closed.cpu_ns - opened.cpu_ns;
         let window_ns = closed.at_ns.saturating_sub(opened.at_ns).max(1);
         let waited_ns =
@@ -71,7 +73,7 @@ impl CpuMeter {
 
     #[cold]
     fn read(&mut self, now_ns: u64) {
-        let reading = Reading::of_this_thread(now_ns);
+        let reading = Reading::of_this_thread(now_ns, &self.scheduled);
         self.opened.get_or_insert(reading);
         if now_ns >= self.window.closes_ns {
             self.closed = Some(reading);
@@ -83,10 +85,10 @@ impl CpuMeter {
 }
 
 impl Reading {
-    fn of_this_thread(at_ns: u64) -> Self {
+    fn of_this_thread(at_ns: u64, scheduled: &OwnCount) -> Self {
         let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("it fails for invalid arguments only");
         let involuntary_switches = usage.involuntary_context_switches().cast_unsigned();
-        let run_delay_ns = run_delay::of_this_thread_ns();
+        let run_delay_ns = scheduled.read().map(|counted| counted.waited_ns);
         Self { at_ns, cpu_ns: thread_cpu_ns(), involuntary_switches, run_delay_ns }
     }
 }

@@ -176,6 +176,11 @@ pub struct LoadOutcome {
     pub in_flight_edges: f64,
     /// Connections with nothing in the histograms, although requests were due on them in the window.
     pub silent_connections: u64,
+    /// Requests sent before the end of the window and not answered within the grace period: those of the censored ones
+    /// that were in flight in the window, and have no service time.
+    pub unanswered: u64,
+    /// The mean service time of the answers in each of the slices, in ns; 0 where there were none.
+    pub slice_service_ns: Vec<u64>,
 }
 
 /// What the generator itself cost.

@@ -25,6 +25,8 @@ pub(super) struct Recorder {
     pub(super) due: u64,
     pub(super) mismatches: u64,
     pub(super) censored: u64,
+    /// Those of the censored ones that were in flight in the window.
+    pub(super) unanswered: u64,
     pub(super) errors: u64,
     /// With its time.
     pub(super) first_error: Option<(u64, String)>,
@@ -51,6 +53,7 @@ impl Recorder {
             due: 0,
             mismatches: 0,
             censored: 0,
+            unanswered: 0,
             errors: 0,
             first_error: None,
             slices: Slices::new(window),
@@ -67,9 +70,10 @@ impl Recorder {
         self.occupancy.began(now_ns);
     }
 
-    /// That many requests of a connection are in flight no more, because they were answered.
-    pub(super) fn ended(&mut self, answers: usize, now_ns: u64) {
-        self.slices.add(answers as u64, now_ns);
+    /// That many requests of a connection are in flight no more, because they were answered; so long after they were sent,
+    /// all of them together.
+    pub(super) fn ended(&mut self, answers: usize, service_ns: u64, now_ns: u64) {
+        self.slices.add(answers as u64, service_ns, now_ns);
         self.occupancy.ended(answers, now_ns);
     }
 
@@ -120,6 +124,12 @@ impl Recorder {
         self
     }
 
+    /// That many requests were sent before the end of the window, and will not be answered.
+    pub(super) fn never_answered(&mut self, requests: usize) {
+        self.unanswered += requests as u64;
+        self.censored += requests as u64;
+    }
+
     pub(super) fn broke(&mut self, now_ns: u64, error: String) {
         self.errors += 1;
         self.first_error.get_or_insert((now_ns, error));
@@ -142,6 +152,7 @@ impl Recorder {
         self.due += other.due;
         self.mismatches += other.mismatches;
         self.censored += other.censored;
+        self.unanswered += other.unanswered;
         self.errors += other.errors;
         self.slices.merge(&other.slices);
         self.in_flight_mean += other.in_flight_mean;

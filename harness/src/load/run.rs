@@ -231,5 +231,7 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         slices: seen.slices.answers().to_vec(),
         in_flight_mean: seen.in_flight_mean,
         silent_connections: seen.silent_connections,
+        unanswered: seen.unanswered,
+        slice_service_ns: seen.slices.mean_service_ns(),
     }
 }

@@ -135,14 +135,16 @@ impl<'run> Share<'run> {
         let progress = &mut self.connections[connection];
         let received = progress.receive(self.traffic, piece)?;
         self.recorder.mismatches += received.mismatches;
+        let mut service_ns = 0;
         for _ in 0..received.frames {
             let request = progress.in_flight.pop(now_ns);
+            service_ns += now_ns - request.sent_ns;
             if request.sent_ns < self.window.closes_ns {
                 self.awaited -= 1;
                 progress.in_window.was_answered |= self.recorder.answered(request, now_ns);
             }
         }
-        self.recorder.ended(received.frames, now_ns);
+        self.recorder.ended(received.frames, service_ns, now_ns);
         Ok(())
     }
 
@@ -152,7 +154,7 @@ impl<'run> Share<'run> {
         progress.lost = true;
         let in_flight = progress.in_flight.len();
         let unanswered = progress.give_up_in_flight(self.window.closes_ns);
-        self.recorder.censored += unanswered as u64;
+        self.recorder.never_answered(unanswered);
         self.recorder.given_up(in_flight, now_ns);
         self.awaited -= unanswered;
         self.alive -= 1;
@@ -175,7 +177,7 @@ impl<'run> Share<'run> {
 
     /// What the share has seen, with all that was not done counted as censored.
     pub(super) fn finish(mut self) -> Recorder {
-        self.recorder.censored += self.awaited as u64;
+        self.recorder.never_answered(self.awaited);
         for connection in self.connections {
             let never_sent = self.recorder.never_sent(connection.schedule);
             // In a closed loop there is always something to do.
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(share.next_due_ns(), None);
         let seen = share.finish();
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.send_lag.len(), seen.censored), (1, 50, 0, 2));
-        assert_eq!(seen.due, 0);
+        assert_eq!((seen.due, seen.unanswered), (0, 2));
     }
 
     #[test]
@@ -299,6 +301,8 @@ mod tests {
         assert_eq!(send(&mut share, 0).len(), 11 * traffic.frame_bytes());
         let seen = share.finish();
         assert_eq!((seen.due, seen.send_lag.len(), seen.censored), (10, 1, 10));
+        // Of those, one was in flight in the window.
+        assert_eq!(seen.unanswered, 1);
     }
 
     #[test]
@@ -327,7 +331,7 @@ mod tests {
         share.lost(0, Loss::Closed, CLOSES_NS);
         assert!(share.is_settled(CLOSES_NS) && share.is_over(CLOSES_NS));
         let seen = share.finish();
-        assert_eq!((seen.errors, seen.censored), (1, 1));
+        assert_eq!((seen.errors, seen.censored, seen.unanswered), (1, 1, 1));
         let (at_ns, error) = seen.first_error.unwrap();
         assert_eq!(at_ns, CLOSES_NS);
         assert_eq!(error, "the server closed a connection, with 1 request in flight");

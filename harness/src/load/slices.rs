@@ -5,8 +5,8 @@ use super::window::Window;
 /// Parts of the window. Enough to see a change that lasts a fifth of it, few enough for each to hold many answers.
 pub(super) const SLICES: usize = 40;
 
-/// Answers in each of [`SLICES`] equally long parts of the window, whenever their requests were sent. One compare for
-/// each time that it is told of answers.
+/// Answers in each of [`SLICES`] equally long parts of the window, whenever their requests were sent, and how long they
+/// took. One compare and two additions for each time that it is told of answers.
 #[derive(Clone, Debug)]
 pub(super) struct Slices {
     window: Window,
@@ -15,19 +15,22 @@ pub(super) struct Slices {
     ends_ns: u64,
     /// Before the window, its parts, and after it.
     answers: [u64; SLICES + 2],
+    /// Of all answers of a part, together.
+    service_ns: [u64; SLICES + 2],
 }
 
 impl Slices {
     pub(super) fn new(window: Window) -> Self {
-        Self { window, current: 0, ends_ns: window.opens_ns, answers: [0; SLICES + 2] }
+        Self { window, current: 0, ends_ns: window.opens_ns, answers: [0; SLICES + 2], service_ns: [0; SLICES + 2] }
     }
 
     /// Told in the order of time.
-    pub(super) fn add(&mut self, answers: u64, now_ns: u64) {
+    pub(super) fn add(&mut self, answers: u64, service_ns: u64, now_ns: u64) {
         while now_ns >= self.ends_ns {
             self.go_on();
         }
         self.answers[self.current] += answers;
+        self.service_ns[self.current] += service_ns;
     }
 
     #[cold]
@@ -43,14 +46,20 @@ impl Slices {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (sum, answers) in self.answers.iter_mut().zip(other.answers) {
-            *sum += answers;
+        for (sum, others) in [(&mut self.answers, &other.answers), (&mut self.service_ns, &other.service_ns)] {
+            sum.iter_mut().zip(others).for_each(|(sum, others)| *sum += others);
         }
     }
 
     /// Of the window alone.
     pub(super) fn answers(&self) -> &[u64] {
         &self.answers[1..=SLICES]
+    }
+
+    /// How long they took on average; 0 where there were none.
+    pub(super) fn mean_service_ns(&self) -> Vec<u64> {
+        let parts = self.service_ns[1..=SLICES].iter().zip(self.answers());
+        parts.map(|(service_ns, &answers)| service_ns.checked_div(answers).unwrap_or(0)).collect()
     }
 }
 
@@ -65,19 +74,22 @@ mod tests {
         let window = Window::new(Duration::from_nanos(100), Duration::from_nanos(10 * SLICES as u64 + 7));
         let mut slices = Slices::new(window);
         for now_ns in [0, 99] {
-            slices.add(5, now_ns);
+            slices.add(5, 5000, now_ns);
         }
         for (answers, now_ns) in [(1, 100), (2, 109), (4, 111), (8, window.closes_ns - 1)] {
-            slices.add(answers, now_ns);
+            slices.add(answers, answers * now_ns, now_ns);
         }
         for now_ns in [window.closes_ns, u64::MAX - 1] {
-            slices.add(9, now_ns);
+            slices.add(9, 9000, now_ns);
         }
         let mut expected = [0; SLICES];
         (expected[0], expected[1], expected[SLICES - 1]) = (3, 4, 8);
         assert_eq!(slices.answers(), expected);
+        let service_ns = slices.mean_service_ns();
+        // (1 × 100 + 2 × 109) / 3
+        assert_eq!((service_ns[0], service_ns[1], service_ns[2]), (106, 111, 0));
         let other = slices.clone();
         slices.merge(&other);
-        assert_eq!(slices.answers()[1], 8);
+        assert_eq!((slices.answers()[1], slices.mean_service_ns()[1]), (8, 111));
     }
 }

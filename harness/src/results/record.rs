@@ -186,11 +186,17 @@ pub struct Measured {
     /// What the machine did to the trial.
     #[serde(default)]
     pub interference: Interference,
+    /// Requests sent before the end of the window that were never answered; they are among those that are censored.
+    #[serde(default)]
+    pub unanswered: Option<u64>,
+    /// The mean service time of the answers in each of the slices; 0 where there were none.
+    #[serde(default)]
+    pub slice_service_ns: Vec<u64>,
 }
 
 impl Measured {
     /// The fields, which are all written whether or not there is a measurement.
-    const FIELDS: [&str; 18] = [
+    const FIELDS: [&str; 20] = [
         "requests",
         "errors",
         "mismatches",
@@ -209,6 +215,8 @@ impl Measured {
         "in_flight_edges",
         "silent_connections",
         "interference",
+        "unanswered",
+        "slice_service_ns",
     ];
 
     /// What the load generator saw, and what the server's process is known to have spent on it.
@@ -242,6 +250,8 @@ impl Measured {
             in_flight_edges: Some(load.in_flight_edges),
             silent_connections: Some(load.silent_connections),
             interference: Interference::default(),
+            unanswered: Some(load.unanswered),
+            slice_service_ns: load.slice_service_ns,
         }
     }
 }
@@ -325,6 +335,9 @@ pub struct ServerMeasured {
     pub syscalls_by_name: Option<BTreeMap<String, u64>>,
     /// What the kernel granted.
     pub receipt: Map<String, Value>,
+    /// Share of the time that its busiest thread was running.
+    #[serde(default)]
+    pub busiest_thread: Option<f64>,
 }
 
 /// What a trial cost the load generator.
@@ -409,6 +422,8 @@ pub(crate) mod tests {
             in_flight_mean: 4.0,
             in_flight_edges: 0.0,
             silent_connections: 0,
+            unanswered: 0,
+            slice_service_ns: vec![1_000_000; 40],
         };
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),
@@ -458,7 +473,8 @@ pub(crate) mod tests {
         let names = "record trial block backend protocol transport connections payload_bytes depth rate_rps arrivals \
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
                      latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
-                     slices in_flight_mean in_flight_edges silent_connections interference";
+                     slices in_flight_mean in_flight_edges silent_connections interference unanswered \
+                     slice_service_ns";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
@@ -491,6 +507,10 @@ pub(crate) mod tests {
         for field in ["slices", "in_flight_mean", "in_flight_edges", "silent_connections", "interference"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
+        for field in ["unanswered", "slice_service_ns"] {
+            json.as_object_mut().unwrap().remove(field).unwrap();
+        }
+        json["server"].as_object_mut().unwrap().remove("busiest_thread").unwrap();
         json["client"]
             .as_object_mut()
             .unwrap()
@@ -498,6 +518,7 @@ pub(crate) mod tests {
         let measured = read_back(&json).unwrap().measured.unwrap();
         assert!(measured.slices.is_empty() && measured.client.clock_step_ns.is_none());
         assert_eq!((measured.in_flight_mean, measured.silent_connections), (None, None));
+        assert!(measured.unanswered.is_none() && measured.slice_service_ns.is_empty());
         assert_eq!(measured.interference, Interference::default());
     }
 

@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::environment::{field, kibibytes};
-use crate::run_delay;
+use crate::run_delay::ThreadCounts;
 
 /// A process to be looked at.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ impl Process {
         Some(CpuReading { at, cpu_ns })
     }
 
-    /// How long its threads waited for a CPU.
-    pub(super) fn run_delay_ns(&self) -> Option<u64> {
-        run_delay::of_process_ns(self.id)
+    /// How long each of its threads ran and waited for a CPU.
+    pub(super) fn thread_counts(&self) -> Option<ThreadCounts> {
+        ThreadCounts::of_process(self.id)
     }
 
     /// The most memory that it ever held.

@@ -13,7 +13,7 @@ use super::process::{CpuReading, Process};
 use crate::cpus::CpuSet;
 use crate::environment::field;
 use crate::process_tree::{descendants, numbers, stat_field};
-use crate::run_delay;
+use crate::run_delay::ThreadCounts;
 
 /// User and system time of the children that were waited for, and of theirs: fields of `/proc/PID/stat`.
 const ENDED_CHILDREN: [usize; 2] = [16, 17];
@@ -21,7 +21,7 @@ const ENDED_CHILDREN: [usize; 2] = [16, 17];
 /// A tree that lost a process while it was read is read again, at most so many times.
 const READINGS: usize = 3;
 
-/// To read the switches of so many threads takes a few milliseconds.
+/// To read of so many threads what the kernel knows of each takes a few milliseconds.
 pub(super) const MOST_THREADS: usize = 128;
 
 /// All processes below a guard.
@@ -34,11 +34,14 @@ pub(super) struct Tree {
 #[derive(Clone, Debug)]
 pub(super) struct ThreadsReading {
     pub(super) at: Instant,
-    threads: BTreeMap<u32, Switches>,
-    /// Where any of them may run.
+    /// How many there are.
+    pub(super) count: usize,
+    /// Nothing where there are more than [`MOST_THREADS`].
+    switches: Option<BTreeMap<u32, Switches>>,
+    /// Where any of them may run; of [`MOST_THREADS`] of them, where there are more.
     cpus: CpuSet,
-    /// How long they waited for a CPU, together.
-    pub(super) run_delay_ns: Option<u64>,
+    /// How long each of them ran and waited for a CPU; nothing where there are more than [`MOST_THREADS`].
+    pub(super) counts: Option<ThreadCounts>,
 }
 
 /// Of one thread since it began.
@@ -76,55 +79,53 @@ impl Tree {
         (!held.is_empty()).then(|| held.iter().sum())
     }
 
-    /// Nothing where there are so many that it would keep the load generator from its CPU.
-    pub(super) fn threads(&self) -> Option<ThreadsReading> {
+    /// Only some are looked at where there are so many that it would keep the load generator from its CPU.
+    pub(super) fn threads(&self) -> ThreadsReading {
         let of =
             |process: u32| numbers(&format!("/proc/{process}/task")).into_iter().map(move |thread| (process, thread));
         let ids: Vec<(u32, u32)> = descendants(self.guard).into_iter().flat_map(of).collect();
-        if ids.len() > MOST_THREADS {
-            return None;
-        }
-        let mut threads = BTreeMap::new();
+        let all = ids.len() <= MOST_THREADS;
+        let counts = if all { ThreadCounts::read(ids.iter().copied()) } else { None };
+        let mut switches = BTreeMap::new();
         let mut cpus = Vec::new();
-        let run_delay_ns = ids.iter().map(|&(process, thread)| run_delay::of_thread_ns(process, thread)).sum();
-        for (process, thread) in ids {
+        // Evenly spread, so that no process hides behind another's threads.
+        for &(process, thread) in ids.iter().step_by(ids.len().div_ceil(MOST_THREADS).max(1)) {
             let status = fs::read_to_string(format!("/proc/{process}/task/{thread}/status")).unwrap_or_default();
-            if let Some(switches) = Switches::read(&status) {
-                threads.insert(thread, switches);
+            if let Some(of_thread) = Switches::read(&status) {
+                switches.insert(thread, of_thread);
                 cpus.extend(field(&status, "Cpus_allowed_list").and_then(|list| list.parse::<CpuSet>().ok()));
             }
         }
-        Some(ThreadsReading {
+        ThreadsReading {
             at: Instant::now(),
-            threads,
+            // Those that ended meanwhile are not there any more.
+            count: if all { switches.len() } else { ids.len() },
+            switches: all.then_some(switches),
             cpus: cpus.iter().flat_map(CpuSet::iter).collect(),
-            run_delay_ns,
-        })
+            counts,
+        }
     }
 }
 
 impl ThreadsReading {
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.threads.len()
-    }
-
     /// Whether any of them may run elsewhere than on `cpus`.
     pub(super) fn leaves(&self, cpus: &CpuSet) -> bool {
         self.cpus.iter().any(|cpu| !cpus.contains(cpu))
     }
 
     /// Switches from an earlier reading to this one, of the threads that are there now: the least that there were.
-    pub(super) fn since(&self, earlier: &Self) -> Switches {
+    /// Nothing where not all of them were looked at.
+    pub(super) fn since(&self, earlier: &Self) -> Option<Switches> {
+        let (now, before) = self.switches.as_ref().zip(earlier.switches.as_ref())?;
         let none = Switches { voluntary: 0, involuntary: 0 };
-        self.threads.iter().fold(none, |sum, (thread, now)| {
+        Some(now.iter().fold(none, |sum, (thread, now)| {
             // A number that was given to another thread meanwhile begins with that at 0.
-            let before = earlier.threads.get(thread).unwrap_or(&none);
+            let before = before.get(thread).unwrap_or(&none);
             Switches {
                 voluntary: sum.voluntary + now.voluntary.saturating_sub(before.voluntary),
                 involuntary: sum.involuntary + now.involuntary.saturating_sub(before.involuntary),
             }
-        })
+        }))
     }
 }
 
@@ -203,26 +204,28 @@ mod tests {
         let mut shell = Shell::start();
         let tree = Tree::new(shell.child.id());
         assert_eq!(shell.does(":"), "done\n");
-        let alone = tree.threads().unwrap();
-        assert_eq!(alone.count(), 1);
+        assert_eq!(tree.threads().count, 1);
         shell.does("sleep 600 & worker=$!");
-        let both = tree.threads().unwrap();
-        assert_eq!(both.count(), 2);
+        let both = tree.threads();
+        assert_eq!(both.count, 2);
         for _ in 0..10 {
             shell.does(":");
         }
         // It waited for each line.
-        assert!(tree.threads().unwrap().since(&both).voluntary >= 10);
+        assert!(tree.threads().since(&both).unwrap().voluntary >= 10);
         assert!(tree.max_rss_bytes().unwrap() > 4096);
         shell.does("kill $worker");
     }
 
     #[test]
-    fn too_many_threads_are_not_looked_at() {
+    fn of_too_many_threads_only_the_cpus_of_some_are_looked_at() {
         let mut shell = Shell::start();
         let tree = Tree::new(shell.child.id());
         shell.does(&format!("n=0; while [ $n -lt {MOST_THREADS} ]; do sleep 600 & n=$((n+1)); p=\"$p $!\"; done"));
-        assert!(tree.threads().is_none() && tree.cpu().is_some());
+        let threads = tree.threads();
+        assert_eq!(threads.count, MOST_THREADS + 1);
+        assert!(threads.since(&threads).is_none() && threads.counts.is_none() && tree.cpu().is_some());
+        assert!(threads.leaves(&CpuSet::default()));
         shell.does("kill $p");
     }
 
@@ -230,12 +233,15 @@ mod tests {
     fn threads_that_were_seen_once_only_take_nothing_from_the_others() {
         let of = |threads: &[(u32, u64)]| ThreadsReading {
             at: Instant::now(),
-            threads: threads.iter().map(|&(id, n)| (id, Switches { voluntary: n, involuntary: 2 * n })).collect(),
+            count: threads.len(),
+            switches: Some(
+                threads.iter().map(|&(id, n)| (id, Switches { voluntary: n, involuntary: 2 * n })).collect(),
+            ),
             cpus: "0,2".parse().unwrap(),
-            run_delay_ns: None,
+            counts: None,
         };
         let since = of(&[(1, 15), (3, 4), (4, 1)]).since(&of(&[(1, 10), (2, 100), (4, 7)]));
-        assert_eq!(since, Switches { voluntary: 9, involuntary: 18 });
+        assert_eq!(since, Some(Switches { voluntary: 9, involuntary: 18 }));
         assert!(of(&[]).leaves(&"0-1".parse().unwrap()) && !of(&[]).leaves(&"0-2".parse().unwrap()));
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backends::Threading;
 
 use super::process::CpuReading;
 use super::server::{Server, Started, Watched};
-use super::tree::ThreadsReading;
+use super::tree::{MOST_THREADS, ThreadsReading};
 use super::{Slot, Sweep};
 use crate::control::Report;
 use crate::interference::{Interference, OwnUse, Watch};
 use crate::load::{self, LoadOutcome, LoadPlan};
 use crate::plan::{Cell, server_of};
 use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
+use crate::run_delay::ThreadCounts;
 use crate::verdict::{Evidence, judge};
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
@@ -71,8 +72,8 @@ fn measure(
     // Threads that have to wait for each other are made to wait by nobody else.
     let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
     let own_threads = threading.map(|threading| server_threads(threading, &slot.cell));
-    let own_alone = own_threads.is_some_and(|threads| alone(threads, plan.server_cpus.len()));
-    let mut window = Window { server: &mut server, process: &process, own_alone, watch, opened: None, closed: None };
+    let own_counted = own_threads.is_some_and(|threads| threads <= MOST_THREADS);
+    let mut window = Window { server: &mut server, process: &process, own_counted, watch, opened: None, closed: None };
     let outcome = load::run(&load, &mut window, cancel);
     let Window { opened, closed, watch, .. } = window;
     let readings = opened.zip(closed);
@@ -88,25 +89,27 @@ fn measure(
     let threads = readings.as_ref().and_then(|(_, closed)| closed.threads.as_ref());
     let cpus = match threading {
         Some(threading) => usable_cpus(threading, &slot.cell, plan.server_cpus.len()),
-        // Too many to be counted are enough for all.
-        None => threads.map_or(usize::MAX, ThreadsReading::count).clamp(1, plan.server_cpus.len()),
+        None => threads.map_or(usize::MAX, |threads| threads.count).clamp(1, plan.server_cpus.len()),
     };
     let left_cpus = threads.is_some_and(|threads| threads.leaves(&plan.server_cpus));
     // A load that has lost all its connections ends before the window does, and nothing happens from then on.
     let ended_early = outcome.errors == load.connections as u64;
     let spans = readings.as_ref().map(|(opened, closed)| Spans::between(opened, closed)).unwrap_or_default();
     let elapsed = (!ended_early).then_some(outcome.elapsed);
-    let server = ServerMeasured { max_rss_bytes, receipt, ..spans.measured(elapsed, outcome.requests, cpus) };
-    let server_threads = own_threads.unwrap_or(threads.map_or(usize::MAX, ThreadsReading::count));
+    let most =
+        readings.as_ref().and_then(|(opened, closed)| closed.counts.as_ref()?.most_since(opened.counts.as_ref()?));
+    let busiest_thread = most.map(|most| most.ran);
+    let server =
+        ServerMeasured { max_rss_bytes, receipt, busiest_thread, ..spans.measured(elapsed, outcome.requests, cpus) };
+    let server_threads = own_threads.unwrap_or(threads.map_or(usize::MAX, |threads| threads.count));
     let server_alone = alone(server_threads, plan.server_cpus.len());
     let client_alone = alone(load.threads, load.cpus.len());
-    let waited = readings.as_ref().and_then(|(opened, closed)| Snapshot::waited(opened, closed));
     let interference = watch.finish(OwnUse {
         server_cpu_ns: spans.cpu.map(|cpu| cpu.count),
         client_cpu_ns: saturating_ns(outcome.client.cpu),
         server_involuntary_switches: server.involuntary_switches.filter(|_| server_alone),
         client_involuntary_switches: client_alone.then_some(outcome.client.involuntary_switches),
-        server_waited: waited.filter(|_| server_alone),
+        server_waited: most.map(|most| most.waited).filter(|_| server_alone),
         client_waited: outcome.client.waited.filter(|_| client_alone),
     });
     Ok(Trial { outcome, server, interference, left_cpus })
@@ -126,8 +129,8 @@ struct Trial {
 struct Window<'a> {
     server: &'a mut Server,
     process: &'a Watched,
-    /// Whether it is ours, and its threads have a CPU each.
-    own_alone: bool,
+    /// Whether it is ours, and its threads are not too many to be looked at.
+    own_counted: bool,
     watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
@@ -141,17 +144,8 @@ struct Snapshot {
     report: Option<Report>,
     /// Of a server that makes no report.
     threads: Option<ThreadsReading>,
-    /// How long threads of the server have waited for a CPU that others had.
-    run_delay: Option<(Instant, u64)>,
-}
-
-impl Snapshot {
-    /// Share of the time between two of them in which threads of the server waited for a CPU.
-    fn waited(opened: &Self, closed: &Self) -> Option<f64> {
-        let ((opened_at, before_ns), (closed_at, after_ns)) = opened.run_delay.zip(closed.run_delay)?;
-        let between_ns = closed_at.saturating_duration_since(opened_at).as_nanos() as f64;
-        per(after_ns.checked_sub(before_ns)? as f64, between_ns).map(|share| share.min(1.0))
-    }
+    /// How long each of its threads has run and waited for a CPU.
+    counts: Option<ThreadCounts>,
 }
 
 impl Window<'_> {
@@ -160,11 +154,11 @@ impl Window<'_> {
         let cpu = self.process.cpu();
         let report = if asks { self.server.report().ok() } else { None };
         let threads = self.process.threads();
-        let run_delay_ns = match self.process {
-            Watched::Process(process) => self.own_alone.then(|| process.run_delay_ns()).flatten(),
-            Watched::Tree(_) => threads.as_ref().and_then(|threads| threads.run_delay_ns),
+        let counts = match self.process {
+            Watched::Process(process) => self.own_counted.then(|| process.thread_counts()).flatten(),
+            Watched::Tree(_) => threads.as_ref().and_then(|threads| threads.counts.clone()),
         };
-        Snapshot { cpu, report, threads, run_delay: run_delay_ns.map(|ns| (Instant::now(), ns)) }
+        Snapshot { cpu, report, threads, counts }
     }
 }
 
@@ -227,7 +221,7 @@ impl Spans {
         let reports = opened.report.as_ref().zip(closed.report.as_ref());
         let threads = opened.threads.as_ref().zip(closed.threads.as_ref());
         let own = reports.and_then(|(opened, closed)| own_counts(opened, closed));
-        Self { cpu, own: own.or_else(|| threads.map(|(opened, closed)| seen_counts(opened, closed))) }
+        Self { cpu, own: own.or_else(|| threads.and_then(|(opened, closed)| seen_counts(opened, closed))) }
     }
 
     /// In a window of the length `elapsed`; between the readings where that is none.
@@ -269,16 +263,16 @@ fn own_counts(opened: &Report, closed: &Report) -> Option<Span<OwnCounts>> {
     })
 }
 
-fn seen_counts(opened: &ThreadsReading, closed: &ThreadsReading) -> Span<OwnCounts> {
-    let switches = closed.since(opened);
-    Span {
+fn seen_counts(opened: &ThreadsReading, closed: &ThreadsReading) -> Option<Span<OwnCounts>> {
+    let switches = closed.since(opened)?;
+    Some(Span {
         count: OwnCounts {
             voluntary_switches: switches.voluntary,
             involuntary_switches: switches.involuntary,
             syscalls: None,
         },
         between: closed.at.saturating_duration_since(opened.at),
-    }
+    })
 }
 
 /// What was counted in the time `between` two readings, for the time that it is to be compared with.
@@ -330,6 +324,7 @@ fn without_measurement(slot: &Slot, outcome: Outcome, error: String) -> TrialRec
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
 
     use super::*;
     use crate::plan;
@@ -355,7 +350,7 @@ mod tests {
 
     fn snapshot(at: Instant, cpu_ms: u64, report: Option<Report>) -> Snapshot {
         let cpu = Some(CpuReading { at, cpu_ns: cpu_ms * 1_000_000 });
-        Snapshot { cpu, report, threads: None, run_delay: None }
+        Snapshot { cpu, report, threads: None, counts: None }
     }
 
     #[test]

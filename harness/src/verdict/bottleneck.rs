@@ -11,7 +11,9 @@ pub(super) fn of(evidence: &Evidence) -> Option<Bottleneck> {
     if evidence.cpus_shared && evidence.client_utilisation + evidence.server_utilisation.unwrap_or(0.0) >= BUSY {
         return Some(Bottleneck::Client);
     }
-    if evidence.server_utilisation.is_some_and(|utilisation| utilisation >= BUSY) {
+    // One thread that has no time left is enough to hold up what goes through it, however many others are idle.
+    let server = [evidence.server_utilisation, evidence.server_busiest_thread];
+    if server.into_iter().flatten().any(|share| share >= BUSY) {
         return Some(Bottleneck::Server);
     }
     if rate_met(evidence) {

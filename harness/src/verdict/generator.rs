@@ -2,9 +2,9 @@
 
 use super::{BUSY, Evidence};
 
-/// Share of the p99 of the latency that the generator may be late by at its own p99. From half of it on, the tail of the
-/// latency is more the generator's than the server's.
-const LATE: f64 = 0.5;
+/// Share of the p99 of the latency that the generator may be late by at its own p99. From a tenth of it on, the tail of
+/// the latency is not the server's alone.
+const LATE: f64 = 0.1;
 
 /// What waking takes on an idle machine, and no generator that sleeps can be quicker than.
 const WAKING_NS: u64 = 100_000;
@@ -26,7 +26,7 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
         reasons.push(BUSY_GENERATOR.to_owned());
     }
     if is_late(evidence) {
-        reasons.push("the load generator was late: much of the latency is its own delay in sending".to_owned());
+        reasons.push("the load generator was late: part of the latency is its own delay in sending".to_owned());
     }
     if evidence.clock_step_ns.is_some_and(|step_ns| step_ns as f64 > COARSE * evidence.service_p50_ns as f64) {
         reasons.push("the clock is too coarse for times as short as these".to_owned());
@@ -49,12 +49,13 @@ fn is_late(evidence: &Evidence) -> bool {
 
 /// In a closed loop against what was to be in flight, in an open one against what was.
 ///
-/// The law is exact once the edges of the window are taken into account. Requests that were lost have no service time, so
-/// that it does not speak of them; they are a reason by themselves.
+/// The law is exact once the edges of the window are taken into account. Requests that were in flight in the window and
+/// never answered have no service time, so that it does not speak of them; they are a reason by themselves. Those that
+/// were sent too late to be measured were not in flight in the window, and do not break it.
 fn contradicts_little(evidence: &Evidence) -> bool {
     let in_flight = evidence.asked_in_flight.or(evidence.in_flight_mean).filter(|&in_flight| in_flight > 0.0);
     let (Some(in_flight), Some(edges)) = (in_flight, evidence.in_flight_edges) else { return false };
-    if evidence.errors > 0 || evidence.censored > 0 {
+    if evidence.errors > 0 || evidence.unanswered > 0 {
         return false;
     }
     let of_measured = evidence.throughput_rps() * evidence.service_mean_ns as f64 / 1e9;

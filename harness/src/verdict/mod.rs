@@ -30,6 +30,8 @@ pub struct Evidence {
     pub mismatches: u64,
     /// Requests not sent in time or never answered.
     pub censored: u64,
+    /// Those of them that were sent before the end of the window, and never answered.
+    pub unanswered: u64,
     /// Requests that were due in the window; `None` in a closed loop.
     pub due: Option<u64>,
     /// Connections that were asked for.
@@ -46,6 +48,8 @@ pub struct Evidence {
     pub elapsed_ns: u64,
     /// Answers that came in each of equally long parts of the window.
     pub slices: Vec<u64>,
+    /// Their mean service time in each of them; 0 where there were none.
+    pub slice_service_ns: Vec<u64>,
     /// The highest percentile of the latency that a trial has to carry by itself.
     pub latency_p99_ns: u64,
     /// The average service time.
@@ -58,6 +62,8 @@ pub struct Evidence {
     pub clock_step_ns: Option<u64>,
     /// Share of its CPU time that the server used; `None` where it cannot be seen.
     pub server_utilisation: Option<f64>,
+    /// Share of its time that the busiest thread of the server was running; `None` where it cannot be seen.
+    pub server_busiest_thread: Option<f64>,
     /// Share of its time that the busiest thread of the load generator was running.
     pub client_utilisation: f64,
     /// Whether both sides had to share a CPU.
@@ -78,6 +84,8 @@ impl Evidence {
             first_error: None,
             mismatches: measured.mismatches,
             censored: measured.censored,
+            // Older files do not tell them apart.
+            unanswered: measured.unanswered.unwrap_or(measured.censored),
             due: None,
             connections: cell.connections,
             silent_connections: measured.silent_connections,
@@ -86,12 +94,14 @@ impl Evidence {
             in_flight_edges: measured.in_flight_edges,
             elapsed_ns: measured.elapsed_ns,
             slices: measured.slices.clone(),
+            slice_service_ns: measured.slice_service_ns.clone(),
             latency_p99_ns: measured.latency_ns.p99,
             service_mean_ns: measured.service_ns.mean,
             service_p50_ns: measured.service_ns.p50,
             send_lag_p99_ns: measured.send_lag_ns.p99,
             clock_step_ns: measured.client.clock_step_ns,
             server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),
+            server_busiest_thread: measured.server.as_ref().and_then(|server| server.busiest_thread),
             client_utilisation: measured.client.utilisation,
             cpus_shared: false,
             server_left_its_cpus: false,

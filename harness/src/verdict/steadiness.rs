@@ -6,6 +6,10 @@
 
 use super::Evidence;
 
+/// Parts that are shorter are looked at two by two: what a scheduler does in a few milliseconds runs from one into the
+/// next, while the test takes them to be independent. Not four by four: ten parts cannot show anything.
+const SHORTEST_NS: u64 = 10_000_000;
+
 /// Parts of the window in which one answer more or less would be a large change say nothing.
 const FEWEST_ANSWERS: u64 = 10;
 
@@ -15,18 +19,52 @@ const SIGNIFICANCE: f64 = 0.01;
 /// A smaller change of the rate is no reason: trials differ from each other by as much.
 const LARGE: f64 = 0.1;
 
+/// And of the service time, which differs more: in an open loop it is all that can change while the rate is met.
+const LARGE_IN_TIME: f64 = 0.5;
+
 pub(super) fn reason_to_doubt(evidence: &Evidence) -> Option<String> {
-    is_unsteady(&evidence.slices)
-        .then(|| "not steady: the rate of answers changed within the window, by more than 10 %".to_owned())
+    let Parts { answers, times_ns } = Parts::of(evidence);
+    if answers.is_empty() || median(&answers) < FEWEST_ANSWERS as f64 {
+        return None;
+    }
+    if is_unsteady(&answers, LARGE) {
+        return Some("not steady: the rate of answers changed within the window, by more than 10 %".to_owned());
+    }
+    is_unsteady(&times_ns, LARGE_IN_TIME)
+        .then(|| "not steady: the service time changed within the window, by more than 50 %".to_owned())
 }
 
-fn is_unsteady(slices: &[u64]) -> bool {
-    if slices.len() < 2 || median(slices) < FEWEST_ANSWERS as f64 {
+/// The window, part by part.
+struct Parts {
+    answers: Vec<u64>,
+    /// The mean service time in each part that has an answer. Without one there is no time, and no change of it.
+    times_ns: Vec<u64>,
+}
+
+impl Parts {
+    fn of(evidence: &Evidence) -> Self {
+        let slices = &evidence.slices;
+        let slice_ns = evidence.elapsed_ns / (slices.len() as u64).max(1);
+        let together = if slice_ns < SHORTEST_NS { 2 } else { 1 };
+        // Not known in files that are older than it.
+        let of_each = evidence.slice_service_ns.iter().zip(slices).map(|(mean_ns, answers)| mean_ns * answers);
+        let sums_ns: Vec<u64> = of_each.collect();
+        let sum = |values: &[u64]| values.iter().sum::<u64>();
+        let answers: Vec<u64> = slices.chunks(together).map(sum).collect();
+        let times_ns = sums_ns.chunks(together).map(sum).zip(&answers);
+        let times_ns = times_ns.filter_map(|(sum_ns, &answers)| sum_ns.checked_div(answers)).collect();
+        Self { answers, times_ns }
+    }
+}
+
+/// Whether values changed for good somewhere, by more than this share of their median.
+fn is_unsteady(values: &[u64], large: f64) -> bool {
+    if values.len() < 2 {
         return false;
     }
-    let (cut, probability) = change(slices);
-    let (before, after) = slices.split_at(cut);
-    probability < SIGNIFICANCE && (median(after) - median(before)).abs() > LARGE * median(slices)
+    let (cut, probability) = change(values);
+    let (before, after) = values.split_at(cut);
+    probability < SIGNIFICANCE && (median(after) - median(before)).abs() > large * median(values)
 }
 
 /// The cut that separates the slices best, and how probable one as good is by chance.
@@ -73,7 +111,7 @@ mod tests {
 
     fn found(noise: f64, rate: impl Fn(usize) -> f64 + Copy) -> usize {
         let mut rng = Pcg64Mcg::seed_from_u64(3);
-        (0..1000).filter(|_| is_unsteady(&slices(&mut rng, noise, rate))).count()
+        (0..1000).filter(|_| is_unsteady(&slices(&mut rng, noise, rate), LARGE)).count()
     }
 
     #[test]
@@ -114,9 +152,15 @@ mod tests {
     }
 
     #[test]
-    fn few_answers_and_old_records_show_nothing() {
-        assert!(!is_unsteady(&[]));
-        assert!(!is_unsteady(&[[1; 20], [3; 20]].concat()));
-        assert!(is_unsteady(&[[100; 20], [300; 20]].concat()));
+    fn with_parts_two_by_two_a_step_is_found_in_the_middle_third() {
+        let step = |at: usize| [vec![2000; at], vec![1500; 20 - at]].concat();
+        for (at, found) in [(3, false), (7, true), (10, true), (13, true), (17, false)] {
+            assert_eq!(is_unsteady(&step(at), LARGE), found, "at {at} of 20");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_has_not_changed() {
+        assert!(!is_unsteady(&[], LARGE) && !is_unsteady(&[1], LARGE));
     }
 }

@@ -10,6 +10,7 @@ fn sound() -> Evidence {
         first_error: None,
         mismatches: 0,
         censored: 0,
+        unanswered: 0,
         due: None,
         connections: 50,
         silent_connections: Some(0),
@@ -18,12 +19,14 @@ fn sound() -> Evidence {
         in_flight_edges: Some(0.0),
         elapsed_ns: 1_000_000_000,
         slices: vec![2500; 40],
+        slice_service_ns: vec![500_000; 40],
         latency_p99_ns: 900_000,
         service_mean_ns: 500_000,
         service_p50_ns: 480_000,
         send_lag_p99_ns: 0,
         clock_step_ns: Some(20),
         server_utilisation: Some(0.5),
+        server_busiest_thread: Some(0.5),
         client_utilisation: 0.5,
         cpus_shared: false,
         server_left_its_cpus: false,
@@ -133,6 +136,16 @@ fn the_busy_side_is_the_bottleneck_and_the_client_where_both_are() {
 }
 
 #[test]
+fn one_busy_thread_is_the_bottleneck_however_many_are_idle() {
+    let of = |server_busiest_thread| {
+        judge(&Evidence { server_utilisation: Some(0.5), server_busiest_thread, ..sound() }).bottleneck
+    };
+    assert_eq!(of(Some(0.9)), Some(Bottleneck::Server));
+    assert_eq!(of(Some(0.89)), Some(Bottleneck::Latency));
+    assert_eq!(of(None), Some(Bottleneck::Latency));
+}
+
+#[test]
 fn sides_that_keep_one_cpu_busy_together_say_nothing_about_the_server() {
     let shared = Evidence { cpus_shared: true, client_utilisation: 0.5, ..sound() };
     assert_eq!(judge(&shared).bottleneck, Some(Bottleneck::Client));
@@ -170,6 +183,22 @@ fn neighbours_make_it_suspect_and_leave_open_what_the_bottleneck_was() {
     assert_eq!(judge(&busy).bottleneck, Some(Bottleneck::Server));
     let unseen = judge(&disturbed(None, None));
     assert_eq!((unseen.verdict, unseen.bottleneck), (Verdict::Valid, Some(Bottleneck::Latency)));
+}
+
+#[test]
+fn a_side_that_waited_for_its_cpu_makes_it_suspect() {
+    let waited = |server, client| {
+        let side = |share| Disturbance { waited: Some(share), ..quiet() };
+        Evidence {
+            interference: Interference { server: side(server), client: side(client), ..sound().interference },
+            ..sound()
+        }
+    };
+    assert_eq!(judge(&waited(0.049, 0.049)).verdict, Verdict::Valid);
+    for (evidence, side) in [(waited(0.05, 0.0), "server"), (waited(0.0, 0.05), "load generator")] {
+        assert_eq!(only_reason(&evidence), format!("other processes took CPU time of the {side}"));
+        assert_eq!(judge(&evidence).bottleneck, None);
+    }
 }
 
 #[test]
@@ -214,9 +243,9 @@ fn a_busy_generator_makes_it_suspect() {
 
 #[test]
 fn a_late_generator_makes_an_open_loop_suspect() {
-    let late = |send_lag_p99_ns| Evidence { send_lag_p99_ns, ..open() };
-    assert_eq!(judge(&late(440_000)).verdict, Verdict::Valid);
-    assert!(only_reason(&late(460_000)).starts_with("the load generator was late"));
+    let late = |send_lag_p99_ns| Evidence { send_lag_p99_ns, latency_p99_ns: 2_000_000, ..open() };
+    assert_eq!(judge(&late(200_000)).verdict, Verdict::Valid);
+    assert!(only_reason(&late(200_001)).starts_with("the load generator was late"));
     // As late as any thread that had to wake.
     let prompt = Evidence { latency_p99_ns: 130_000, ..late(90_000) };
     assert_eq!(judge(&prompt).verdict, Verdict::Valid);
@@ -237,6 +266,34 @@ fn a_rate_that_changes_makes_it_suspect() {
     let slices = [[3000; 20], [2200; 20]].concat();
     assert!(only_reason(&Evidence { slices, ..sound() }).starts_with("not steady"));
     assert_eq!(judge(&Evidence { slices: Vec::new(), ..sound() }).verdict, Verdict::Valid);
+    // In parts of so few answers, two more are no change.
+    let few = |answers| Evidence { slices: [[answers; 20], [answers + 2; 20]].concat(), ..sound() };
+    assert_eq!(judge(&few(8)).verdict, Verdict::Valid);
+    assert!(only_reason(&few(9)).starts_with("not steady"));
+}
+
+#[test]
+fn short_parts_are_looked_at_two_by_two() {
+    // A fifth of the window, which is found where parts are long enough to be looked at one by one.
+    let slices = [[3000; 8].as_slice(), &[2200; 32]].concat();
+    let of = |elapsed_ns, requests| Evidence { slices: slices.clone(), elapsed_ns, requests, ..sound() };
+    assert!(only_reason(&of(1_000_000_000, 100_000)).starts_with("not steady"));
+    let short = judge(&of(100_000_000, 10_000));
+    assert!(!short.reasons.iter().any(|reason| reason.starts_with("not steady")), "{short:?}");
+}
+
+#[test]
+fn a_service_time_that_changes_makes_it_suspect_where_the_rate_is_met() {
+    let times = |before, after| Evidence { slice_service_ns: [[before; 20], [after; 20]].concat(), ..open() };
+    for unsteady in [times(400_000, 700_000), times(700_000, 400_000)] {
+        assert!(only_reason(&unsteady).starts_with("not steady: the service time"));
+    }
+    assert_eq!(judge(&times(400_000, 600_000)).verdict, Verdict::Valid);
+    // A part without an answer has no time.
+    let with_pauses = |value: u64| (0..40).map(|part| if part % 10 < 2 { 0 } else { value }).collect();
+    let pauses = Evidence { slices: with_pauses(2500), slice_service_ns: with_pauses(500_000), ..open() };
+    assert_eq!(judge(&pauses).verdict, Verdict::Valid);
+    assert_eq!(judge(&Evidence { slices: vec![9; 40], ..times(400_000, 700_000) }).verdict, Verdict::Valid);
 }
 
 #[test]
@@ -267,8 +324,15 @@ fn figures_against_littles_law_make_it_suspect() {
     let unknown = Evidence { service_mean_ns: 560_000, in_flight_edges: None, ..sound() };
     assert_eq!(judge(&unknown).verdict, Verdict::Valid);
     // What was lost has no service time.
-    let lost = judge(&Evidence { service_mean_ns: 400_000, censored: 10, ..sound() });
+    let lost = judge(&Evidence { service_mean_ns: 400_000, censored: 10, unanswered: 10, ..sound() });
     assert_eq!(lost.reasons, ["requests were never answered"]);
+}
+
+#[test]
+fn requests_that_were_due_at_the_end_of_the_window_and_sent_after_it_excuse_no_contradiction() {
+    let late = |unanswered| Evidence { service_mean_ns: 400_000, censored: 3, unanswered, ..open() };
+    assert!(only_reason(&late(0)).contains("Little's law"));
+    assert_eq!(judge(&late(1)).verdict, Verdict::Valid);
 }
 
 #[test]

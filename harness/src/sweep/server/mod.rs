@@ -129,11 +129,11 @@ impl Watched {
         }
     }
 
-    /// Those of a program that does not count them itself; nothing where they are too many.
+    /// Those of a program that does not count them itself.
     pub(super) fn threads(&self) -> Option<ThreadsReading> {
         match self {
             Self::Process(_) => None,
-            Self::Tree(tree) => tree.threads(),
+            Self::Tree(tree) => Some(tree.threads()),
         }
     }
 }
