@@ -40,9 +40,11 @@ impl ForeignServer {
     /// What is wrong, and what would be right.
     pub fn check(&self) -> Result<(), String> {
         let name = &self.name;
-        let unfit = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '#' | ',' | '=' | '*' | '?' | '[');
-        if name.is_empty() || name == "none" || name.contains(unfit) {
-            return Err(format!("a server cannot be named {name:?}; use letters, digits, '-', '_' and '.'"));
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name == "none" || !name.starts_with(char::is_alphanumeric) || !name.chars().all(fits) {
+            return Err(format!(
+                "a server cannot be named {name:?}; use letters, digits, '-', '_' and '.', and begin with one of the first two"
+            ));
         }
         if backends::backend(name).is_some() {
             return Err(format!("a server cannot be named '{name}': there is a backend of that name"));
@@ -146,12 +148,18 @@ pub(crate) mod tests {
         assert_eq!(sound.check(), Ok(()));
         let by_variable = ForeignServer { env: [("PORT".into(), "{port}".into())].into(), ..server(&["sh"]) };
         assert_eq!(by_variable.check(), Ok(()));
+        let plain = ForeignServer { name: "Node-20_b.1".into(), ..sound.clone() };
+        assert_eq!(plain.check(), Ok(()));
         let named = |name: &str| ForeignServer { name: name.into(), ..sound.clone() };
         for (server, expected) in [
             (named(""), "cannot be named \"\""),
             (named("none"), "cannot be named \"none\""),
             (named("a#2"), "cannot be named \"a#2\""),
             (named("a,b"), "cannot be named"),
+            (named("a/b"), "cannot be named"),
+            (named("a;b"), "cannot be named"),
+            (named("-x"), "cannot be named"),
+            (named("../x"), "cannot be named"),
             (named("a\nb"), "cannot be named \"a\\nb\""),
             (named("epoll"), "there is a backend of that name"),
             (server(&["sh"]), "write {port}"),

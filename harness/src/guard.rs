@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FallocateFlags, fallocate, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getpid, pidfd_send_signal, set_child_subreaper, setrlimit, wait,
@@ -30,8 +31,11 @@ const TERM_TIMEOUT: Duration = Duration::from_secs(2);
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often what is to end is looked for anew: it may start others until it does.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
-/// A program whose output is kept may write no file longer than this; one that does not end soon would use up memory.
+/// A program whose output is kept may write no file longer than this; one that does not end soon would use up memory. Of
+/// what any other writes to standard error, this much of the end is kept.
 const KEPT_BYTES: u64 = 1 << 20;
+/// How often what is before that is let go.
+const TRIM_INTERVAL: Duration = Duration::from_millis(100);
 /// By this time after a guard was told to end, it has ended.
 pub const END_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -68,6 +72,27 @@ pub enum Event {
     },
 }
 
+/// The variables of the program, as the sweep says them: the first line of standard input. On a command line, everybody
+/// could read them.
+///
+/// # Errors
+///
+/// Where there is no such line.
+pub fn told_env() -> io::Result<BTreeMap<String, String>> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
+}
+
+/// As [`told_env`] reads them.
+///
+/// # Errors
+///
+/// Those of `stdin`.
+pub fn tell_env(mut stdin: impl Write, env: &BTreeMap<String, String>) -> io::Result<()> {
+    stdin.write_all((serde_json::to_string(env)? + "\n").as_bytes())
+}
+
 /// Starts `program` and ends with it, or at the end of standard input, or at a signal. What the program has started is
 /// ended then.
 ///
@@ -87,12 +112,13 @@ pub fn run(program: &Program) -> io::Result<()> {
         Err(error) => return say(&Event::NotStarted { error: error.to_string() }),
     };
     say(&Event::Started)?;
-    let mut tree = Tree { program: child, signals };
+    let mut tree = Tree { program: child, signals, trimmed_bytes: 0 };
+    let interval = Timespec::try_from(TRIM_INTERVAL).map_err(|_| io::ErrorKind::InvalidInput)?;
     let stdin = io::stdin();
     while tree.reap()? {
         let fds = [stdin.as_fd(), told.as_fd(), tree.signals.as_fd()];
         let mut fds = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        match poll(&mut fds, None) {
+        match poll(&mut fds, Some(&interval)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -133,11 +159,14 @@ struct Tree {
     program: Pid,
     /// Has something to read when a child may have ended.
     signals: UnixStream,
+    /// What is kept of its standard error begins here.
+    trimmed_bytes: u64,
 }
 
 impl Tree {
-    /// Takes leave of those that have ended; false when that were all.
+    /// Takes leave of those that have ended, and of what was said long ago; false when those were all.
     fn reap(&mut self) -> io::Result<bool> {
+        trim(io::stderr().as_fd(), &mut self.trimmed_bytes);
         // Emptied first: whoever ends from here on is told of anew.
         while matches!(self.signals.read(&mut [0; 64]), Ok(1..)) {}
         loop {
@@ -176,12 +205,25 @@ impl Tree {
         Err(io::Error::other(Left(descendants(std::process::id()))))
     }
 
-    /// Until a child has ended, at most for `longest`.
+    /// Until a child has ended, at most for `longest`, and for no longer than standard error may grow.
     fn rest(&self, longest: Duration) -> io::Result<()> {
-        let longest = Timespec::try_from(longest).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let longest = Timespec::try_from(longest.min(TRIM_INTERVAL)).map_err(|_| io::ErrorKind::InvalidInput)?;
         match poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&longest)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Lets go of what was written to a file in memory, all but the end of it. Its length stays what it is, so that whoever
+/// writes there does not notice and never waits. Nothing is done to any other file.
+fn trim(file: BorrowedFd<'_>, trimmed_bytes: &mut u64) {
+    let length = fstat(file).map_or(0, |stat| stat.st_size.cast_unsigned());
+    let kept_from = length.saturating_sub(KEPT_BYTES);
+    if kept_from > *trimmed_bytes && fcntl_get_seals(file).is_ok() {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if fallocate(file, hole, *trimmed_bytes, kept_from - *trimmed_bytes).is_ok() {
+            *trimmed_bytes = kept_from;
         }
     }
 }
@@ -211,3 +253,48 @@ impl fmt::Display for Left {
 }
 
 impl std::error::Error for Left {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_says_much_uses_little_memory_and_its_last_words_are_kept() {
+        let mut stderr = File::from(memfd_create("stderr", MemfdFlags::CLOEXEC).unwrap());
+        let mut trimmed_bytes = 0;
+        for round in 1..=4 {
+            stderr.write_all(&vec![b'x'; 3 << 20]).unwrap();
+            stderr.write_all(b"last words").unwrap();
+            trim(stderr.as_fd(), &mut trimmed_bytes);
+            let metadata = stderr.metadata().unwrap();
+            assert_eq!(metadata.len(), round * ((3 << 20) + 10));
+            assert!(metadata.blocks() * 512 <= KEPT_BYTES + (64 << 10), "{} blocks", metadata.blocks());
+            let mut end = [0; 10];
+            stderr.read_exact_at(&mut end, metadata.len() - 10).unwrap();
+            assert_eq!(&end, b"last words");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_in_memory_alone_is_left_as_it_is() {
+        let (read, mut write) = io::pipe().unwrap();
+        write.write_all(b"x").unwrap();
+        let mut trimmed_bytes = 0;
+        trim(read.as_fd(), &mut trimmed_bytes);
+        assert_eq!(trimmed_bytes, 0);
+    }
+
+    #[test]
+    fn variables_may_hold_anything() {
+        let env = BTreeMap::from([("A".to_owned(), "one\ntwo \" =".to_owned())]);
+        let mut said = Vec::new();
+        tell_env(&mut said, &env).unwrap();
+        assert_eq!(said.lines().count(), 1);
+        assert_eq!(serde_json::from_slice::<BTreeMap<String, String>>(&said).unwrap(), env);
+    }
+}

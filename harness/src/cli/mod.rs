@@ -241,15 +241,8 @@ pub(crate) struct GuardArguments {
     pub(crate) keep_output: bool,
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) directory: Option<PathBuf>,
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    pub(crate) env: Vec<(String, String)>,
     #[arg(last = true, required = true, allow_hyphen_values = true)]
     pub(crate) words: Vec<String>,
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn backend(name: &str) -> Result<&'static dyn Backend, String> {

@@ -10,10 +10,11 @@ use crate::failure::Failure;
 
 /// Starts the program and ends with it, at the end of standard input, or at a signal.
 pub(crate) fn run(arguments: GuardArguments) -> Result<ExitCode, Failure> {
-    let GuardArguments { cpus, keep_output, directory, env, words } = arguments;
+    let GuardArguments { cpus, keep_output, directory, words } = arguments;
+    let env = guard::told_env().map_err(Failure::run)?;
     // What the program starts inherits it.
     cpus::pin(&cpus).map_err(|error| Failure::usage("guard", format!("--cpus {cpus}: {error}")))?;
-    let program = Program { words, env: env.into_iter().collect(), directory, keeps_output: keep_output };
+    let program = Program { words, env, directory, keeps_output: keep_output };
     guard::run(&program).map_err(Failure::run)?;
     Ok(ExitCode::SUCCESS)
 }

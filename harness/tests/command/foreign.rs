@@ -204,9 +204,12 @@ fn a_backend_costs_as_much_when_it_enters_as_a_stranger() {
 
 #[test]
 fn environment_and_directory_are_what_was_asked_for() {
-    let program =
-        "sys.argv = [None, os.environ['PORT']]\nassert os.getcwd() == '/' and os.environ['N'] == '3'\nserve()";
-    let Some(foreign) = Foreign::new(program, "env = { PORT = '{port}', N = '{threads}' }\ndirectory = '/'") else {
+    let program = "sys.argv = [None, os.environ['PORT']]\nassert os.getcwd() == '/' and os.environ['N'] == '3'\n\
+                   with open(f'/proc/{os.getppid()}/cmdline') as guard: assert 'in secret' not in guard.read()\n\
+                   assert os.environ['S'] == 'in secret'\nserve()";
+    let Some(foreign) =
+        Foreign::new(program, "env = { PORT = '{port}', N = '{threads}', S = 'in secret' }\ndirectory = '/'")
+    else {
         return;
     };
     let plan = fs::read_to_string(foreign.path().join("plan.toml")).unwrap();

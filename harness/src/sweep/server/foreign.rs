@@ -63,7 +63,15 @@ impl Server {
     fn listens(&mut self, address: SocketAddr, timeout: Duration, cancel: &AtomicBool) -> Result<(), String> {
         let deadline = Instant::now() + timeout;
         loop {
-            if accepts(address) {
+            // Whoever accepts on the port of a program that has ended is somebody else.
+            let accepts = accepts(address);
+            match self.guarded.end(if accepts { Duration::ZERO } else { CONNECT_INTERVAL })? {
+                // What it has left behind may be the server.
+                End::None | End::Program { success: true, .. } => {}
+                End::Program { how, .. } => return Err(format!("the server ended before it listened ({how})")),
+                End::All => return Err("the server ended before it listened, and left nothing behind".to_owned()),
+            }
+            if accepts {
                 return Ok(());
             }
             if cancel.load(Ordering::Relaxed) {
@@ -72,12 +80,6 @@ impl Server {
             if Instant::now() >= deadline {
                 let timeout = humantime::format_duration(timeout);
                 return Err(format!("the server did not listen on {address} within {timeout}"));
-            }
-            match self.guarded.end(CONNECT_INTERVAL)? {
-                // What it has left behind may be the server.
-                End::None | End::Program { success: true, .. } => {}
-                End::Program { how, .. } => return Err(format!("the server ended before it listened ({how})")),
-                End::All => return Err("the server ended before it listened, and left nothing behind".to_owned()),
             }
         }
     }

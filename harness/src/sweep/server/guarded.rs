@@ -13,7 +13,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::wait::{Lines, with_last_words};
 use crate::cpus::CpuSet;
-use crate::guard::{END_TIMEOUT, Event, Program};
+use crate::guard::{END_TIMEOUT, Event, Program, tell_env};
 use crate::process_tree::handles;
 
 /// For a guard to say that it has started the program.
@@ -46,10 +46,10 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Guarded {
     guard: Child,
-    /// Its end tells the guard to end.
+    /// Tells the guard the variables of the program; its end tells it to end.
     stdin: Option<ChildStdin>,
     stdout: Lines<ChildStdout>,
-    /// A file without a name: nobody has to read it for the program to go on.
+    /// A file without a name: nobody has to read it for the program to go on. The guard keeps it from filling memory.
     pub(super) stderr: File,
     /// What there was of the program when it listened, in case that the guard is killed.
     held: Vec<OwnedFd>,
@@ -61,6 +61,8 @@ impl Guarded {
     pub(super) fn start(guards: Guards<'_>, program: &Program) -> Result<Self, String> {
         let mut guarded =
             Self::spawn(guards, program).map_err(|error| format!("cannot start the guard of the server: {error}"))?;
+        // A guard that has ended says why below.
+        let _ = guarded.stdin.as_ref().map(|stdin| tell_env(stdin, &program.env));
         let name = &program.words[0];
         match guarded.stdout.next(GUARD_TIMEOUT).map(|line| line.as_deref().map(serde_json::from_str)) {
             Ok(Some(Ok(Event::Started))) => Ok(guarded),
@@ -78,9 +80,6 @@ impl Guarded {
         }
         if let Some(directory) = &program.directory {
             command.arg("--directory").arg(directory);
-        }
-        for (name, value) in &program.env {
-            command.arg(format!("--env={name}={value}"));
         }
         command.arg("--").args(&program.words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
