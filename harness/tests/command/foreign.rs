@@ -482,6 +482,15 @@ fn a_changed_command_is_not_resumed_and_a_recorded_one_is_not_run() {
 }
 
 #[test]
+fn a_server_that_says_much_does_not_fill_memory() {
+    // It listens only when most of what it said is forgotten.
+    let program = "sys.stderr.write('x' * (16 << 20))\nsys.stderr.flush()\n\
+                   while os.fstat(2).st_blocks * 512 > 2 << 20: time.sleep(0.01)\nserve()";
+    let Some(foreign) = Foreign::new(program, "") else { return };
+    foreign.measured(&[]);
+}
+
+#[test]
 fn a_server_that_says_much_is_kept_apart_from_what_the_sweep_says() {
     let program = "print('x' * 100000)\nprint('y' * 100000, file=sys.stderr)\nserve()";
     let Some(foreign) = Foreign::new(program, "") else { return };

@@ -29,6 +29,10 @@ fn a_server_slowed_on_purpose() {
     on_a_quiet_machine(|| {
         let trial = slowed_server(cpus);
         is(&trial, Bottleneck::Server)?;
+        let busiest = trial.measured.as_ref().unwrap().server.as_ref().unwrap().busiest_thread;
+        // Eight connections, each with a thread, by turns.
+        let shares = busiest.is_none_or(|share| (0.1..0.3).contains(&share));
+        ensure(shares, || format!("the busiest of eight threads ran for {busiest:?} of the time"))?;
         ensure(!says(&trial, "the load generator was"), || format!("{:?}", trial.reasons))
     });
 }

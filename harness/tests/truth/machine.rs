@@ -9,7 +9,7 @@ use harness::cpus::{self, CpuSet};
 use harness::results::Verdict;
 
 use crate::support::{Running, has_tool};
-use crate::{alone, ensure, ground_truth, has_reason, loaded, on_a_quiet_machine, says, swept, two_cpus};
+use crate::{alone, ensure, ground_truth, has_reason, loaded, on_a_quiet_machine, says, skipped, swept, two_cpus};
 
 const WINDOW: &str = "--backends epoll --warmup 50ms --duration 500ms --connections 4";
 
@@ -102,7 +102,7 @@ fn a_cpu_that_stands_still() {
     let Some((server_cpu, client_cpu)) = two_cpus() else { return };
     let may = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
     if !has_tool("chrt") || !has_tool("taskset") || !may(Command::new("chrt").args(["-f", "50", "true"])) {
-        eprintln!("skipped: no right to real-time scheduling");
+        skipped("no right to real-time scheduling");
         return;
     }
     // Nothing else of this CPU runs while the shell counts.
