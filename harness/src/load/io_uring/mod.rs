@@ -60,12 +60,12 @@ struct Peer {
 impl<'run> IoUring<'run> {
     /// To be run by the calling thread, which has `sockets` for connections of this `share`.
     pub(super) fn new(sockets: Vec<OwnedFd>, share: &Share<'_>) -> io::Result<Self> {
-        // Or a wait would end late by the 50 µs that timers of other threads are allowed.
-        set_current_timer_slack(NonZeroU64::new(1))?;
         Self::with_shape(sockets, shape(share.frame_bytes(), share.connections()))
     }
 
     fn with_shape(sockets: Vec<OwnedFd>, shape: Shape) -> io::Result<Self> {
+        // Or a wait would end late by the 50 µs that timers of other threads are allowed.
+        set_current_timer_slack(NonZeroU64::new(1))?;
         let ring = Ring::new(&sockets, shape)?;
         let peer = |socket| Peer { socket: Some(socket), asked_bytes: 0, full: false, staged: false };
         Ok(Self { ring, peers: sockets.into_iter().map(peer).collect() })
