@@ -30,7 +30,15 @@ pub struct Heading<'a> {
 pub fn draw(comparison: &RunComparison, heading: Heading<'_>) -> String {
     let mut text = String::new();
     for rows in comparison.rows.chunk_by(|a, b| a.cell == b.cell) {
-        let _ = writeln!(text, "{}\n{}\n", rows[0].cell, table(rows, heading).trim_fmt());
+        let (void, compared): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.word == Word::Void);
+        let _ = writeln!(text, "{}", rows[0].cell);
+        if !compared.is_empty() {
+            let _ = writeln!(text, "{}", table(&compared, heading).trim_fmt());
+        }
+        for note in void_notes(&void) {
+            let _ = writeln!(text, "  {note}");
+        }
+        text.push('\n');
     }
     if heading.holds_together {
         let comparisons = figures::counted(comparison.family, "comparison");
@@ -45,7 +53,29 @@ pub fn draw(comparison: &RunComparison, heading: Heading<'_>) -> String {
     text
 }
 
-fn table(rows: &[Row], heading: Heading<'_>) -> Table {
+/// What cannot be compared, each reason once: it is often the same for all backends.
+fn void_notes(rows: &[&Row]) -> Vec<String> {
+    let mut notes: Vec<(String, Vec<&str>, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let why = reason(row).unwrap_or_default();
+        let alike = |other: &&&Row| {
+            other.comparison.metric == row.comparison.metric && reason(other).unwrap_or_default() == why
+        };
+        let backends: Vec<&str> = rows.iter().filter(alike).map(|other| other.backend.as_str()).collect();
+        let metric = row.comparison.metric.name(&row.cell);
+        match notes.iter_mut().find(|note| note.0 == why && note.2 == backends) {
+            Some((_, metrics, _)) if metrics.contains(&metric) => {}
+            Some((_, metrics, _)) => metrics.push(metric),
+            None => notes.push((why, vec![metric], backends)),
+        }
+    }
+    let note = |(reason, metrics, backends): (String, Vec<&str>, Vec<&str>)| {
+        format!("{}, {reason}: {} of {}", Word::Void.text(), metrics.join(", "), backends.join(", "))
+    };
+    notes.into_iter().map(note).collect()
+}
+
+fn table(rows: &[&Row], heading: Heading<'_>) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(["backend", "", "ratio [from, to]", "of what", "blocks", "suspect"]);
     for row in rows {

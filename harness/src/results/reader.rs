@@ -69,7 +69,10 @@ pub fn read(path: &Path) -> Result<Recorded, ReadError> {
     };
     let mut numbers = HashSet::new();
     for (index, line) in bytes[..intact_bytes].split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let fail = |what: String| ReadError::Line { path: path.to_owned(), line: index + 1, what };
+        let fail = |what: String| {
+            let what = if index == 0 { format!("{what}; name a results file") } else { what };
+            ReadError::Line { path: path.to_owned(), line: index + 1, what }
+        };
         match (parse(line, path, fail)?, &recorded.run) {
             (Record::Run(run), None) => recorded.run = Some(*run),
             (Record::Trial(trial), Some(_)) if !numbers.insert(trial.trial) => {
