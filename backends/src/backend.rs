@@ -43,8 +43,15 @@ pub trait Backend: Sync {
 pub struct BackendInfo {
     /// The name on the command line and in every record; never reused for another behaviour.
     pub name: &'static str,
+    /// Whether it stands for its interface where no backends are named; the others are variants, made to be compared
+    /// with one of these.
+    pub is_main: bool,
     /// One line: the kernel interface and how it is used.
     pub summary: &'static str,
+    /// One line: when to use it.
+    pub use_when: &'static str,
+    /// One line: when not to.
+    pub avoid_when: &'static str,
     /// How the backend learns that it can go on.
     pub model: IoModel,
     /// What `--threads` means to it.

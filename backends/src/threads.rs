@@ -37,7 +37,10 @@ impl Backend for ThreadsBackend {
     fn info(&self) -> &'static BackendInfo {
         &BackendInfo {
             name: "threads",
-            summary: "a thread per connection, blocking recv and send; a stack and a wake-up per connection",
+            is_main: true,
+            summary: "a thread per connection, blocking recv and send",
+            use_when: "few connections that live long, and code that has to stay simple",
+            avoid_when: "thousands of connections: each costs a stack, and every message a switch between threads",
             model: IoModel::Blocking,
             threading: Threading::ThreadPerConnection,
         }

@@ -39,7 +39,10 @@ impl Backend for IoUringBackend {
     fn info(&self) -> &'static BackendInfo {
         &BackendInfo {
             name: "io_uring",
+            is_main: true,
             summary: "one completion loop: multishot accept and receive, provided buffers, one call per turn",
+            use_when: "many requests arrive at once and a system call for each is what costs most",
+            avoid_when: "a sandbox or an administrator forbids io_uring, or kernels before 6.1 have to be served",
             model: IoModel::Completion,
             threading: Threading::LoopPerThread,
         }

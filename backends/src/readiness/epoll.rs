@@ -27,7 +27,10 @@ impl Backend for EpollBackend {
     fn info(&self) -> &'static BackendInfo {
         &BackendInfo {
             name: "epoll",
-            summary: "one event loop over epoll, level-triggered; cost follows the ready connections only",
+            is_main: true,
+            summary: "one event loop over epoll, level-triggered",
+            use_when: "most servers on Linux: the cost of a wait follows the ready connections only",
+            avoid_when: "every request counts and the kernel allows io_uring, or the program must run elsewhere",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
         }

@@ -22,7 +22,10 @@ impl Backend for PollBackend {
     fn info(&self) -> &'static BackendInfo {
         &BackendInfo {
             name: "poll",
-            summary: "one event loop over poll; every wait costs all connections, ready or not",
+            is_main: true,
+            summary: "one event loop over poll",
+            use_when: "up to a few dozen connections, and wherever a program must be portable without a library",
+            avoid_when: "many connections: every wait costs all of them, ready or not",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
         }

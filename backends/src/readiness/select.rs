@@ -24,7 +24,10 @@ impl Backend for SelectBackend {
     fn info(&self) -> &'static BackendInfo {
         &BackendInfo {
             name: "select",
-            summary: "one event loop over select; every wait costs the highest descriptor, ready or not",
+            is_main: true,
+            summary: "one event loop over select",
+            use_when: "a few descriptors, on systems that have nothing else",
+            avoid_when: "many connections: every wait costs the highest descriptor, ready or not",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
         }

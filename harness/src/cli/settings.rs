@@ -212,7 +212,7 @@ impl Settings {
     fn backend_names(&self) -> Result<Vec<String>, String> {
         let known: Vec<&str> = backends::BACKENDS.iter().map(|backend| backend.info().name).collect();
         match &self.backends {
-            None => Ok(known.into_iter().filter(|name| is_main(name)).map(str::to_owned).collect()),
+            None => Ok(main_backends()),
             Some(patterns) => matching(&known, patterns, unknown_backend),
         }
     }
@@ -247,9 +247,10 @@ fn matching(
     Ok(chosen)
 }
 
-/// Variants of a backend are named after it: `epoll-et`.
-fn is_main(backend: &str) -> bool {
-    !backend.contains('-')
+/// Those that are no variants of another.
+fn main_backends() -> Vec<String> {
+    let infos = backends::BACKENDS.iter().map(|backend| backend.info());
+    infos.filter(|info| info.is_main).map(|info| info.name.to_owned()).collect()
 }
 
 /// What is wrong with a name, and which there are.
@@ -366,9 +367,8 @@ mod tests {
 
     #[test]
     fn the_default_is_every_backend_that_is_no_variant() {
-        assert!(is_main("io_uring") && !is_main("io_uring-oneshot"));
         let all = Settings::default().backend_names().unwrap();
-        assert!(all.iter().any(|name| name == "epoll") && all.iter().all(|name| is_main(name)));
+        assert_eq!(all, ["threads", "select", "poll", "epoll", "polling", "io_uring"]);
     }
 
     #[test]

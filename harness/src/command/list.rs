@@ -27,7 +27,11 @@ pub(crate) fn run(arguments: &ListArguments) -> Result<ExitCode, Failure> {
 #[derive(Serialize)]
 struct Entry {
     name: &'static str,
+    /// Whether it takes part where no backends are named.
+    main: bool,
     summary: &'static str,
+    use_when: &'static str,
+    avoid_when: &'static str,
     model: String,
     threading: &'static str,
     available: bool,
@@ -46,7 +50,10 @@ impl Entry {
         };
         Self {
             name: info.name,
+            main: info.is_main,
             summary: info.summary,
+            use_when: info.use_when,
+            avoid_when: info.avoid_when,
             model: info.model.to_string(),
             threading: match info.threading {
                 Threading::LoopPerThread => "loop per thread",
@@ -61,10 +68,17 @@ impl Entry {
 
 fn table(entries: &[Entry]) -> String {
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(["backend", "I/O model", "here", "how it works"]);
+    table.load_style(STYLE).set_header(["backend", "I/O model", "here", "how it works", "use it when", "not when"]);
     for entry in entries {
         let here = entry.reason.as_ref().map_or("yes".to_owned(), |reason| format!("no: {reason}"));
-        table.add_row([entry.name, entry.model.as_str(), here.as_str(), entry.summary]);
+        table.add_row([
+            entry.name,
+            entry.model.as_str(),
+            here.as_str(),
+            entry.summary,
+            entry.use_when,
+            entry.avoid_when,
+        ]);
     }
     table.trim_fmt()
 }

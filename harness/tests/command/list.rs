@@ -20,6 +20,10 @@ fn every_backend_is_listed_with_what_this_machine_grants_it() {
         // One of the two: what was granted, or why nothing was.
         assert_eq!(entry["available"], entry["receipt"].is_object());
         assert_eq!(entry["available"], entry["reason"].is_null());
+        for line in ["summary", "use_when", "avoid_when"] {
+            let line = entry[line].as_str().unwrap();
+            assert!(!line.is_empty() && !line.contains('\n'), "{entry}");
+        }
     }
 }
 
