@@ -7,6 +7,7 @@ mod admission;
 mod backend;
 mod buffers;
 mod connection;
+pub mod descriptor_table;
 pub mod io_uring;
 mod kernel;
 mod listen;

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::panic;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use crate::admission::Admission;
 use crate::backend::{Limits, Receipt, ServeJob, Threading};
+use crate::descriptor_table;
 use crate::kernel::failed;
 use crate::protocol::{Protocol, ProtocolKind};
 use crate::stats::{Event, ServeReport, Stats, ThreadCounters};
@@ -30,7 +32,9 @@ pub(crate) trait Worker<'a>: Sized {
 
 /// What a worker is given.
 pub(crate) struct Context<'a> {
-    pub(crate) listener: TcpListener,
+    /// Of the thread that called `serve`, and closed by it: the worker has a descriptor table of its own, where nothing is
+    /// dropped that was opened elsewhere.
+    pub(crate) listener: &'a TcpListener,
     pub(crate) limits: Limits,
     pub(crate) admission: Arc<Admission>,
     pub(crate) stats: Arc<Stats>,
@@ -40,19 +44,19 @@ pub(crate) struct Context<'a> {
 /// Runs a `W` for each listener of `job` until `stop`; the first that fails stops the others.
 pub(crate) fn serve<'a, W: Worker<'a>>(
     threading: Threading,
-    job: ServeJob<'_>,
+    job: &'a ServeJob<'_>,
     stop: &'a Stop,
 ) -> io::Result<ServeReport> {
-    match job.protocol {
-        ProtocolKind::Framed(protocol) => serve_protocol::<W, _>(&protocol, threading, job, stop),
-        ProtocolKind::Raw(protocol) => serve_protocol::<W, _>(&protocol, threading, job, stop),
+    match &job.protocol {
+        ProtocolKind::Framed(protocol) => serve_protocol::<W, _>(protocol, threading, job, stop),
+        ProtocolKind::Raw(protocol) => serve_protocol::<W, _>(protocol, threading, job, stop),
     }
 }
 
 fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
     protocol: &P,
     threading: Threading,
-    job: ServeJob<'_>,
+    job: &'a ServeJob<'_>,
     stop: &'a Stop,
 ) -> io::Result<ServeReport> {
     let ServeJob { listeners, protocol: _, limits, stats, ready } = job;
@@ -64,21 +68,22 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
         let _started = StopOnDrop(stop);
         let (granted, receipts) = mpsc::channel();
         let workers = listeners
-            .into_iter()
+            .iter()
             .map(|listener| {
                 let context = Context {
                     listener,
                     limits: limits.clone(),
                     admission: Arc::clone(&admission),
-                    stats: Arc::clone(&stats),
+                    stats: Arc::clone(stats),
                     stop,
                 };
                 let granted = granted.clone();
                 thread::Builder::new().name("server".into()).spawn_scoped(scope, move || {
                     let _others = StopOnDrop(stop);
+                    let descriptors = own_descriptors(&context);
                     let mut worker = W::start(context)?;
                     // The receiver outlives all senders.
-                    let _ = granted.send(worker.receipt());
+                    let _ = granted.send(worker.receipt().text("descriptors", descriptors));
                     drop(granted);
                     worker.run(protocol)?;
                     Ok(worker.counters().own(Event::Accepted))
@@ -100,6 +105,17 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
 
     stats.set_accepted_per_thread(ended?);
     Ok(stats.report())
+}
+
+/// Has the calling thread leave the descriptor table of the process, and says for the receipt what came of it.
+#[expect(unsafe_code)]
+fn own_descriptors(context: &Context<'_>) -> String {
+    // SAFETY: a worker, and every thread that it starts, uses these two and what it opens itself; all of that belongs to the
+    // worker, which is dropped on this thread. What leaves the thread is its receipt, its counters and its result.
+    match unsafe { descriptor_table::own(&[context.listener.as_fd(), context.stop.as_fd()]) } {
+        Ok(()) => "own table".to_owned(),
+        Err(refused) => format!("shared table: {refused}"),
+    }
 }
 
 /// Stops the other threads when one ends: it was told to, it failed, or it panicked.

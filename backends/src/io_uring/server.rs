@@ -90,7 +90,7 @@ struct Turns<'l, 'a, P: Protocol> {
 
 impl<P: Protocol> Turns<'_, '_, P> {
     fn run(&mut self) -> io::Result<()> {
-        self.ring.accept(&self.context.listener, self.counters)?;
+        self.ring.accept(self.context.listener, self.counters)?;
         self.ring.watch_stop(self.context.stop, self.counters)?;
         loop {
             let timeout = self.timers.timeout(!self.peers.is_empty());
@@ -143,7 +143,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
             Err((AcceptFailure::Fatal, error)) => return Err(failed("cannot accept", error)),
         }
         if last && self.timers.phase() == Phase::Accepting {
-            self.ring.accept(&self.context.listener, self.counters)?;
+            self.ring.accept(self.context.listener, self.counters)?;
         }
         Ok(())
     }
@@ -330,7 +330,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn on_time(&mut self) -> io::Result<Turn> {
         while let Some(due) = self.timers.next_due() {
             match due {
-                Due::Accept => self.ring.accept(&self.context.listener, self.counters)?,
+                Due::Accept => self.ring.accept(self.context.listener, self.counters)?,
                 Due::Force => self.end_all_where(Event::Forced, |_| true)?,
                 Due::GiveUp => return Ok(Turn::Last),
                 Due::CloseIdleSince(since) => {

@@ -41,7 +41,7 @@ impl Backend for EpollBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<EventLoop<'_, Epoll>>(self.info().threading, job, stop)
+        workers::serve::<EventLoop<'_, Epoll>>(self.info().threading, &job, stop)
     }
 }
 

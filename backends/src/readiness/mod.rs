@@ -168,7 +168,7 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         }
         for _ in 0..ACCEPTS_PER_TURN {
             self.counters.syscall(Syscall::Accept4);
-            match accept_with(&self.context.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            match accept_with(self.context.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.open(socket),
                 Err(error) => match AcceptFailure::of(error) {
                     AcceptFailure::NobodyWaits => return Ok(()),
