@@ -7,6 +7,7 @@
 pub mod capacity;
 pub mod control;
 pub mod cpus;
+pub mod crowd;
 pub mod descriptors;
 pub mod doctor;
 pub mod environment;

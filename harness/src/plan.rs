@@ -55,6 +55,13 @@ pub struct SweepPlan {
     /// Those of the backends that are in every block twice, the second time under another name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub twice: Vec<String>,
+    /// Connections open besides those, on which nothing is ever sent; none in files that are older than this field.
+    #[serde(default = "no_idle_connections")]
+    pub idle_connections: Vec<usize>,
+}
+
+fn no_idle_connections() -> Vec<usize> {
+    vec![0]
 }
 
 /// Ends the name under which a backend is in a block for the second time.
@@ -87,8 +94,8 @@ impl SweepPlan {
             for &rate_rps in &self.rate_rps {
                 for &depth in &self.depth {
                     for &payload_bytes in &self.payload_bytes {
-                        for &connections in &self.connections {
-                            cells.push(Cell {
+                        for &idle_connections in &self.idle_connections {
+                            cells.extend(self.connections.iter().map(|&connections| Cell {
                                 protocol: self.protocol,
                                 transport: self.transport,
                                 connections,
@@ -97,7 +104,8 @@ impl SweepPlan {
                                 rate_rps,
                                 arrivals: rate_rps.map(|_| self.arrivals),
                                 server_threads,
-                            });
+                                idle_connections,
+                            }));
                         }
                     }
                 }
@@ -145,6 +153,9 @@ pub struct Cell {
     pub arrivals: Option<Arrivals>,
     /// Threads of the server.
     pub server_threads: usize,
+    /// Connections open besides those, on which nothing is ever sent.
+    #[serde(default)]
+    pub idle_connections: usize,
 }
 
 impl Cell {
@@ -160,7 +171,11 @@ impl Cell {
     /// The part that the load generator has in it, for people.
     #[must_use]
     pub fn load(&self) -> String {
-        let connections = figures::counted(self.connections, "connection");
+        let idle = match self.idle_connections {
+            0 => String::new(),
+            idle => format!(" and {} idle", figures::grouped(idle as f64)),
+        };
+        let connections = figures::counted(self.connections, "connection") + &idle;
         let payload = figures::bytes(self.payload_bytes.into());
         let pace = match (self.rate_rps, self.arrivals) {
             (Some(rate_rps), Some(arrivals)) => format!("{}/s {arrivals}", figures::grouped(rate_rps)),
@@ -299,6 +314,7 @@ pub(crate) mod tests {
             servers: Vec::new(),
             engine: Engine::Auto,
             twice: Vec::new(),
+            idle_connections: vec![0],
         }
     }
 
@@ -320,6 +336,9 @@ pub(crate) mod tests {
         assert_eq!(points, [(None, 1), (None, 64), (Some(1000.0), 1), (Some(1000.0), 64)]);
         assert_eq!(cells[0].arrivals, None);
         assert_eq!(cells[2].arrivals, Some(Arrivals::Poisson));
+        let among_idle = SweepPlan { idle_connections: vec![0, 1000], rate_rps: vec![None], ..plan() }.cells();
+        let points: Vec<_> = among_idle.iter().map(|cell| (cell.idle_connections, cell.connections)).collect();
+        assert_eq!(points, [(0, 1), (0, 64), (1000, 1), (1000, 64)]);
     }
 
     #[test]
@@ -347,5 +366,7 @@ pub(crate) mod tests {
             cells[3].to_string(),
             "64 connections · payload 64 B · depth 1 · 1,000/s poisson · 1 server thread · framed over tcp"
         );
+        let among_idle = Cell { idle_connections: 100_000, ..cells[0].clone() };
+        assert!(among_idle.to_string().starts_with("1 connection and 100,000 idle · payload"), "{among_idle}");
     }
 }

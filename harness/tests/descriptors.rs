@@ -38,6 +38,7 @@ fn a_load_over_many_connections_leaves_nothing_open() {
                 cpus: Vec::new(),
                 seed: 1,
                 engine,
+                idle_connections: 0,
             };
             let outcome = run(&plan, &mut (), &AtomicBool::new(false)).unwrap();
             assert_eq!((outcome.errors, outcome.first_error.clone()), (0, None), "{engine:?}");

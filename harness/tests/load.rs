@@ -442,6 +442,7 @@ fn plan(engine: Engine, target: SocketAddr) -> LoadPlan {
         cpus: Vec::new(),
         seed: 1,
         engine,
+        idle_connections: 0,
     }
 }
 

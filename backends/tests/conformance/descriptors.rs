@@ -1,10 +1,12 @@
-//! Descriptors belong to the whole process: these tests run alone in theirs.
+//! Descriptors, of the process and of the server's thread, and their limit: these tests run alone in their process.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use backends::protocol::ProtocolKind;
 use backends::{Event, Limits};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
@@ -28,6 +30,8 @@ fn start_and_stop(backend: Subject) {
     let limits = Limits { max_connections: Some(4), ..Limits::default() };
     for protocol in PROTOCOLS {
         let server = Server::start(backend, Setup { protocol, limits: limits.clone(), ..Setup::default() });
+        let table = table_of_the_server();
+        let own = descriptors_in(&table);
         let message = frame(1, 1000);
         let [closing, resetting, idle, unfinished] = [(); 4].map(|()| {
             let client = Client::connect(&server);
@@ -38,14 +42,41 @@ fn start_and_stop(backend: Subject) {
         drop(closing);
         resetting.reset();
         unfinished.send(&message[..500]);
-        server.stop();
-        drop(idle);
+        // The table of a server's thread ends with it, so it is looked at while there is one.
+        wait::until("two of four connections leave no descriptor", || descriptors_in(&table).len() == own.len() + 2);
+        if matches!(protocol, ProtocolKind::Framed(_)) {
+            drop(unfinished);
+            idle.exchange(&message);
+            drop(idle);
+            wait::until("no connection leaves a descriptor", || descriptors_in(&table) == own);
+            server.stop();
+        } else {
+            server.stop();
+            drop((idle, unfinished));
+        }
     }
 }
 
-/// What /proc/self/fd names, itself included.
+/// What is open in the table of the server's thread; that of the process where it has none of its own.
+fn table_of_the_server() -> PathBuf {
+    let is_server = |thread: &PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "server");
+    let mut servers = Vec::new();
+    // The one before may still be listed for a moment after it was joined.
+    wait::until("one thread is that of the server", || {
+        let threads = fs::read_dir("/proc/self/task").expect("Linux lists its threads");
+        servers = threads.map(|thread| thread.expect("a thread has a number").path()).filter(is_server).collect();
+        servers.len() == 1
+    });
+    servers.remove(0).join("fd")
+}
+
+/// What is open in the table of this process, itself included.
 fn open_descriptors() -> Vec<String> {
-    let entries = fs::read_dir("/proc/self/fd").expect("Linux lists its descriptors");
+    descriptors_in(Path::new("/proc/self/fd"))
+}
+
+fn descriptors_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("Linux lists its descriptors");
     let mut descriptors: Vec<String> =
         entries.map(|entry| entry.expect("a descriptor has a name").file_name().to_string_lossy().into()).collect();
     descriptors.sort_unstable();
@@ -54,7 +85,8 @@ fn open_descriptors() -> Vec<String> {
 
 pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
     let cpu_clock = CpuClock::open();
-    let Shortage { server, admitted, waiting, hoard } = Shortage::begin(backend);
+    let Shortage { server, mut admitted, waiting } = Shortage::begin(backend);
+    let accepted = admitted.len() as u64;
     let message = frame(1, 1000);
 
     let (start, cpu_before, turns_before) = (Instant::now(), cpu_clock.seconds(), server.turns());
@@ -63,66 +95,80 @@ pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
     assert!(cpu_share < 0.2, "while accepting paused, {:.0} % of a CPU were used", cpu_share * 100.0);
     let turns = server.turns() - turns_before;
     assert!(turns < 1000, "{turns} turns and system calls within a second in which nothing could be accepted");
-    admitted.exchange(&message);
-    assert_eq!(server.count(Event::Accepted), 1);
+    for client in &admitted {
+        client.exchange(&message);
+    }
+    assert_eq!(server.count(Event::Accepted), accepted);
 
-    drop(hoard);
+    // Each that leaves makes room for one that waits.
+    let stays = admitted.pop().expect("somebody was admitted");
+    admitted.truncate(waiting.len());
+    drop(admitted);
     for client in &waiting {
         client.exchange(&message);
     }
+    stays.exchange(&message);
     let report = server.stop();
-    assert_eq!(report.count(Event::Accepted), 1 + waiting.len() as u64);
+    assert_eq!(report.count(Event::Accepted), accepted + waiting.len() as u64);
     assert_eq!(report.count(Event::ConnectionErrors), 0);
 }
 
 pub(crate) fn stops_while_descriptors_are_out(backend: Subject) {
-    let Shortage { server, admitted, .. } = Shortage::begin(backend);
+    let Shortage { server, admitted, waiting } = Shortage::begin(backend);
     let report = server.stop();
-    assert_eq!(report.count(Event::Accepted), 1);
-    admitted.expect_eof();
+    assert_eq!(report.count(Event::Accepted), admitted.len() as u64);
+    for client in &admitted {
+        client.expect_eof();
+    }
+    drop(waiting);
 }
 
-/// A server that serves one client and has no descriptor left for others, of whom some wait.
+/// A server that serves as many clients as it has descriptors for, while others wait.
 struct Shortage {
     server: Server,
-    admitted: Client,
+    admitted: Vec<Client>,
     waiting: Vec<Client>,
-    /// What took all descriptors.
-    hoard: Vec<File>,
 }
 
 impl Shortage {
+    /// Descriptors that a server may open, its own and those of connections.
+    const LIMIT: u64 = 40;
+    /// More than that, and so few that those who have to wait find room when the others have left.
+    const CLIENTS: usize = 48;
+
+    /// The limit is one of numbers, in whichever table: so the numbers below it are left to the server, and the clients,
+    /// which are opened before it is lowered, have those above.
     fn begin(backend: Subject) -> Self {
+        let low: Vec<File> = (0..Self::LIMIT).map(|_| File::open("/dev/null").expect("descriptors are left")).collect();
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left");
+        let sockets: Vec<Socket> = (0..Self::CLIENTS).map(|_| socket()).collect();
+        drop(low);
         // Before the server starts: io_uring goes by the limit of when it was asked to accept.
-        lower_descriptor_limit();
+        lower_descriptor_limit(Self::LIMIT);
         let server = Server::start(backend, Setup::default());
-        let admitted = Client::connect(&server);
-        admitted.exchange(&frame(1, 1000));
-        let sockets: Vec<Socket> =
-            (0..10).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left")).collect();
-        let hoard = take_all_descriptors();
-        for socket in &sockets {
+        // The first of them is served before the others come.
+        let mut clients = Vec::new();
+        for socket in sockets {
             socket.connect(&server.address.into()).expect("the kernel completes connections before they are accepted");
+            let client = Client::over(socket.into());
+            if clients.is_empty() {
+                client.exchange(&frame(1, 1000));
+            }
+            clients.push(client);
         }
-        let waiting = sockets.into_iter().map(|socket| Client::over(socket.into())).collect();
         wait::until("the server finds no descriptor", || server.count(Event::AcceptPaused) > 0);
-        Self { server, admitted, waiting, hoard }
+        // They are accepted in the order in which they came.
+        let accepted = usize::try_from(server.count(Event::Accepted)).expect("a few");
+        assert!((1..Self::CLIENTS).contains(&accepted), "{accepted} of {} clients were accepted", Self::CLIENTS);
+        let waiting = clients.split_off(accepted);
+        Self { server, admitted: clients, waiting }
     }
 }
 
-fn lower_descriptor_limit() {
+fn lower_descriptor_limit(descriptors: u64) {
     let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(200);
+    limit.current = Some(descriptors);
     setrlimit(Resource::Nofile, limit).expect("a soft limit may be lowered");
-}
-
-/// Leaves no descriptor to this process for as long as the files are kept.
-fn take_all_descriptors() -> Vec<File> {
-    let mut hoard = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        hoard.push(file);
-    }
-    hoard
 }
 
 /// The CPU time of this process, readable when no descriptor is left.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use harness::cpus::{self, CpuSet};
+use harness::crowd::Room;
 use harness::descriptors;
 
 /// What a plan depends on besides what was asked for.
@@ -11,14 +12,18 @@ pub(crate) struct Machine {
     pub(crate) cores: Vec<CpuSet>,
     /// Descriptors that a process may open.
     pub(crate) descriptors: u64,
+    /// What there is for many connections.
+    pub(crate) room: Room,
 }
 
 impl Machine {
     /// The one that this process runs on. The descriptor limit is raised to what it says.
     pub(crate) fn this() -> anyhow::Result<Self> {
+        let descriptors = descriptors::raise_limit().context("cannot raise the limit on descriptors")?;
         Ok(Self {
             cores: cpus::cores().context("cannot ask for the CPUs of this process")?,
-            descriptors: descriptors::raise_limit().context("cannot raise the limit on descriptors")?,
+            descriptors,
+            room: Room::of_this_machine(descriptors),
         })
     }
 

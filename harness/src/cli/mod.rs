@@ -21,12 +21,14 @@ use harness::plan::{Arrivals, Engine, Protocol};
 
 use self::capacity::CapacityArguments;
 use self::settings::{Settings, unknown_backend};
-use self::values::{Count, Percent, Rate, Size, Span};
+use self::values::{AtMost, Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
 use crate::output;
 
 /// Connections open at once.
 pub(crate) type Connections = Count<1_000_000>;
+/// Connections on which nothing is sent.
+pub(crate) type Idle = AtMost<1_000_000>;
 /// Requests in flight on one connection.
 pub(crate) type Depth = Count<{ LoadPlan::MAX_DEPTH }>;
 /// Threads of one process.
@@ -182,6 +184,9 @@ pub(crate) struct LoadArguments {
     /// The interface to do I/O with; auto is the cheaper one of those that the kernel grants.
     #[arg(long, default_value = "auto")]
     pub(crate) engine: Engine,
+    /// Connections open besides those, on which nothing is ever sent [default: none].
+    #[arg(long, value_name = "N")]
+    pub(crate) idle: Option<Idle>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

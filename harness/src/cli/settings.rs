@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use glob::Pattern;
 use harness::cpus::{self, CpuSet};
+use harness::crowd::Crowd;
 use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
 use harness::sweep::Goal;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use super::machine::Machine;
 use super::servers::ServerSettings;
 use super::values::{Count, List, Percent, Rate, Size, Span, list, scalar};
-use super::{Connections, Depth, Threads, check_in_flight, servers};
+use super::{Connections, Depth, Idle, Threads, check_in_flight, servers};
 
 /// Instead of backends: foreign servers only.
 const NONE: &str = "none";
@@ -105,6 +106,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DUR")]
     #[serde(deserialize_with = "scalar")]
     pub(crate) budget: Option<Span<1>>,
+    /// Connections open besides those, on which nothing is ever sent [default: 0]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "list")]
+    pub(crate) idle: Option<List<Idle>>,
 }
 
 impl Settings {
@@ -140,6 +145,7 @@ impl Settings {
             twice: self.twice.or(other.twice),
             until: self.until.or(other.until),
             budget: self.budget.or(other.budget),
+            idle: self.idle.or(other.idle),
         }
     }
 
@@ -154,6 +160,14 @@ impl Settings {
         machine.check_descriptors(most(&connections))?;
         check_in_flight(most(&connections), most(&depth))?;
         let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
+        let idle_connections = values(self.idle.as_ref(), |count| count.0).unwrap_or(vec![0]);
+        Crowd {
+            idle: most(&idle_connections),
+            busy: most(&connections),
+            ipv6: false,
+            server_threads: server_threads.iter().copied().min(),
+        }
+        .check(&machine.room)?;
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
         let entrants = self.entrants()?;
         Ok(SweepPlan {
@@ -174,6 +188,7 @@ impl Settings {
             client_cpus,
             servers: servers::plan(self.servers.as_deref().unwrap_or_default())?,
             engine: self.engine.unwrap_or_default(),
+            idle_connections,
         })
     }
 
@@ -269,10 +284,18 @@ fn nanoseconds(span: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use harness::crowd::Room;
+
     use super::*;
 
     fn machine() -> Machine {
-        Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], descriptors: 20_000 }
+        let room = Room {
+            descriptors: 20_000,
+            files: Some(1_000_000),
+            ports: Some(28_000),
+            memory_bytes: Some(8 << 30),
+        };
+        Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], descriptors: 20_000, room }
     }
 
     fn from_file(text: &str) -> Result<Settings, String> {

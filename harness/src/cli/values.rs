@@ -23,6 +23,21 @@ impl<const MAX: usize> FromStr for Count<MAX> {
     }
 }
 
+/// A number from 0 to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct AtMost<const MAX: usize>(pub(crate) usize);
+
+impl<const MAX: usize> FromStr for AtMost<MAX> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(count) if count <= MAX => Ok(Self(count)),
+            _ => Err(format!("'{text}' is not a whole number from 0 to {MAX}")),
+        }
+    }
+}
+
 /// A size from `MIN` to `MAX` bytes: `64`, `4KiB`, `1MiB`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Size<const MIN: u32, const MAX: u32>(pub(crate) u32);

@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use harness::cpus::{self, CpuSet};
+use harness::crowd::Crowd;
 use harness::interference::{Interference, OwnUse, Watch};
 use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
 use harness::report::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
 use harness::verdict::{Evidence, judge};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::cli::machine::Machine;
@@ -22,7 +24,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let cell = cell(arguments);
     let plan = plan(arguments, &cell)?;
     let interrupted = interrupt::flag()?;
-    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?));
+    let style = ProgressStyle::with_template("{pos}/{len} {bar:24} idle connections are open");
+    let bar = ProgressBar::new(0).with_style(style.expect("the template is a constant"));
+    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?), bar);
     let outcome = load::run(&plan, &mut watched, &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
         error @ LoadError::Engine { .. } => Failure::usage("load", error.to_string()),
@@ -52,6 +56,7 @@ fn cell(arguments: &LoadArguments) -> Cell {
         rate_rps: arguments.rate.map(|rate| rate.0),
         arrivals: arguments.rate.map(|_| arguments.arrivals.unwrap_or(Arrivals::Constant)),
         server_threads: 0,
+        idle_connections: arguments.idle.map_or(0, |idle| idle.0),
     }
 }
 
@@ -59,6 +64,8 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     let usage = |message: String| Failure::usage("load", message);
     let machine = Machine::this().map_err(Failure::run)?;
     machine.check_descriptors(cell.connections).map_err(usage)?;
+    let crowd = Crowd { idle: cell.idle_connections, busy: cell.connections, ipv6: arguments.target.is_ipv6(), server_threads: None };
+    crowd.check(&machine.room).map_err(usage)?;
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
         cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
@@ -82,6 +89,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
         cpus: arguments.cpus.iter().flat_map(CpuSet::iter).collect(),
         seed: 0,
         engine: arguments.engine.into(),
+        idle_connections: cell.idle_connections,
     })
 }
 
@@ -103,10 +111,19 @@ fn own_use(plan: &LoadPlan, outcome: &LoadOutcome) -> OwnUse {
     }
 }
 
-/// Looks at the CPUs while the window is open.
-struct Watched(Watch);
+/// Looks at the CPUs while the window is open, and shows how many idle connections are open until all are.
+struct Watched(Watch, ProgressBar);
 
 impl load::Observer for Watched {
+    fn idle_connections(&mut self, open: usize, all: usize) -> Result<(), String> {
+        self.1.set_length(all as u64);
+        self.1.set_position(open as u64);
+        if open == all {
+            self.1.finish_and_clear();
+        }
+        Ok(())
+    }
+
     fn window_opens(&mut self) {
         self.0.window_opens();
     }

@@ -28,17 +28,32 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// Opens `count` connections and sees that the server serves them: non-blocking, without delay for small segments.
 pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> Result<Vec<OwnedFd>, LoadError> {
     let deadline = Instant::now() + TIMEOUT;
+    let goes_on = |_: usize| !cancel.load(Ordering::Relaxed);
+    let connected = open(target, count, deadline, |_| begin(target), goes_on)?;
+    greet(target, &connected, deadline, cancel)?;
+    Ok(connected)
+}
+
+/// Opens `count` connections until `deadline`; `begin` is given how many were begun before. `goes_on` is told now and then
+/// how many are open.
+pub(super) fn open(
+    target: SocketAddr,
+    count: usize,
+    deadline: Instant,
+    begin: impl Fn(usize) -> Result<OwnedFd, LoadError>,
+    mut goes_on: impl FnMut(usize) -> bool,
+) -> Result<Vec<OwnedFd>, LoadError> {
     let mut connected = Vec::with_capacity(count);
     let mut pending: Vec<OwnedFd> = Vec::with_capacity(PENDING);
     while connected.len() < count {
-        if cancel.load(Ordering::Relaxed) {
+        if !goes_on(connected.len()) {
             return Err(LoadError::Cancelled);
         }
         if Instant::now() >= deadline {
             return Err(LoadError::ConnectTimeout { target, connected: connected.len(), count });
         }
         while pending.len() < PENDING && connected.len() + pending.len() < count {
-            pending.push(begin(target)?);
+            pending.push(begin(connected.len() + pending.len())?);
         }
         let decided = wait(&pending)?;
         if !decided.contains(&true) {
@@ -50,7 +65,6 @@ pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> 
             connected.push(socket);
         }
     }
-    greet(target, &connected, deadline, cancel)?;
     Ok(connected)
 }
 
@@ -63,10 +77,20 @@ pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
 }
 
 fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {
-    let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+    let socket = socket_to(target)
         .and_then(|socket| sockopt::set_tcp_nodelay(&socket, true).map(|()| socket))
         .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
+    begin_over(socket, target)
+}
+
+/// A socket that can be connected to `target`.
+pub(super) fn socket_to(target: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+}
+
+/// Begins to connect `socket`.
+pub(super) fn begin_over(socket: OwnedFd, target: SocketAddr) -> Result<OwnedFd, LoadError> {
     match rustix::net::connect(&socket, &target) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(errno) => Err(failed(target, errno)),

@@ -91,6 +91,9 @@ pub enum LoadError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// What observes the run could not go on with its idle connections.
+    #[error("{0}")]
+    Idle(String),
     /// A call failed that only fails when the system is out of something.
     #[error("cannot {what}: {cause}")]
     Kernel {

@@ -19,6 +19,7 @@ mod engine;
 mod epoll;
 mod error;
 mod greet;
+mod idle;
 mod in_flight;
 mod io_uring;
 mod occupancy;
@@ -68,6 +69,8 @@ pub struct LoadPlan {
     pub seed: u64,
     /// The interface to do I/O with.
     pub engine: Engine,
+    /// Connections open besides those, from before the warm-up to the end, on which nothing is ever sent.
+    pub idle_connections: usize,
 }
 
 impl LoadPlan {
@@ -181,6 +184,8 @@ pub struct LoadOutcome {
     pub unanswered: u64,
     /// The mean service time of the answers in each of the slices, in ns; 0 where there were none.
     pub slice_service_ns: Vec<u64>,
+    /// Idle connections that were not open any more at the end, or on which something had come.
+    pub idle_lost: u64,
 }
 
 /// What the generator itself cost.
@@ -207,6 +212,11 @@ pub struct ClientCost {
 /// The load goes on both times, so that a look at the server sees the same work at both ends, and neither the opening
 /// of the connections nor their closing. A run that fails or is cancelled in the window does not close it.
 pub trait Observer {
+    /// `open` of the idle connections are open: first none, in the end `all`. An error ends the run, as
+    /// [`LoadError::Idle`]. Not called where there are to be none.
+    fn idle_connections(&mut self, _open: usize, _all: usize) -> Result<(), String> {
+        Ok(())
+    }
     /// The warm-up is over; what is sent from now on is measured.
     fn window_opens(&mut self) {}
     /// What is sent from now on is not measured any more, or all connections are lost.

@@ -17,6 +17,7 @@ use super::connect::{allow_descriptors, connect};
 use super::cpu_meter::CpuUse;
 use super::engine::Prepared;
 use super::error::LoadError;
+use super::idle::Idle;
 use super::recorder::Recorder;
 use super::share::Share;
 use super::traffic::Traffic;
@@ -42,6 +43,8 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let window = Window::new(plan.warmup, plan.duration);
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let shares = Share::deal(plan, window, &traffic);
+    let mut idle = Idle::open(plan.target, plan.idle_connections, observer, cancel)?;
+    // Where a server accepts in the order of arrival, it has accepted all idle ones when it has answered these.
     let mut sockets = connect(plan.target, plan.connections, cancel)?;
 
     let end = End::new(cancel, plan.threads);
@@ -64,6 +67,11 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     })?;
     if cancel.load(Ordering::Relaxed) {
         return Err(LoadError::Cancelled);
+    }
+    let idle_lost = idle.lost();
+    if idle_lost > 0 {
+        let lost = format!("{idle_lost} idle connections were closed, or sent what nobody had asked for");
+        return Ok(LoadOutcome { idle_lost, first_error: Some(lost), ..outcome(plan, engine, finished) });
     }
     Ok(outcome(plan, engine, finished))
 }
@@ -233,5 +241,6 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         silent_connections: seen.silent_connections,
         unanswered: seen.unanswered,
         slice_service_ns: seen.slices.mean_service_ns(),
+        idle_lost: 0,
     }
 }

@@ -269,6 +269,7 @@ mod tests {
             cpus: Vec::new(),
             seed: 7,
             engine: Engine::Auto,
+            idle_connections: 0,
         }
     }
 

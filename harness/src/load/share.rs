@@ -420,6 +420,7 @@ mod tests {
             cpus: Vec::new(),
             seed: 0,
             engine: Engine::Auto,
+            idle_connections: 0,
         }
     }
 

@@ -225,7 +225,7 @@ impl Measured {
         let cpu_ns = saturating_ns(load.client.cpu);
         Self {
             requests: load.requests,
-            errors: load.errors,
+            errors: load.errors + load.idle_lost,
             mismatches: load.mismatches,
             censored: load.censored,
             elapsed_ns: saturating_ns(load.elapsed),
@@ -338,6 +338,9 @@ pub struct ServerMeasured {
     /// Share of the time that its busiest thread was running.
     #[serde(default)]
     pub busiest_thread: Option<f64>,
+    /// What it holds in user space for each idle connection; null without any, and for a server that is not ours.
+    #[serde(default)]
+    pub memory_bytes_per_idle_connection: Option<f64>,
 }
 
 /// What a trial cost the load generator.
@@ -424,6 +427,7 @@ pub(crate) mod tests {
             silent_connections: 0,
             unanswered: 0,
             slice_service_ns: vec![1_000_000; 40],
+            idle_lost: 0,
         };
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),

@@ -64,6 +64,7 @@ fn saturate(
         rate_rps: None,
         arrivals: None,
         server_threads: plan.server_cpus.len().max(1),
+        idle_connections: 0,
     };
     let Started { mut server, address, .. } = Server::start(server_executable, backend, &cell, &plan.server_cpus)?;
     let load = LoadPlan {
@@ -78,6 +79,7 @@ fn saturate(
         cpus: plan.client_cpus.iter().collect(),
         seed: 0,
         engine: plan.engine.into(),
+        idle_connections: 0,
     };
     let outcome = load::run(&load, &mut (), cancel);
     // A server that died is why the load failed, so its end is looked at first.

@@ -4,6 +4,7 @@
 //! the next one begins; whatever happens to a server, its process is gone when its trial is over.
 
 mod generator;
+mod idle;
 mod order;
 mod process;
 mod resume;

@@ -48,6 +48,12 @@ impl Process {
         ThreadCounts::of_process(self.id)
     }
 
+    /// The memory that is its own: heap, stacks and rings that it has touched; no files.
+    pub(super) fn anonymous_bytes(&self) -> Option<u64> {
+        let status = fs::read_to_string(self.directory.join("status")).ok()?;
+        field(&status, "RssAnon").and_then(kibibytes)
+    }
+
     /// The most memory that it ever held.
     pub(super) fn max_rss_bytes(&self) -> Option<u64> {
         let status = fs::read_to_string(self.directory.join("status")).ok()?;
@@ -66,7 +72,7 @@ mod tests {
         while before.at.elapsed().as_millis() < 20 {}
         let after = process.cpu().unwrap();
         assert!(after.cpu_ns > before.cpu_ns && after.at > before.at);
-        assert!(process.max_rss_bytes().unwrap() > 4096);
+        assert!(process.max_rss_bytes().unwrap() > process.anonymous_bytes().unwrap());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use backends::Threading;
 use super::process::CpuReading;
 use super::server::{Server, Started, Watched};
 use super::tree::{MOST_THREADS, ThreadsReading};
+use super::idle::{self, IdleMemory};
 use super::{Slot, Sweep};
 use crate::control::Report;
 use crate::interference::{Interference, OwnUse, Watch};
@@ -66,6 +67,7 @@ fn measure(
         cpus: plan.client_cpus.iter().collect(),
         seed: slot.arrivals_seed,
         engine: plan.engine.into(),
+        idle_connections: slot.cell.idle_connections,
     };
     let process = server.watched();
     let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
@@ -73,9 +75,18 @@ fn measure(
     let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
     let own_threads = threading.map(|threading| server_threads(threading, &slot.cell));
     let own_counted = own_threads.is_some_and(|threads| threads <= MOST_THREADS);
-    let mut window = Window { server: &mut server, process: &process, own_counted, watch, opened: None, closed: None };
+    let mut window = Window {
+        server: &mut server,
+        process: &process,
+        own_counted,
+        watch,
+        opened: None,
+        closed: None,
+        idle: IdleMemory::default(),
+        cancel,
+    };
     let outcome = load::run(&load, &mut window, cancel);
-    let Window { opened, closed, watch, .. } = window;
+    let Window { opened, closed, watch, idle, .. } = window;
     let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
@@ -99,8 +110,13 @@ fn measure(
     let most =
         readings.as_ref().and_then(|(opened, closed)| closed.counts.as_ref()?.most_since(opened.counts.as_ref()?));
     let busiest_thread = most.map(|most| most.ran);
-    let server =
-        ServerMeasured { max_rss_bytes, receipt, busiest_thread, ..spans.measured(elapsed, outcome.requests, cpus) };
+    let server = ServerMeasured {
+        max_rss_bytes,
+        receipt,
+        busiest_thread,
+        memory_bytes_per_idle_connection: idle.bytes_per_connection(load.idle_connections),
+        ..spans.measured(elapsed, outcome.requests, cpus)
+    };
     let server_threads = own_threads.unwrap_or(threads.map_or(usize::MAX, |threads| threads.count));
     let server_alone = alone(server_threads, plan.server_cpus.len());
     let client_alone = alone(load.threads, load.cpus.len());
@@ -134,6 +150,8 @@ struct Window<'a> {
     watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
+    idle: IdleMemory,
+    cancel: &'a AtomicBool,
 }
 
 /// A server and its CPUs at one moment, as far as they could be read. That may be a little late, so every part has its
@@ -163,6 +181,19 @@ impl Window<'_> {
 }
 
 impl load::Observer for Window<'_> {
+    fn idle_connections(&mut self, open: usize, all: usize) -> Result<(), String> {
+        // What another program has accepted cannot be seen.
+        let (Watched::Process(process), true) = (self.process, open == 0 || open == all) else { return Ok(()) };
+        if open == 0 {
+            let accepted = idle::accepted(self.server)?;
+            self.idle = IdleMemory { accepted, before: process.anonymous_bytes(), after: None };
+        } else {
+            idle::wait_until_accepted(self.server, self.idle.accepted, all, self.cancel)?;
+            self.idle.after = process.anonymous_bytes();
+        }
+        Ok(())
+    }
+
     fn window_opens(&mut self) {
         self.watch.window_opens();
         self.opened = Some(self.snapshot(true));

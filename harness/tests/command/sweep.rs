@@ -337,6 +337,7 @@ fn two_trials() -> SweepPlan {
         servers: Vec::new(),
         engine: Engine::Auto,
         twice: Vec::new(),
+        idle_connections: vec![0],
     }
 }
 

@@ -116,6 +116,7 @@ fn plan() -> LoadPlan {
         cpus: Vec::new(),
         seed: 5,
         engine: Engine::Auto,
+        idle_connections: 0,
     }
 }
 

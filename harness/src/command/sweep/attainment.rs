@@ -109,6 +109,7 @@ mod tests {
             rate_rps: Some(1000.0),
             arrivals: Some(Arrivals::Poisson),
             server_threads: 1,
+            idle_connections: 0,
         };
         let said = |void| left_out(&LeftOut { backend: "epoll".to_owned(), metric: Metric::P99, void }, &cell);
         let left_out = vec![said(Some(Void::Rate)), said(None)];

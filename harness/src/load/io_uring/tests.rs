@@ -30,6 +30,7 @@ fn without_free_buffers_every_answer_is_taken_and_pauses_are_slept_through() {
         cpus: Vec::new(),
         seed: 1,
         engine: Engine::IoUring,
+        idle_connections: 0,
     };
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let share = Share::deal(&plan, Window::new(plan.warmup, plan.duration), &traffic).remove(0);

@@ -26,6 +26,7 @@ fn due_ns(connections: usize, rate_rps: f64, seed: u64, end_ns: u64) -> Vec<u64>
         cpus: Vec::new(),
         seed,
         engine: Engine::Auto,
+        idle_connections: 0,
     };
     let mut due_ns = Vec::new();
     for mut schedule in Schedule::of_each_connection(&plan) {

@@ -1,0 +1,166 @@
+//! What many open connections take, and whether there is that much, before any is opened.
+//!
+//! Descriptors are counted in tables: the busy connections of the load generator are in one, idle ones in as many as are
+//! needed, and each thread of a server of ours has one of its own.
+
+use std::fs;
+
+use crate::descriptors;
+use crate::environment::{field, kibibytes};
+
+/// Kernel memory for both ends of a connection that carries nothing (measured on Linux 6.18, rounded up).
+const KERNEL_BYTES_PER_CONNECTION: u64 = 8 * 1024;
+
+/// Connections that are to be open at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd {
+    /// On which nothing is sent.
+    pub idle: usize,
+    /// All others.
+    pub busy: usize,
+    /// Whether the server is at `::1`, the one loopback address of IPv6.
+    pub ipv6: bool,
+    /// Threads of the server, if it is ours.
+    pub server_threads: Option<usize>,
+}
+
+/// What there is; nothing known where that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Descriptors in one table.
+    pub descriptors: u64,
+    /// Files that may still be opened on this machine.
+    pub files: Option<u64>,
+    /// Ports that one address may connect from.
+    pub ports: Option<u64>,
+    /// Memory to be had without swapping.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Room {
+    /// Looks.
+    #[must_use]
+    pub fn of_this_machine(descriptors: u64) -> Self {
+        let read = |path: &str| fs::read_to_string(path).ok();
+        let memory = read("/proc/meminfo");
+        Self {
+            descriptors,
+            files: read("/proc/sys/fs/file-nr").and_then(|text| files_left(&text)),
+            ports: read("/proc/sys/net/ipv4/ip_local_port_range").and_then(|text| ports(&text)),
+            memory_bytes: memory.and_then(|table| field(&table, "MemAvailable").and_then(kibibytes)),
+        }
+    }
+}
+
+impl Crowd {
+    /// Refuses a crowd for which there is no room.
+    ///
+    /// # Errors
+    ///
+    /// A line for people: what there is too little of, and what to do.
+    pub fn check(&self, room: &Room) -> Result<(), String> {
+        if self.idle == 0 {
+            return Ok(());
+        }
+        let all = self.idle + self.busy;
+        let what = format!("{} idle connections and {} others", self.idle, self.busy);
+        if let Some(threads) = self.server_threads {
+            let needed = descriptors::needed(fullest_share(all, threads));
+            if needed > room.descriptors {
+                let fewest = (threads..=all).find(|&threads| descriptors::needed(fullest_share(all, threads)) <= room.descriptors);
+                let threads_enough = fewest.map_or(String::new(), |fewest| format!("--server-threads {fewest}, or "));
+                return Err(format!(
+                    "{what} need {needed} descriptors in each of the tables of {threads} server thread(s), and the hard limit \
+                     is {}: ask for {threads_enough}raise it (ulimit -Hn, and fs.nr_open for more than that allows)",
+                    room.descriptors
+                ));
+            }
+        }
+        let files = 2 * all as u64;
+        if let Some(left) = room.files.filter(|&left| left < files) {
+            return Err(format!(
+                "{what} need {files} open files, and this machine may open {left} more: raise fs.file-max by {}",
+                files - left
+            ));
+        }
+        if let Some(ports) = room.ports.filter(|&ports| self.ipv6 && ports < all as u64) {
+            return Err(format!(
+                "{what} need {all} ports of ::1, the only loopback address of IPv6, and there are {ports}: widen \
+                 net.ipv4.ip_local_port_range, or use 127.0.0.1, which has neighbours"
+            ));
+        }
+        let bytes = all as u64 * KERNEL_BYTES_PER_CONNECTION;
+        if let Some(left) = room.memory_bytes.filter(|&left| left < bytes) {
+            let mib = |bytes: u64| bytes >> 20;
+            return Err(format!("{what} need about {} MiB of memory, and {} are left: ask for fewer", mib(bytes), mib(left)));
+        }
+        Ok(())
+    }
+}
+
+/// Connections of the thread that most probably gets most of them, where the kernel spreads them by a hash: five standard
+/// deviations above the mean.
+fn fullest_share(connections: usize, threads: usize) -> usize {
+    let mean = connections.div_ceil(threads);
+    if threads == 1 { mean } else { mean + 5 * mean.isqrt() }
+}
+
+/// `fs.file-nr`: allocated, unused, most.
+fn files_left(text: &str) -> Option<u64> {
+    let mut numbers = text.split_whitespace().map(|number| number.parse::<u64>().ok());
+    let (allocated, most) = (numbers.next()??, numbers.nth(1)??);
+    Some(most.saturating_sub(allocated))
+}
+
+/// A range, both ends included.
+pub(crate) fn ports(text: &str) -> Option<u64> {
+    let mut numbers = text.split_whitespace().map(|number| number.parse::<u64>().ok());
+    let (first, last) = (numbers.next()??, numbers.next()??);
+    (last + 1).checked_sub(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: Room = Room {
+        descriptors: 20_000,
+        files: Some(1_000_000),
+        ports: Some(28_232),
+        memory_bytes: Some(16 << 30),
+    };
+    const CROWD: Crowd = Crowd { idle: 100_000, busy: 100, ipv6: false, server_threads: Some(6) };
+
+    #[test]
+    fn a_limit_is_one_of_each_table() {
+        assert_eq!(CROWD.check(&ROOM), Ok(()));
+        assert_eq!(Crowd { server_threads: None, ..CROWD }.check(&ROOM), Ok(()));
+        let refused = Crowd { server_threads: Some(1), ..CROWD }.check(&ROOM).unwrap_err();
+        assert!(refused.contains("need 100228 descriptors") && refused.contains("--server-threads 6"), "{refused}");
+        let raised = Room { descriptors: 200_000, ..ROOM };
+        assert_eq!(Crowd { server_threads: Some(1), ..CROWD }.check(&raised), Ok(()));
+    }
+
+    #[test]
+    fn what_there_is_too_little_of_is_named_with_what_to_do() {
+        let refused = |crowd: Crowd, room: Room| crowd.check(&room).unwrap_err();
+        assert!(refused(CROWD, Room { files: Some(200_199), ..ROOM }).ends_with("raise fs.file-max by 1"));
+        assert!(refused(CROWD, Room { memory_bytes: Some(1 << 20), ..ROOM }).contains("782 MiB of memory"));
+        let ipv6 = refused(Crowd { ipv6: true, ..CROWD }, ROOM);
+        assert!(ipv6.contains("need 100100 ports of ::1") && ipv6.contains("there are 28232"), "{ipv6}");
+    }
+
+    #[test]
+    fn without_idle_connections_nothing_is_refused_here() {
+        let nothing = Room { descriptors: 0, files: Some(0), ports: Some(0), memory_bytes: Some(0), ..ROOM };
+        assert_eq!(Crowd { idle: 0, ..CROWD }.check(&nothing), Ok(()));
+    }
+
+    #[test]
+    fn the_kernels_files_are_read() {
+        assert_eq!(files_left("813\t0\t2466170\n"), Some(2_465_357));
+        assert_eq!(ports("32768\t60999\n"), Some(28_232));
+        assert_eq!((files_left("nonsense"), ports("")), (None, None));
+        assert!(Room::of_this_machine(7).ports.is_some_and(|ports| ports > 0));
+    }
+}
