@@ -168,14 +168,20 @@ impl Cell {
         }
     }
 
+    /// The connections, busy and idle, for people.
+    #[must_use]
+    pub fn open_connections(&self) -> String {
+        let busy = figures::counted(self.connections, "connection");
+        match self.idle_connections {
+            0 => busy,
+            idle => format!("{busy} and {} idle", figures::grouped(idle as f64)),
+        }
+    }
+
     /// The part that the load generator has in it, for people.
     #[must_use]
     pub fn load(&self) -> String {
-        let idle = match self.idle_connections {
-            0 => String::new(),
-            idle => format!(" and {} idle", figures::grouped(idle as f64)),
-        };
-        let connections = figures::counted(self.connections, "connection") + &idle;
+        let connections = self.open_connections();
         let payload = figures::bytes(self.payload_bytes.into());
         let pace = match (self.rate_rps, self.arrivals) {
             (Some(rate_rps), Some(arrivals)) => format!("{}/s {arrivals}", figures::grouped(rate_rps)),

@@ -10,7 +10,7 @@ use harness::slo::Slo;
 use super::servers::ServerSettings;
 use super::settings::Settings;
 use super::values::{Count, List, Percent, Size, Span};
-use super::{Connections, Depth, Threads};
+use super::{Connections, Depth, Idle, Threads};
 
 /// More repeats than this are a mistake.
 const MAX_REPEATS: usize = 1000;
@@ -41,6 +41,9 @@ pub(crate) struct CapacityArguments {
     /// Threads of the server.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) server_threads: Threads,
+    /// Connections open besides those, on which nothing is ever sent.
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(crate) idle: Idle,
     /// What the servers say back.
     #[arg(long, default_value = "framed")]
     pub(crate) protocol: Protocol,
@@ -100,6 +103,7 @@ impl CapacityArguments {
             client_cpus: self.client_cpus.clone(),
             engine: self.engine,
             servers: self.servers.clone(),
+            idle: Some(List(vec![self.idle])),
             ..Settings::default()
         }
     }

@@ -161,15 +161,17 @@ impl Settings {
         check_in_flight(most(&connections), most(&depth))?;
         let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
         let idle_connections = values(self.idle.as_ref(), |count| count.0).unwrap_or(vec![0]);
-        Crowd {
-            idle: most(&idle_connections),
-            busy: most(&connections),
-            ipv6: false,
-            server_threads: server_threads.iter().copied().min(),
-        }
-        .check(&machine.room)?;
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
         let entrants = self.entrants()?;
+        let any_is_ours = entrants.iter().any(|entrant| backends::backend(entrant).is_some());
+        let crowd = Crowd {
+            idle: most(&idle_connections),
+            busy: most(&connections),
+            // Our servers listen on 127.0.0.1, and others are told to.
+            ipv6: false,
+            server_threads: server_threads.iter().copied().min().filter(|_| any_is_ours),
+        };
+        crowd.check(&machine.room)?;
         Ok(SweepPlan {
             twice: self.twins(&entrants)?,
             backends: entrants,
@@ -286,6 +288,7 @@ fn nanoseconds(span: Duration) -> u64 {
 mod tests {
     use harness::crowd::Room;
 
+    use super::super::values::AtMost;
     use super::*;
 
     fn machine() -> Machine {
@@ -426,6 +429,24 @@ mod tests {
         let settings = Settings { connections: Some(List(vec![Count(19_990)])), ..Settings::default() };
         let error = settings.plan(&machine()).unwrap_err();
         assert!(error.contains("may open 20000"), "{error}");
+    }
+
+    #[test]
+    fn idle_connections_need_tables() {
+        let settings = |threads: usize| Settings {
+            idle: Some(List(vec![AtMost(0), AtMost(100_000)])),
+            server_threads: Some(List(vec![Count(threads)])),
+            ..Settings::default()
+        };
+        let refused = settings(1).plan(&machine()).unwrap_err();
+        assert!(refused.contains("ask for --server-threads 6"), "{refused}");
+        assert_eq!(settings(6).plan(&machine()).unwrap().idle_connections, [0, 100_000]);
+        let nobody_is_ours = Settings {
+            backends: Some("none".parse().unwrap()),
+            servers: Some(vec!["b=sh {port}".parse().unwrap()]),
+            ..settings(1)
+        };
+        assert!(nobody_is_ours.plan(&machine()).is_ok(), "what another program can open is its own business");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn draw(plan: &CapacityPlan, cell: &Cell, capacities: &[BackendCapacity]) ->
 
 /// The load without a rate: that is what is looked for.
 fn heading(cell: &Cell) -> String {
-    let connections = figures::counted(cell.connections, "connection");
+    let connections = cell.open_connections();
     let payload = figures::bytes(cell.payload_bytes.into());
     let arrivals = cell.arrivals.map_or("closed loop".to_owned(), |arrivals| format!("{arrivals} arrivals"));
     let threads = figures::counted(cell.server_threads, "server thread");

@@ -19,6 +19,9 @@ pub const STYLE: TableStyle = TableStyle::new()
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
 
+/// Where the memory of idle connections stands, if there are any: after the most memory of all.
+const MEMORY_COLUMN: usize = 9;
+
 /// Below all tables, where any has such a figure.
 const SPREAD_NOTE: &str = "spread: the largest distance of a trial from the median";
 
@@ -41,7 +44,8 @@ pub fn draw(cells: &[CellSummary], ranking: &Ranking) -> String {
 fn draw_cell(cell: &CellSummary) -> String {
     let latency = if cell.cell.rate_rps.is_some() { "latency" } else { "service" };
     let mut table = Table::new();
-    table.load_style(STYLE).set_header([
+    let is_among_idle = cell.cell.idle_connections > 0;
+    let mut header = vec![
         "\nbackend".to_owned(),
         "requests/s\nmedian".to_owned(),
         "\nspread".to_owned(),
@@ -53,8 +57,19 @@ fn draw_cell(cell: &CellSummary) -> String {
         "\nmax RSS".to_owned(),
         "\nbottleneck".to_owned(),
         "\ntrials".to_owned(),
-    ]);
-    table.add_rows(cell.backends.iter().map(row));
+    ];
+    if is_among_idle {
+        header.insert(MEMORY_COLUMN, "memory\n/idle".to_owned());
+    }
+    table.load_style(STYLE).set_header(header);
+    table.add_rows(cell.backends.iter().map(|summary| {
+        let mut row = row(summary);
+        if is_among_idle {
+            let bytes = summary.memory_bytes_per_idle_connection;
+            row.insert(MEMORY_COLUMN, Cell::new(or_none(bytes.map(|bytes| format!("{bytes:.0} B")))));
+        }
+        row
+    }));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -167,6 +182,7 @@ fn remark_notes(backends: &[BackendSummary]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::plan;
+    use crate::plan::SweepPlan;
     use crate::results::tests::{failed_trial, trial};
     use crate::results::{TrialRecord, Verdict};
     use crate::statistics::{rank, summarise};
@@ -184,6 +200,18 @@ mod tests {
         for figure in ["4,000", "1.00 ms", "1.98 ms", "20.0 µs", "3.00", "4.0 MiB", "latency", "2"] {
             assert!(row.contains(figure), "{figure} in {row}");
         }
+    }
+
+    #[test]
+    fn memory_for_an_idle_connection_stands_there_only_if_there_are_any() {
+        let plan = SweepPlan { idle_connections: vec![0, 1000], ..plan::tests::plan() };
+        let mut among_idle = trial("epoll");
+        among_idle.cell.idle_connections = 1000;
+        let server = among_idle.measured.as_mut().unwrap().server.as_mut().unwrap();
+        server.memory_bytes_per_idle_connection = Some(151.6);
+        let text = draw(&summarise(&plan, &[trial("epoll"), among_idle]), &rank(&plan, &[]));
+        let tables: Vec<&str> = text.split("server thread").collect();
+        assert!(!tables[1].contains("/idle") && tables[2].contains("/idle") && tables[2].contains("152 B"), "{text}");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct BackendSummary {
     pub syscalls_per_request: Option<f64>,
     /// The most memory that any of the servers ever held.
     pub max_rss_bytes: Option<u64>,
+    /// What the servers held in user space for each idle connection, median.
+    pub memory_bytes_per_idle_connection: Option<f64>,
     /// What kept throughput from being higher, each answer once.
     pub bottlenecks: Vec<Bottleneck>,
     /// Why trials are not valid, each reason once, with the number of trials that it holds for.
@@ -127,6 +129,10 @@ fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Backen
         syscalls_per_request: quotient_of_sums(
             measured.iter().map(|measured| Some((measured.server.as_ref()?.syscalls?, measured.requests))),
         ),
+        memory_bytes_per_idle_connection: Spread::of(
+            servers.iter().filter_map(|server| server.memory_bytes_per_idle_connection).collect(),
+        )
+        .map(|spread| spread.median),
         max_rss_bytes: servers.iter().filter_map(|server| server.max_rss_bytes).max(),
         bottlenecks,
         remarks: remarks(&trials),

@@ -6,6 +6,7 @@ mod capacity;
 mod compare;
 mod doctor;
 mod foreign;
+mod idle;
 mod list;
 mod load;
 mod mistakes;

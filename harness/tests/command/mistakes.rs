@@ -35,6 +35,7 @@ fn nonsense_arguments_are_refused() {
         (load(&["--connections", "-1"]), "from 1 to"),
         (load(&["--connections", "2", "--threads", "3"]), "3 threads"),
         (load(&["--connections", "512", "--depth", "65536"]), "33554432 requests in flight"),
+        (load(&["--idle", "1000001"]), "from 0 to 1000000"),
         (load(&["--rate", "0"]), "not a rate"),
         (load(&["--rate", "NaN"]), "not a rate"),
         (load(&["--rate", "inf"]), "not a rate"),
