@@ -174,3 +174,15 @@ fn append(output: &mut Vec<u8>, bytes: &[u8], buffers: &mut Buffers) {
     }
     output.extend_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Framed;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // What a loop holds for each, besides a place for a send in flight.
+        assert!(size_of::<Peer<Framed>>() <= 112);
+    }
+}

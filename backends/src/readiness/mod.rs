@@ -301,6 +301,12 @@ mod tests {
 
     const TOKEN: Token = Token(7);
 
+    #[test]
+    fn an_idle_connection_is_small() {
+        // What a loop holds for each; `poll` adds three words.
+        assert!(size_of::<Open<crate::protocol::Framed>>() <= 96);
+    }
+
     /// What is ready now.
     fn ready<R: Readiness>(readiness: &mut R, counters: &Counters) -> Vec<Token> {
         let mut ready = Vec::new();

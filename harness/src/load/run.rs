@@ -68,12 +68,13 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     if cancel.load(Ordering::Relaxed) {
         return Err(LoadError::Cancelled);
     }
-    let idle_lost = idle.lost();
-    if idle_lost > 0 {
-        let lost = format!("{idle_lost} idle connections were closed, or sent what nobody had asked for");
-        return Ok(LoadOutcome { idle_lost, first_error: Some(lost), ..outcome(plan, engine, finished) });
+    let mut outcome = outcome(plan, engine, finished);
+    outcome.idle_lost = idle.lost();
+    if outcome.idle_lost > 0 {
+        let lost = || format!("{} idle connections were closed, or sent what nobody had asked for", outcome.idle_lost);
+        outcome.first_error.get_or_insert_with(lost);
     }
-    Ok(outcome(plan, engine, finished))
+    Ok(outcome)
 }
 
 /// What a thread comes back with.

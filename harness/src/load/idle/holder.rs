@@ -96,7 +96,7 @@ fn open_all(
 ) -> Result<Vec<OwnedFd>, LoadError> {
     let count = indices.len();
     let timeout = TIMEOUT + TIMEOUT_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-    let mut next_report = 0;
+    let mut next_report = REPORTED;
     let goes_on = |open: usize| {
         if open < next_report {
             return true;
