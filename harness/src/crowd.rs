@@ -67,7 +67,8 @@ impl Crowd {
         if let Some(threads) = self.server_threads {
             let needed = descriptors::needed(fullest_share(all, threads));
             if needed > room.descriptors {
-                let fewest = (threads..=all).find(|&threads| descriptors::needed(fullest_share(all, threads)) <= room.descriptors);
+                let fewest = (threads..=all)
+                    .find(|&threads| descriptors::needed(fullest_share(all, threads)) <= room.descriptors);
                 let threads_enough = fewest.map_or(String::new(), |fewest| format!("--server-threads {fewest}, or "));
                 return Err(format!(
                     "{what} need {needed} descriptors in each of the tables of {threads} server thread(s), and the hard limit \
@@ -92,7 +93,11 @@ impl Crowd {
         let bytes = all as u64 * KERNEL_BYTES_PER_CONNECTION;
         if let Some(left) = room.memory_bytes.filter(|&left| left < bytes) {
             let mib = |bytes: u64| bytes >> 20;
-            return Err(format!("{what} need about {} MiB of memory, and {} are left: ask for fewer", mib(bytes), mib(left)));
+            return Err(format!(
+                "{what} need about {} MiB of memory, and {} are left: ask for fewer",
+                mib(bytes),
+                mib(left)
+            ));
         }
         Ok(())
     }
@@ -123,12 +128,8 @@ pub(crate) fn ports(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const ROOM: Room = Room {
-        descriptors: 20_000,
-        files: Some(1_000_000),
-        ports: Some(28_232),
-        memory_bytes: Some(16 << 30),
-    };
+    const ROOM: Room =
+        Room { descriptors: 20_000, files: Some(1_000_000), ports: Some(28_232), memory_bytes: Some(16 << 30) };
     const CROWD: Crowd = Crowd { idle: 100_000, busy: 100, ipv6: false, server_threads: Some(6) };
 
     #[test]

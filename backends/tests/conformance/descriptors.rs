@@ -59,7 +59,8 @@ fn start_and_stop(backend: Subject) {
 
 /// What is open in the table of the server's thread; that of the process where it has none of its own.
 fn table_of_the_server() -> PathBuf {
-    let is_server = |thread: &PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "server");
+    let is_server =
+        |thread: &PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "server");
     let mut servers = Vec::new();
     // The one before may still be listed for a moment after it was joined.
     wait::until("one thread is that of the server", || {

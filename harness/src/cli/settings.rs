@@ -292,12 +292,8 @@ mod tests {
     use super::*;
 
     fn machine() -> Machine {
-        let room = Room {
-            descriptors: 20_000,
-            files: Some(1_000_000),
-            ports: Some(28_000),
-            memory_bytes: Some(8 << 30),
-        };
+        let room =
+            Room { descriptors: 20_000, files: Some(1_000_000), ports: Some(28_000), memory_bytes: Some(8 << 30) };
         Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], descriptors: 20_000, room }
     }
 

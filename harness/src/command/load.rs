@@ -64,7 +64,12 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     let usage = |message: String| Failure::usage("load", message);
     let machine = Machine::this().map_err(Failure::run)?;
     machine.check_descriptors(cell.connections).map_err(usage)?;
-    let crowd = Crowd { idle: cell.idle_connections, busy: cell.connections, ipv6: arguments.target.is_ipv6(), server_threads: None };
+    let crowd = Crowd {
+        idle: cell.idle_connections,
+        busy: cell.connections,
+        ipv6: arguments.target.is_ipv6(),
+        server_threads: None,
+    };
     crowd.check(&machine.room).map_err(usage)?;
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {

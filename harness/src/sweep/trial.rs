@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use backends::Threading;
 
+use super::idle::{self, IdleMemory};
 use super::process::CpuReading;
 use super::server::{Server, Started, Watched};
 use super::tree::{MOST_THREADS, ThreadsReading};
-use super::idle::{self, IdleMemory};
 use super::{Slot, Sweep};
 use crate::control::Report;
 use crate::interference::{Interference, OwnUse, Watch};

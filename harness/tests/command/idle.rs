@@ -1,8 +1,11 @@
 //! Idle connections beside the load.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::support::{harness, serve};
+use crate::support::{Ended, HARNESS, Running, eventually, harness, serve};
 
 /// What is promised of the memory in user space that a server holds for each idle connection.
 const MOST_BYTES_EACH: f64 = 256.0;
@@ -29,7 +32,11 @@ fn an_idle_connection_costs_a_server_little_memory() {
         } else {
             // Less than a descriptor and a time would mean that it was not measured.
             let range = 16.0..=MOST_BYTES_EACH;
-            assert!(bytes_each.is_some_and(|bytes| range.contains(&bytes)), "{} holds {bytes_each:?}", trial["backend"]);
+            assert!(
+                bytes_each.is_some_and(|bytes| range.contains(&bytes)),
+                "{} holds {bytes_each:?}",
+                trial["backend"]
+            );
         }
     }
 }
@@ -58,10 +65,39 @@ fn idle_connections_stay_open_to_the_end_and_are_then_reset() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     let trial: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
     assert_eq!((&trial["errors"], &trial["idle_connections"]), (&0.into(), &500.into()), "{trial}");
-    crate::support::eventually("all are closed", || {
+    eventually("all are closed", || {
         served.process.say("report\n");
         served.process.next_json()["closed"] == 501
     });
     served.process.say("report\n");
     assert_eq!(served.process.next_json()["connection_errors"], 500, "resets, which leave no port in TIME_WAIT");
+}
+
+/// Runs the command where a descriptor table has room for 300, which nobody can change.
+fn harness_within_300(arguments: &str, directory: &Path) -> Ended {
+    let line = format!("ulimit -n 300 && exec {HARNESS} {arguments}");
+    Running::start_command(Command::new("sh").args(["-c", &line]).current_dir(directory)).end()
+}
+
+#[test]
+fn the_limit_on_open_files_is_one_of_each_thread_that_holds_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    // 1,000 in one table of the load generator would be too many, and so would 410 in one of the server.
+    let served = serve(&["--backend", "epoll"], directory.path());
+    let load = format!("load --target {} --idle 1000 --duration 20ms --json", served.address);
+    let ended = harness_within_300(&load, directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let trial: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+    assert_eq!((&trial["idle_connections"], &trial["errors"]), (&1000.into(), &0.into()), "{trial}");
+
+    let sweep = "sweep --backends epoll --idle 400 --connections 10 --trials 1 --warmup 0s --duration 20ms --json \
+                 --output limited.jsonl --server-threads";
+    let ended = harness_within_300(&format!("{sweep} 4"), directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let trial: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+    assert_eq!((&trial["outcome"], &trial["errors"]), (&"ok".into(), &0.into()), "{trial}");
+
+    let ended = harness_within_300(&format!("{sweep} 1"), directory.path());
+    assert_eq!((ended.code(), ended.stderr.len()), (Some(2), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("ask for --server-threads 4, or raise it"), "{ended:?}");
 }
