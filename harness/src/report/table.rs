@@ -204,7 +204,12 @@ mod tests {
 
     #[test]
     fn memory_for_an_idle_connection_stands_there_only_if_there_are_any() {
-        let plan = SweepPlan { idle_connections: vec![0, 1000], ..plan::tests::plan() };
+        let plan = SweepPlan {
+            idle_connections: vec![0, 1000],
+            connections: vec![1],
+            rate_rps: vec![None],
+            ..plan::tests::plan()
+        };
         let mut among_idle = trial("epoll");
         among_idle.cell.idle_connections = 1000;
         let server = among_idle.measured.as_mut().unwrap().server.as_mut().unwrap();

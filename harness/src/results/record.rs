@@ -478,7 +478,7 @@ pub(crate) mod tests {
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
                      latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
                      slices in_flight_mean in_flight_edges silent_connections interference unanswered \
-                     slice_service_ns";
+                     slice_service_ns idle_connections";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();

@@ -209,13 +209,14 @@ impl load::Observer for Window<'_> {
 
 /// CPUs that the server's threads could run on at once.
 fn usable_cpus(threading: Threading, cell: &Cell, cpus: usize) -> usize {
-    server_threads(threading, cell).min(cpus)
+    // Threads of idle connections wait all the time.
+    server_threads(threading, &Cell { idle_connections: 0, ..cell.clone() }).min(cpus)
 }
 
 fn server_threads(threading: Threading, cell: &Cell) -> usize {
     match threading {
         Threading::LoopPerThread => cell.server_threads,
-        Threading::ThreadPerConnection => cell.connections,
+        Threading::ThreadPerConnection => cell.connections + cell.idle_connections,
     }
 }
 
@@ -366,7 +367,8 @@ mod tests {
         assert_eq!(usable_cpus(Threading::LoopPerThread, &cell, 4), 2);
         assert_eq!(usable_cpus(Threading::LoopPerThread, &cell, 1), 1);
         assert_eq!(usable_cpus(Threading::ThreadPerConnection, &cell, 4), 4);
-        let alone = Cell { connections: 1, ..cell };
+        let alone = Cell { connections: 1, idle_connections: 1000, ..cell };
+        assert_eq!(server_threads(Threading::ThreadPerConnection, &alone), 1001);
         assert_eq!(usable_cpus(Threading::ThreadPerConnection, &alone, 4), 1);
     }
 

@@ -70,7 +70,9 @@ fn idle_connections_stay_open_to_the_end_and_are_then_reset() {
         served.process.next_json()["closed"] == 501
     });
     served.process.say("report\n");
-    assert_eq!(served.process.next_json()["connection_errors"], 500, "resets, which leave no port in TIME_WAIT");
+    // The busy one may have been reset, too, with an answer under way.
+    let resets = served.process.next_json()["connection_errors"].as_u64();
+    assert!(resets.is_some_and(|resets| resets >= 500), "{resets:?}: resets leave no port in TIME_WAIT");
 }
 
 /// Runs the command where a descriptor table has room for 300, which nobody can change.
