@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use backends::protocol::ProtocolKind;
-use backends::{Event, Limits};
+use backends::{Event, Limits, ReceiptValue};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
-use crate::{Subject, wait};
+use crate::{Subject, sandbox, wait};
 
 pub(crate) fn descriptors_come_back_after_every_stop(backend: Subject) {
     // Once beforehand, for what a process opens once and keeps.
@@ -127,6 +127,21 @@ pub(crate) fn stops_while_descriptors_are_out(backend: Subject) {
         client.expect_eof();
     }
     drop(waiting);
+}
+
+pub(crate) fn a_server_that_is_refused_a_table_of_its_own_says_so_and_serves(backend: Subject) {
+    let said = |server: &Server| {
+        let client = Client::connect(server);
+        client.exchange(&frame(1, 1000));
+        server.receipt.entries().find_map(|entry| match entry {
+            ("descriptors", ReceiptValue::Text(text)) => Some(text.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!(said(&Server::start(backend, Setup::default())).as_deref(), Some("own table"));
+    sandbox::refuse_close_range();
+    let refused = said(&Server::start(backend, Setup::default())).expect("a receipt says it");
+    assert!(refused.starts_with("shared table: ") && refused.contains("not permitted"), "{refused}");
 }
 
 /// A server that serves as many clients as it has descriptors for, while others wait.

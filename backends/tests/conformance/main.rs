@@ -13,6 +13,7 @@ mod endings;
 mod limits;
 mod quiet;
 mod report;
+mod sandbox;
 mod server;
 mod stopping;
 mod wait;
@@ -86,6 +87,7 @@ macro_rules! suite {
             descriptors::descriptors_come_back_after_every_stop
             descriptors::accepting_pauses_while_descriptors_are_out
             descriptors::stops_while_descriptors_are_out
+            descriptors::a_server_that_is_refused_a_table_of_its_own_says_so_and_serves
         }
     };
     ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {

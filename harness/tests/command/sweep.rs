@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -436,10 +436,14 @@ fn children(parent: u32) -> Vec<u32> {
     ids.filter(|id| status(*id, "PPid:").is_some_and(|text| text == parent.to_string())).collect()
 }
 
-/// Open sockets: one listens, the others are connections.
+/// Open sockets in the descriptor table of the server's thread: one listens, the others are connections.
 fn sockets(process: u32) -> usize {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { return 0 };
-    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return 0 };
+    let threads = threads.filter_map(|thread| Some(thread.ok()?.path()));
+    let is_server =
+        |thread: &PathBuf| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "server");
+    let tables = threads.filter(is_server).filter_map(|thread| fs::read_dir(thread.join("fd")).ok());
+    let targets = tables.flatten().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
 }
 
