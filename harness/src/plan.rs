@@ -336,6 +336,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn before_there_were_idle_connections_there_were_none() {
+        let older = |value: serde_json::Value| {
+            let mut value = value;
+            assert!(value.as_object_mut().unwrap().remove("idle_connections").is_some());
+            value
+        };
+        let (plan, cell) = (plan(), plan().cells().remove(0));
+        assert_eq!(serde_json::from_value::<SweepPlan>(older(serde_json::to_value(&plan).unwrap())).unwrap(), plan);
+        assert_eq!(serde_json::from_value::<Cell>(older(serde_json::to_value(&cell).unwrap())).unwrap(), cell);
+    }
+
+    #[test]
     fn cells_are_every_combination_and_connections_vary_fastest() {
         let cells = plan().cells();
         let points: Vec<_> = cells.iter().map(|cell| (cell.rate_rps, cell.connections)).collect();
