@@ -11,6 +11,8 @@ mod memory;
 mod patience;
 mod peer;
 mod ring;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod scripted;
 mod server;
 mod setup;
 
