@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
+use super::lent;
 use super::memory::Memory;
 use crate::kernel::failed;
 
@@ -117,6 +118,7 @@ impl BufferRing {
             "the kernel named buffer {id} with {len} bytes"
         );
         self.taken += 1;
+        lent::to_us(self.address(id).as_ptr(), len as usize);
         Buffer { ring: self.identity, id, len }
     }
 
@@ -147,6 +149,7 @@ impl BufferRing {
         // SAFETY: entry `index` is within the mapping and, lying between the published tail and the head, not read by
         // the kernel. The tail shares its place with a part of entry 0 that the setters do not write.
         let entry = unsafe { entry.as_mut() };
+        lent::to_kernel(address.as_ptr(), self.shape.stride_bytes());
         entry.set_addr(address.as_ptr() as u64);
         entry.set_len(self.shape.buffer_bytes);
         entry.set_bid(buffer.id);
