@@ -192,12 +192,13 @@ mod tests {
         };
         let shape = Shape { buffers: 2, buffer_bytes: 4096 };
         // SAFETY: nothing ever receives into them.
-        let (mut ring, mut other) = unsafe {
-            let ring = BufferRing::register(&uring.submitter(), shape).unwrap();
-            (ring, BufferRing::register(&other_uring.submitter(), shape).unwrap())
-        };
+        let mut ring = unsafe { BufferRing::register(&uring.submitter(), shape) }.unwrap();
+        // SAFETY: as above.
+        let mut other = unsafe { BufferRing::register(&other_uring.submitter(), shape) }.unwrap();
         // SAFETY: nothing receives, so that this stands for the kernel handing a buffer out.
-        let (buffer, own) = unsafe { (ring.take(1, 5), other.take(1, 5)) };
+        let buffer = unsafe { ring.take(1, 5) };
+        // SAFETY: as above.
+        let own = unsafe { other.take(1, 5) };
         assert_eq!((ring.bytes(&buffer), other.bytes(&own)), (&[0; 5][..], &[0; 5][..]));
         assert!(catch_unwind(AssertUnwindSafe(|| other.bytes(&buffer).len())).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| other.recycle(buffer))).is_err());

@@ -85,9 +85,9 @@ impl<C: Choices> Kernel<'_, C> {
             (_, sends) => sends,
         };
         if send_completes {
-            self.sent(peer)
+            self.sent(peer);
         } else {
-            self.received(protocol, peer, counters)
+            self.received(protocol, peer, counters);
         }
         if !peer.sending
             && let Some(payload) = peer.take_output()

@@ -72,7 +72,7 @@ fn every_split_of_a_small_stream_is_answered() {
         for stream in small_streams().into_iter().chain([three]) {
             let runs = All::runs(|all| converse(FRAMED, &stream, all, 0));
             // As many as there are splits of what comes before a violation, and for completions more.
-            let taken = stream.len() - if Due::of(FRAMED, &stream).violation { 1 } else { 0 };
+            let taken = stream.len() - usize::from(Due::of(FRAMED, &stream).violation);
             assert!(runs >= 1 << (taken - 1), "{runs} runs of {} bytes", stream.len());
         }
     }
