@@ -48,6 +48,25 @@ pub(crate) enum Moved {
     None,
 }
 
+/// The two calls that move bytes: where tests put a kernel that does what they say. Monomorphised, so that it costs
+/// nothing.
+pub(crate) trait Calls {
+    /// Appends to `received` what has come, as far as its capacity goes; 0 bytes at the end of the stream.
+    fn receive_into(&self, received: &mut Vec<u8>) -> rustix::io::Result<usize>;
+    /// How many of `bytes` the kernel took.
+    fn send_from(&self, bytes: &[u8]) -> rustix::io::Result<usize>;
+}
+
+impl<S: AsFd> Calls for S {
+    fn receive_into(&self, received: &mut Vec<u8>) -> rustix::io::Result<usize> {
+        recv(self, spare_capacity(received), RecvFlags::empty()).map(|(received_bytes, _)| received_bytes)
+    }
+
+    fn send_from(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
+        send(self, bytes, SendFlags::NOSIGNAL)
+    }
+}
+
 /// A connected socket and what is unfinished on it.
 pub(crate) struct Connection<P: Protocol, S = OwnedFd> {
     socket: S,
@@ -61,7 +80,7 @@ pub(crate) struct Connection<P: Protocol, S = OwnedFd> {
     pub(crate) last_moved: Instant,
 }
 
-impl<P: Protocol, S: AsFd> Connection<P, S> {
+impl<P: Protocol, S: Calls> Connection<P, S> {
     pub(crate) fn new(socket: S, now: Instant) -> Self {
         Self {
             socket,
@@ -97,9 +116,9 @@ impl<P: Protocol, S: AsFd> Connection<P, S> {
             &mut buffers.receive
         };
         counters.syscall(Syscall::Recvfrom);
-        match retry_on_intr(|| recv(&self.socket, spare_capacity(received), RecvFlags::empty())) {
-            Ok((0, _)) => return Err(Ended::Eof),
-            Ok((received_bytes, _)) => counters.events(Event::BytesReceived, received_bytes as u64),
+        match retry_on_intr(|| self.socket.receive_into(received)) {
+            Ok(0) => return Err(Ended::Eof),
+            Ok(received_bytes) => counters.events(Event::BytesReceived, received_bytes as u64),
             Err(Errno::AGAIN) => return Ok(Moved::None),
             Err(_) => return Err(Ended::Error),
         }
@@ -108,7 +127,7 @@ impl<P: Protocol, S: AsFd> Connection<P, S> {
         let parsed = protocol.receive(&mut self.session, received, &mut replies);
         let direct = replies.finish(counters);
         let reply = &received[direct.clone()];
-        let sent_bytes = if reply.is_empty() { 0 } else { send_once(self.socket.as_fd(), reply, counters)? };
+        let sent_bytes = if reply.is_empty() { 0 } else { send_once(&self.socket, reply, counters)? };
 
         let all_taken = parsed.as_ref().is_ok_and(|&taken| taken == received.len());
         if sent_bytes < reply.len() {
@@ -140,7 +159,7 @@ impl<P: Protocol, S: AsFd> Connection<P, S> {
     ///
     /// When the connection is over.
     pub(crate) fn flush(&mut self, buffers: &mut Buffers, counters: &Counters) -> Result<Moved, Ended> {
-        let sent_bytes = send_once(self.socket.as_fd(), &self.output[self.output_sent..], counters)?;
+        let sent_bytes = send_once(&self.socket, &self.output[self.output_sent..], counters)?;
         self.output_sent += sent_bytes;
         if self.output_sent == self.output.len() {
             self.output_sent = 0;
@@ -150,7 +169,10 @@ impl<P: Protocol, S: AsFd> Connection<P, S> {
     }
 
     /// Makes the connection end by itself: what the peer has sent is still answered, then it reads as closed.
-    pub(crate) fn stop_receiving(&self, counters: &Counters) {
+    pub(crate) fn stop_receiving(&self, counters: &Counters)
+    where
+        S: AsFd,
+    {
         counters.syscall(Syscall::Shutdown);
         // Fails only where the peer has already gone; the next receive says so.
         let _ = shutdown(&self.socket, Shutdown::Read);
@@ -171,9 +193,9 @@ impl<P: Protocol, S: AsFd> AsFd for Connection<P, S> {
 }
 
 /// How many bytes the kernel took, 0 where it has no room. A short send means that it has none left for now.
-fn send_once(socket: BorrowedFd<'_>, bytes: &[u8], counters: &Counters) -> Result<usize, Ended> {
+fn send_once(socket: &impl Calls, bytes: &[u8], counters: &Counters) -> Result<usize, Ended> {
     counters.syscall(Syscall::Sendto);
-    match retry_on_intr(|| send(socket, bytes, SendFlags::NOSIGNAL)) {
+    match retry_on_intr(|| socket.send_from(bytes)) {
         Ok(sent_bytes) => {
             counters.events(Event::BytesSent, sent_bytes as u64);
             Ok(sent_bytes)

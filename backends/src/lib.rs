@@ -14,6 +14,8 @@ mod listen;
 pub mod protocol;
 mod readiness;
 mod replies;
+#[cfg(any(test, fuzzing))]
+pub mod scripted;
 mod stats;
 mod stop;
 mod threads;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
+use super::lent;
 use super::memory::Memory;
 use crate::kernel::failed;
 
@@ -117,6 +118,7 @@ impl BufferRing {
             "the kernel named buffer {id} with {len} bytes"
         );
         self.taken += 1;
+        lent::to_us(self.address(id).as_ptr(), len as usize);
         Buffer { ring: self.identity, id, len }
     }
 
@@ -147,6 +149,7 @@ impl BufferRing {
         // SAFETY: entry `index` is within the mapping and, lying between the published tail and the head, not read by
         // the kernel. The tail shares its place with a part of entry 0 that the setters do not write.
         let entry = unsafe { entry.as_mut() };
+        lent::to_kernel(address.as_ptr(), self.shape.stride_bytes());
         entry.set_addr(address.as_ptr() as u64);
         entry.set_len(self.shape.buffer_bytes);
         entry.set_bid(buffer.id);
@@ -189,12 +192,13 @@ mod tests {
         };
         let shape = Shape { buffers: 2, buffer_bytes: 4096 };
         // SAFETY: nothing ever receives into them.
-        let (mut ring, mut other) = unsafe {
-            let ring = BufferRing::register(&uring.submitter(), shape).unwrap();
-            (ring, BufferRing::register(&other_uring.submitter(), shape).unwrap())
-        };
+        let mut ring = unsafe { BufferRing::register(&uring.submitter(), shape) }.unwrap();
+        // SAFETY: as above.
+        let mut other = unsafe { BufferRing::register(&other_uring.submitter(), shape) }.unwrap();
         // SAFETY: nothing receives, so that this stands for the kernel handing a buffer out.
-        let (buffer, own) = unsafe { (ring.take(1, 5), other.take(1, 5)) };
+        let buffer = unsafe { ring.take(1, 5) };
+        // SAFETY: as above.
+        let own = unsafe { other.take(1, 5) };
         assert_eq!((ring.bytes(&buffer), other.bytes(&own)), (&[0; 5][..], &[0; 5][..]));
         assert!(catch_unwind(AssertUnwindSafe(|| other.bytes(&buffer).len())).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| other.recycle(buffer))).is_err());

@@ -6,6 +6,8 @@ use std::ptr::{self, NonNull};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
+use super::lent;
+
 /// An anonymous mapping, unmapped on drop. Pages cost memory only once they are touched.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -38,6 +40,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        // What is mapped there next is not the kernel's.
+        lent::to_us(self.start.as_ptr(), self.bytes);
         // SAFETY: mapped by `new` with this length and not unmapped since.
         // A failure would leak the mapping; there is nothing better to do with it here.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };

@@ -7,10 +7,13 @@
 //! What is public here serves whoever else has a completion loop: the load generator.
 
 mod buffer_ring;
+mod lent;
 mod memory;
 mod patience;
 mod peer;
 mod ring;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod scripted;
 mod server;
 mod setup;
 

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 
 use super::buffer_ring::{Buffer, BufferRing, GROUP, Shape};
+use super::lent::Lent;
 use super::patience::until_nothing_is_left;
 use super::setup::{self, Granted};
 use super::{MSG_WAITALL, SETTLE_PATIENCE, SETTLE_WAIT};
@@ -55,6 +56,7 @@ pub(super) struct Ring {
     outstanding: usize,
     flags: Vec<&'static str>,
     refused: Vec<&'static str>,
+    lent: Lent,
 }
 
 /// A connection, as operations name it: its place in the table, and how many had that place before it.
@@ -170,6 +172,7 @@ impl Ring {
             outstanding: 0,
             flags,
             refused,
+            lent: Lent::default(),
         })
     }
 
@@ -255,6 +258,7 @@ impl Ring {
             Payload::Copied(bytes, range) => &bytes[range.clone()],
         };
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.lent.lend(id.key as usize, bytes);
         let flags = (send_flags | SendFlags::NOSIGNAL.bits()).cast_signed();
         let send = opcode::Send::new(fd(socket), bytes.as_ptr(), len).flags(flags).build().flags(entry_flags);
         let place = id.key as usize;
@@ -295,6 +299,7 @@ impl Ring {
     }
 
     fn enter_only(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
+        self.lent.look();
         self.buffers.publish();
         counters.syscall(Syscall::IoUringEnter);
         let entered = match timeout {
@@ -366,6 +371,7 @@ impl Ring {
 
     fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
         let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
+        self.lent.take_back(id.key as usize);
         let result = match result {
             None => Ok(asked_bytes),
             Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
@@ -463,12 +469,11 @@ impl Drop for Ring {
             // The memory is leaked: the kernel may still touch it.
             return;
         }
-        // SAFETY: each is dropped here and nowhere else, after the ring, which also unregistered the buffers; nothing is
+        // SAFETY: dropped here and nowhere else, after the ring, which also unregistered the buffers; nothing is
         // outstanding, so the kernel touches none of the memory any more.
-        unsafe {
-            ManuallyDrop::drop(&mut self.buffers);
-            ManuallyDrop::drop(&mut self.sending);
-        }
+        unsafe { ManuallyDrop::drop(&mut self.buffers) };
+        // SAFETY: the same holds of what was being sent.
+        unsafe { ManuallyDrop::drop(&mut self.sending) };
     }
 }
 

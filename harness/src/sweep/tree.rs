@@ -208,11 +208,12 @@ mod tests {
         shell.does("sleep 600 & worker=$!");
         let both = tree.threads();
         assert_eq!(both.count, 2);
-        for _ in 0..10 {
+        // It waits for a line unless the next is there before it has come to that, as may be while the CPUs are busy.
+        let waited_ten_times = (0..1000).any(|_| {
             shell.does(":");
-        }
-        // It waited for each line.
-        assert!(tree.threads().since(&both).unwrap().voluntary >= 10);
+            tree.threads().since(&both).unwrap().voluntary >= 10
+        });
+        assert!(waited_ten_times, "{:?}", tree.threads().since(&both));
         assert!(tree.max_rss_bytes().unwrap() > 4096);
         shell.does("kill $worker");
     }

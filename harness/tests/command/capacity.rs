@@ -7,7 +7,7 @@ use harness::results::{Recorded, TrialRecord, read};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Ended, HARNESS, Running, harness};
+use crate::support::{Ended, Running, harness};
 
 /// Trials of a moment each, and few of them.
 const TINY: [&str; 15] = [
@@ -89,35 +89,6 @@ fn the_capacity_lies_between_rates_that_were_tried() {
             other => panic!("{other}"),
         }
     }
-}
-
-/// A stranger that burns 200 µs of a CPU for each request, one after the other: 5,000/s are all that it can do.
-#[test]
-fn the_capacity_of_a_server_is_what_it_can_do() {
-    let executable = Path::new(HARNESS).with_file_name("examples").join("ground_truth");
-    assert!(executable.exists(), "{} is missing: cargo build --example ground_truth", executable.display());
-    let slow = format!("slow='{}' --spin 200us --listen {{host}}:{{port}}", executable.display());
-    let arguments = ["capacity", "--slo", "p99<20ms", "--backends", "none", "--server", &slow, "--connections", "1"];
-    let rest = ["--resolution", "20", "--repeats", "2", "--warmup", "20ms", "--duration", "250ms", "--budget", "7s"];
-    // Somebody else may need this machine for a while.
-    for _ in 0..2 {
-        let directory = tempfile::tempdir().unwrap();
-        let ended = harness(&[arguments.as_slice(), &rest, &["--json"]].concat(), directory.path());
-        if was_disturbed(&ended) {
-            continue;
-        }
-        assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
-        let capacity = &lines_of_json(&ended)[0];
-        assert_eq!((capacity["backend"].as_str(), capacity["limited_by"].as_str()), (Some("slow"), Some("slo")));
-        for figure in ["low_rps", "capacity_rps", "high_rps"] {
-            let rps = capacity[figure].as_f64().unwrap();
-            assert!((2500.0..10_000.0).contains(&rps), "{figure} in {capacity}");
-        }
-        let cpu_ns = capacity["when_met"]["server_cpu_ns_per_request"].as_f64();
-        assert!(cpu_ns.is_none_or(|ns| (100_000.0..400_000.0).contains(&ns)), "{capacity}");
-        return;
-    }
-    eprintln!("skipped: this machine is too busy for it");
 }
 
 #[test]

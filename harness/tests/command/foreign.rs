@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use harness::cpus;
@@ -96,6 +97,10 @@ impl Foreign {
             assert!(error.contains(part), "{part:?} in {error:?}");
         }
         assert!(!error.contains('\n'), "{error:?}");
+    }
+
+    fn has_noted(&self, name: &str) -> bool {
+        self.path().join(name).exists()
     }
 
     fn process(&self, name: &str) -> i32 {
@@ -228,8 +233,8 @@ fn the_work_of_a_child_is_the_servers() {
 
 #[test]
 fn what_a_child_did_that_ended_in_the_window_is_counted() {
-    // It begins to work at the first request of the load, and is gone long before the end of the window. Almost nothing
-    // else is asked of the server.
+    // It begins to work a while after the window opened, and is gone before its end. Almost nothing else is asked of the
+    // server.
     let program = r#"
 def work():
     while time.process_time() < 0.3:
@@ -251,16 +256,23 @@ def left_behind():
         os._exit(0)
     os.wait()
 
+due = threading.Semaphore(9)
 begun = threading.Lock()
 def answer(data):
-    if len(data) > 4 and begun.acquire(blocking=False):
+    if len(data) > 4 and not due.acquire(blocking=False) and begun.acquire(blocking=False):
         threading.Thread(target=globals()[os.environ["WORKER"]]).start()
     return data
 serve(answer)
 "#;
     for worker in ["waited_for", "left_behind"] {
         let Some(foreign) = Foreign::new(program, &format!("env = {{ WORKER = '{worker}' }}")) else { return };
-        let (_, _, server) = foreign.measured(&["--rate", "20", "--duration", "3s"]);
+        // Busy CPUs may keep it from its work for longer than a window; what is left of it then ends with the trial.
+        let worked_within = |window: &&str| {
+            let (_, _, server) = foreign.measured(&["--rate", "20", "--duration", window]);
+            fs::remove_file(foreign.path().join("run.jsonl")).unwrap();
+            foreign.has_noted("worked").then_some(server)
+        };
+        let server = ["1500ms", "6s", "24s"].iter().find_map(worked_within).expect("some window is long enough");
         assert!(has_gone(foreign.process("worked")));
         let cpu_ns = server.cpu_ns.unwrap();
         assert!((200_000_000..1_000_000_000).contains(&cpu_ns), "{worker}: {cpu_ns}");
@@ -429,19 +441,22 @@ serve()"#;
 
 #[test]
 fn a_version_that_cannot_be_had_is_said_and_no_failure() {
-    for (version, key, expected) in [
+    let versions = [
         ("sh -c 'echo; echo one >&2; echo two'", "version", "one"),
         ("sh -c 'yes | tr -d \"\\\\n\"'", "version_error", "it failed ("),
         ("sh -c 'echo oh >&2; exit 9'", "version_error", "it failed (exit status: 9): oh"),
         ("sh -c 'sleep 600 & sleep 600'", "version_error", "it did not end within 2s"),
         ("true", "version_error", "it said nothing"),
         ("no-such-program", "version_error", "cannot start 'no-such-program': No such file"),
-    ] {
+    ];
+    let is_said = |(version, key, expected): (&str, &str, &str)| {
         let Some(foreign) = Foreign::new("serve()", &format!("version = \"\"\"{version}\"\"\"")) else { return };
         let (_, _, server) = foreign.measured(&[]);
         let said = server.receipt.get(key).and_then(Value::as_str).unwrap_or_default();
         assert!(said.starts_with(expected), "{version}: {:?}", server.receipt);
-    }
+    };
+    // They wait for most of their time.
+    thread::scope(|scope| versions.map(|version| _ = scope.spawn(move || is_said(version))));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use backends::BACKENDS;
 use serde_json::Value;
 
-use crate::support::{HARNESS, Running, Served, harness, has_tool, serve, serving};
+use crate::support::{HARNESS, Running, Served, eventually, harness, has_tool, serve, serving};
 
 /// System calls of the process that belong to no request: starting, probing, ending.
 const CALLS_BESIDE: u64 = 100;
@@ -50,9 +50,16 @@ fn strace_counts_the_system_calls_that_every_backend_reports() {
         traced.args(["serve", "--control", "--backend", backend]);
         let mut served = serving(Running::start_command(&mut traced));
         let target = served.address.to_string();
-        let load = ["load", "--target", &target, "--connections", "8", "--warmup", "0s", "--duration", "300ms"];
-        let loaded = harness(&load, directory.path());
-        assert_eq!(loaded.code(), Some(0), "{backend}: {loaded:?}");
+        let load =
+            ["load", "--json", "--target", &target, "--connections", "8", "--warmup", "0s", "--duration", "200ms"];
+        let mut answered = 0;
+        // As often as it takes, for a server that is traced may answer slowly.
+        eventually("enough was answered", || {
+            let loaded = harness(&load, directory.path());
+            assert_eq!(loaded.code(), Some(0), "{backend}: {loaded:?}");
+            answered += serde_json::from_str::<Value>(&loaded.stdout[0]).unwrap()["requests"].as_u64().unwrap();
+            answered > 5 * CALLS_BESIDE
+        });
 
         served.process.close_stdin();
         let report = served.process.next_json();

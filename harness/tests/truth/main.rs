@@ -5,6 +5,7 @@
 //! is skipped, and says so; with `REQUIRE_QUIET=all` in the environment it fails instead.
 
 mod bottlenecks;
+mod capacity;
 mod faults;
 mod machine;
 mod sent;
