@@ -51,7 +51,7 @@ impl Backend for ThreadsBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<Acceptor<'_>>(self.info().threading, job, stop)
+        workers::serve::<Acceptor<'_>>(self.info().threading, &job, stop)
     }
 }
 
@@ -93,12 +93,13 @@ impl<'a> Worker<'a> for Acceptor<'a> {
 impl Acceptor<'_> {
     fn accept_until_stop<'s, P: Protocol>(&'s self, scope: &'s Scope<'s, '_>, protocol: &'s P) -> io::Result<()> {
         // The listener does not block, so that a connection which goes away between the two calls is no trap.
-        while self.wait(Some(&self.context.listener), None)? {
+        while self.wait(Some(self.context.listener), None)? {
             self.counters.syscall(Syscall::Accept4);
-            match accept_with(&self.context.listener, SocketFlags::CLOEXEC) {
+            match accept_with(self.context.listener, SocketFlags::CLOEXEC) {
                 Ok(socket) => self.serve(scope, protocol, socket),
                 Err(error) => match AcceptFailure::of(error) {
-                    AcceptFailure::NobodyWaits | AcceptFailure::TryNext => {}
+                    AcceptFailure::NobodyWaits => self.counters.event(Event::AcceptMissed),
+                    AcceptFailure::TryNext => {}
                     AcceptFailure::Rest => {
                         self.counters.event(Event::AcceptPaused);
                         self.wait(None, Some(ACCEPT_REST))?;

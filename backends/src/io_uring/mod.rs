@@ -53,6 +53,6 @@ impl Backend for IoUringBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<server::Server<'_>>(self.info().threading, job, stop)
+        workers::serve::<server::Server<'_>>(self.info().threading, &job, stop)
     }
 }

@@ -41,7 +41,7 @@ impl Backend for EpollBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<EventLoop<'_, Epoll>>(self.info().threading, job, stop)
+        workers::serve::<EventLoop<'_, Epoll>>(self.info().threading, &job, stop)
     }
 }
 
@@ -71,6 +71,20 @@ impl Readiness for Epoll {
     fn modify(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()> {
         counters.syscall(Syscall::EpollCtl);
         Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token.0 as u64), flags(interest))?)
+    }
+
+    const WOKEN_BY_SHARED_LISTENER: &'static str = "one that waits (EPOLLEXCLUSIVE)";
+
+    fn add_shared_listener(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
+        counters.syscall(Syscall::EpollCtl);
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token.0 as u64), EventFlags::IN | EventFlags::EXCLUSIVE)?)
+    }
+
+    /// The kernel wakes the first of its list that waits, so that the same loop would get nearly all connections; nginx
+    /// goes to the end of that list in the same way (`ngx_reorder_accept_events`).
+    fn stand_back(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
+        self.remove(fd, token, counters)?;
+        self.add_shared_listener(fd, token, counters)
     }
 
     fn remove(&mut self, fd: BorrowedFd<'_>, _: Token, counters: &Counters) -> io::Result<()> {

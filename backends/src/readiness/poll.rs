@@ -36,7 +36,7 @@ impl Backend for PollBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<EventLoop<'_, Poll>>(self.info().threading, job, stop)
+        workers::serve::<EventLoop<'_, Poll>>(self.info().threading, &job, stop)
     }
 }
 

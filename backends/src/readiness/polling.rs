@@ -36,7 +36,7 @@ impl Backend for PollingBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<EventLoop<'_, Polling>>(self.info().threading, job, stop)
+        workers::serve::<EventLoop<'_, Polling>>(self.info().threading, &job, stop)
     }
 }
 

@@ -38,7 +38,7 @@ impl Backend for SelectBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<EventLoop<'_, Select>>(self.info().threading, job, stop)
+        workers::serve::<EventLoop<'_, Select>>(self.info().threading, &job, stop)
     }
 }
 

@@ -14,6 +14,7 @@ mod limits;
 mod quiet;
 mod report;
 mod server;
+mod spread;
 mod stopping;
 mod wait;
 
@@ -81,11 +82,16 @@ macro_rules! suite {
             report::the_report_adds_up
             report::the_calls_of_its_model_are_counted
             report::the_receipt_names_what_was_granted
+            spread::the_receipt_says_how_connections_are_spread
+            spread::every_thread_accepts_from_a_shared_listener
+            spread::connections_are_counted_by_thread_while_they_are_open
+            spread::all_threads_answer_what_was_sent_before_the_stop
         }
         suite! { run_alone, $backend,
             descriptors::descriptors_come_back_after_every_stop
             descriptors::accepting_pauses_while_descriptors_are_out
             descriptors::stops_while_descriptors_are_out
+            spread::accepting_from_a_shared_listener_comes_back_with_descriptors
         }
     };
     ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {
