@@ -55,6 +55,9 @@ pub struct SweepPlan {
     /// Those of the backends that are in every block twice, the second time under another name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub twice: Vec<String>,
+    /// How connections are spread over the threads of a server of ours that has several.
+    #[serde(default)]
+    pub spread: Spread,
 }
 
 /// Ends the name under which a backend is in a block for the second time.
@@ -236,6 +239,27 @@ named! {
     }
 }
 
+named! {
+    /// How connections are spread over the threads of a server.
+    #[derive(Default)]
+    Spread {
+        /// Each thread has a listener of its own, and the kernel picks one by a hash.
+        #[default]
+        Reuseport => "reuseport",
+        /// All threads accept from one listener.
+        Shared => "shared",
+    }
+}
+
+impl From<Spread> for backends::Spread {
+    fn from(spread: Spread) -> Self {
+        match spread {
+            Spread::Reuseport => Self::ReusePort,
+            Spread::Shared => Self::Shared,
+        }
+    }
+}
+
 impl From<Engine> for load::Engine {
     fn from(engine: Engine) -> Self {
         match engine {
@@ -299,6 +323,7 @@ pub(crate) mod tests {
             servers: Vec::new(),
             engine: Engine::Auto,
             twice: Vec::new(),
+            spread: Spread::Reuseport,
         }
     }
 
@@ -334,6 +359,7 @@ pub(crate) mod tests {
         check::<Transport>();
         check::<Arrivals>();
         check::<Engine>();
+        check::<Spread>();
     }
 
     #[test]

@@ -338,6 +338,12 @@ pub struct ServerMeasured {
     /// Share of the time that its busiest thread was running.
     #[serde(default)]
     pub busiest_thread: Option<f64>,
+    /// Connections that each of its threads served; null where threads are not what connections are spread over.
+    #[serde(default)]
+    pub connections_per_thread: Option<Vec<u64>>,
+    /// Share of the time that each of these threads was running.
+    #[serde(default)]
+    pub busy_per_thread: Option<Vec<f64>>,
 }
 
 /// What a trial cost the load generator.
@@ -510,7 +516,9 @@ pub(crate) mod tests {
         for field in ["unanswered", "slice_service_ns"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
-        json["server"].as_object_mut().unwrap().remove("busiest_thread").unwrap();
+        for field in ["busiest_thread", "connections_per_thread", "busy_per_thread"] {
+            json["server"].as_object_mut().unwrap().remove(field).unwrap();
+        }
         json["client"]
             .as_object_mut()
             .unwrap()

@@ -65,7 +65,8 @@ fn saturate(
         arrivals: None,
         server_threads: plan.server_cpus.len().max(1),
     };
-    let Started { mut server, address, .. } = Server::start(server_executable, backend, &cell, &plan.server_cpus)?;
+    let Started { mut server, address, .. } =
+        Server::start(server_executable, backend, &cell, plan.spread, &plan.server_cpus)?;
     let load = LoadPlan {
         target: address,
         connections: cell.connections,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::cpus;
-use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
@@ -337,6 +337,7 @@ fn two_trials() -> SweepPlan {
         servers: Vec::new(),
         engine: Engine::Auto,
         twice: Vec::new(),
+        spread: Spread::Reuseport,
     }
 }
 
