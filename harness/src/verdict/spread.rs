@@ -6,7 +6,7 @@
 use super::Evidence;
 
 /// The busiest thread has more than so many times its share. A fair hash gives more than that to one of two threads in 7 %
-/// of trials at 8 connections, and in one of ten thousand at 64.
+/// of trials at 8 connections, and in one of forty thousand at 64.
 const UNEVEN: f64 = 1.5;
 
 /// Where a fair hash would spread as unevenly less often than this, it was none.

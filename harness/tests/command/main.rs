@@ -13,4 +13,5 @@ mod serve;
 mod strangers;
 mod support;
 mod sweep;
+mod threads;
 mod until;
