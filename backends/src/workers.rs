@@ -107,8 +107,7 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
         }
         workers
             .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
-            .collect()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked)))
     });
 
     ended?;
@@ -194,10 +193,6 @@ mod tests {
         fn counters(&self) -> &ThreadCounters {
             &self.0.counters
         }
-    }
-
-    fn listeners() -> Listeners {
-        bind("127.0.0.1:0".parse().unwrap(), THREADS, Spread::default()).unwrap()
     }
 
     /// Serves with threads of which the last one fails; returns how often the server was ready, too. The result of a panic
