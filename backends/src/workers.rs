@@ -216,7 +216,7 @@ mod tests {
             let stop = Stop::new().unwrap();
             let serve = || serve::<Failing<'_, HOW>>(Threading::LoopPerThread, &job, &stop);
             let served = panic::catch_unwind(AssertUnwindSafe(serve)).ok();
-            send.send((served, was_ready.load(Ordering::Relaxed)))
+            send.send((served, was_ready.load(Ordering::Relaxed))).expect("the test waits for it");
         });
         ended.recv_timeout(Duration::from_secs(20)).expect("all threads end when one has")
     }
