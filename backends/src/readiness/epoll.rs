@@ -80,8 +80,8 @@ impl Readiness for Epoll {
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token.0 as u64), EventFlags::IN | EventFlags::EXCLUSIVE)?)
     }
 
-    /// The kernel wakes the first of its list that waits, so that the same loop would get nearly all connections; nginx
-    /// goes to the end of that list in the same way (`ngx_reorder_accept_events`).
+    /// The kernel wakes the first of its list that waits, and so favours the same loop every time; nginx goes to the end of
+    /// that list in the same way (`ngx_reorder_accept_events`).
     fn stand_back(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
         self.remove(fd, token, counters)?;
         self.add_shared_listener(fd, token, counters)
