@@ -56,7 +56,7 @@ counted! {
         Forced => "forced_at_stop",
         /// Receives that found no provided buffer left (`io_uring`).
         BuffersExhausted => "buffers_exhausted",
-        /// A thread came to accept and nobody was there: another thread was quicker, or the peer has gone again.
+        /// A thread came to a listener that it shares and nobody was there: another was quicker, or the peer had gone.
         AcceptMissed => "accept_missed",
     }
 }

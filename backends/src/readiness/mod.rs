@@ -193,7 +193,8 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
                 Ok(socket) => self.open(socket),
                 Err(error) => match AcceptFailure::of(error) {
                     AcceptFailure::NobodyWaits => {
-                        self.counters.events(Event::AcceptMissed, u64::from(call == 0));
+                        let missed = call == 0 && self.context.shares_listener;
+                        self.counters.events(Event::AcceptMissed, u64::from(missed));
                         return Ok(());
                     }
                     AcceptFailure::TryNext => {}
