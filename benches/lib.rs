@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use backends::protocol::{Framed, ProtocolKind};
-use backends::{Backend, Limits, ServeJob, Stats, Stop};
+use backends::{Backend, Limits, ServeJob, Spread, Stats, Stop};
 
 /// Runs `client` while `backend` serves frames on loopback, on another thread of this process.
 ///
@@ -13,8 +13,8 @@ use backends::{Backend, Limits, ServeJob, Stats, Stop};
 ///
 /// When the server cannot start or does not end in order: a benchmark of it would mean nothing.
 pub fn serving(backend: &dyn Backend, client: impl FnOnce(SocketAddr)) {
-    let listeners = backends::bind(([127, 0, 0, 1], 0).into(), 1).expect("loopback can be bound");
-    let address = listeners[0].local_addr().expect("a bound listener");
+    let listeners = backends::bind(([127, 0, 0, 1], 0).into(), 1, Spread::default()).expect("loopback can be bound");
+    let address = listeners.local_addr().expect("a bound listener");
     let stop = Stop::new().expect("an eventfd");
     let (ready, is_ready) = mpsc::channel();
     thread::scope(|scope| {

@@ -5,10 +5,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::listen::Listeners;
 use crate::protocol::ProtocolKind;
 use crate::stats::{ServeReport, Stats};
 use crate::stop::Stop;
@@ -82,7 +82,7 @@ impl fmt::Display for IoModel {
 /// What the server's threads are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threading {
-    /// As many event loops as asked for, each with a listener of its own.
+    /// As many event loops as asked for. Each serves what it accepts to its end.
     LoopPerThread,
     /// A thread for every connection; the threads asked for accept.
     ThreadPerConnection,
@@ -90,8 +90,8 @@ pub enum Threading {
 
 /// What the server is asked to do.
 pub struct ServeJob<'a> {
-    /// One listener per server thread, all of the same address; see [`bind`](crate::bind).
-    pub listeners: Vec<TcpListener>,
+    /// Where, and how many threads accept there; see [`bind`](crate::bind).
+    pub listeners: Listeners,
     /// What to answer.
     pub protocol: ProtocolKind,
     /// What no peer may exceed.

@@ -23,7 +23,7 @@ mod timers;
 mod workers;
 
 pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};
-pub use listen::bind;
+pub use listen::{Listeners, Spread, bind};
 pub use stats::{Event, ServeReport, Stats, Syscall};
 pub use stop::Stop;
 

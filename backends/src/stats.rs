@@ -56,6 +56,8 @@ counted! {
         Forced => "forced_at_stop",
         /// Receives that found no provided buffer left (`io_uring`).
         BuffersExhausted => "buffers_exhausted",
+        /// A thread came to a listener that it shares and nobody was there: another was quicker, or the peer had gone.
+        AcceptMissed => "accept_missed",
     }
 }
 
@@ -118,6 +120,10 @@ impl Counters {
         add(&self.events[event as usize], n);
     }
 
+    fn count(&self, event: Event) -> u64 {
+        self.events[event as usize].load(Ordering::Relaxed)
+    }
+
     /// Counts one call of `syscall`; said beside the call, whether it then fails or not.
     #[inline]
     pub(crate) fn syscall(&self, syscall: Syscall) {
@@ -142,6 +148,8 @@ struct Inner {
     running: Vec<Arc<Counters>>,
     /// Threads that have ended, added up.
     ended: ServeReport,
+    /// Those that accept, whether they have ended or not.
+    server_threads: Vec<ServerThread>,
 }
 
 impl Stats {
@@ -160,11 +168,15 @@ impl Stats {
         for counters in &inner.running {
             report.add(counters);
         }
+        let threads = &inner.server_threads;
+        report.accepted_per_thread = threads.iter().map(|thread| thread.counters.count(Event::Accepted)).collect();
+        report.thread_ids = threads.iter().map(|thread| thread.id).collect();
         report
     }
 
-    pub(crate) fn set_accepted_per_thread(&self, accepted: Vec<u64>) {
-        self.lock().ended.accepted_per_thread = accepted;
+    /// Says which of all threads are those that the server was asked to have, in their order.
+    pub(crate) fn set_server_threads(&self, threads: Vec<ServerThread>) {
+        self.lock().server_threads = threads;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -178,13 +190,6 @@ impl Stats {
 pub(crate) struct ThreadCounters {
     counters: Arc<Counters>,
     stats: Arc<Stats>,
-}
-
-impl ThreadCounters {
-    /// How often `event` happened on this thread.
-    pub(crate) fn own(&self, event: Event) -> u64 {
-        self.counters.events[event as usize].load(Ordering::Relaxed)
-    }
 }
 
 impl std::ops::Deref for ThreadCounters {
@@ -205,13 +210,30 @@ impl Drop for ThreadCounters {
     }
 }
 
+/// One of the threads that accept.
+#[derive(Debug)]
+pub(crate) struct ServerThread {
+    id: u32,
+    counters: Arc<Counters>,
+}
+
+impl ServerThread {
+    /// The calling one, which counts in `counters`.
+    pub(crate) fn current(counters: &ThreadCounters) -> Self {
+        let id = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+        Self { id, counters: Arc::clone(&counters.counters) }
+    }
+}
+
 /// What a server did, from its start to the moment of the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServeReport {
     events: [u64; EVENTS],
     syscalls: [u64; SYSCALLS],
-    /// Connections that each server thread accepted; uneven spread decides results. Known when the server has ended.
+    /// Connections that each server thread accepted: an uneven spread decides results. Empty until the server is ready.
     pub accepted_per_thread: Vec<u64>,
+    /// The kernel's numbers of these threads.
+    pub thread_ids: Vec<u32>,
 }
 
 impl ServeReport {

@@ -98,7 +98,10 @@ impl Acceptor<'_> {
             match accept_with(self.context.listener, SocketFlags::CLOEXEC) {
                 Ok(socket) => self.serve(scope, protocol, socket),
                 Err(error) => match AcceptFailure::of(error) {
-                    AcceptFailure::NobodyWaits | AcceptFailure::TryNext => {}
+                    AcceptFailure::NobodyWaits => {
+                        self.counters.events(Event::AcceptMissed, u64::from(self.context.shares_listener));
+                    }
+                    AcceptFailure::TryNext => {}
                     AcceptFailure::Rest => {
                         self.counters.event(Event::AcceptPaused);
                         self.wait(None, Some(ACCEPT_REST))?;

@@ -36,8 +36,10 @@ pub struct Report {
     pub involuntary_switches: u64,
     /// System calls made, by name.
     pub syscalls: BTreeMap<String, u64>,
-    /// Connections that each thread accepted; known when the server has ended.
+    /// Connections that each server thread accepted.
     pub accepted_per_thread: Vec<u64>,
+    /// The kernel's numbers of these threads.
+    pub thread_ids: Vec<u32>,
     /// Everything else that is counted, by name.
     #[serde(flatten)]
     pub events: BTreeMap<String, u64>,
@@ -60,6 +62,7 @@ impl Report {
             involuntary_switches: usage.involuntary_context_switches().cast_unsigned(),
             syscalls: report.syscalls().map(owned).collect(),
             accepted_per_thread: report.accepted_per_thread.clone(),
+            thread_ids: report.thread_ids.clone(),
             events: report.events().map(owned).collect(),
         }
     }
@@ -91,11 +94,13 @@ mod tests {
             involuntary_switches: 7,
             syscalls: BTreeMap::from([("sendto".to_owned(), 3)]),
             accepted_per_thread: vec![1, 0],
+            thread_ids: vec![8, 9],
             events: BTreeMap::from([("requests".to_owned(), 2)]),
         };
         let line = serde_json::to_string(&report).unwrap();
         let times = r#""at_ns":5,"voluntary_switches":6,"involuntary_switches":7"#;
-        assert_eq!(line, format!(r#"{{{times},"syscalls":{{"sendto":3}},"accepted_per_thread":[1,0],"requests":2}}"#));
+        let threads = r#""accepted_per_thread":[1,0],"thread_ids":[8,9]"#;
+        assert_eq!(line, format!(r#"{{{times},"syscalls":{{"sendto":3}},{threads},"requests":2}}"#));
         assert_eq!(serde_json::from_str::<Report>(&line).unwrap(), report);
     }
 

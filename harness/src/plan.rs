@@ -58,6 +58,9 @@ pub struct SweepPlan {
     /// Connections open besides those, on which nothing is ever sent; none in files that are older than this field.
     #[serde(default = "no_idle_connections")]
     pub idle_connections: Vec<usize>,
+    /// How connections are spread over the threads of a server of ours that has several.
+    #[serde(default)]
+    pub spread: Spread,
 }
 
 fn no_idle_connections() -> Vec<usize> {
@@ -257,6 +260,27 @@ named! {
     }
 }
 
+named! {
+    /// How connections are spread over the threads of a server.
+    #[derive(Default)]
+    Spread {
+        /// Each thread has a listener of its own, and the kernel picks one by a hash.
+        #[default]
+        Reuseport => "reuseport",
+        /// All threads accept from one listener.
+        Shared => "shared",
+    }
+}
+
+impl From<Spread> for backends::Spread {
+    fn from(spread: Spread) -> Self {
+        match spread {
+            Spread::Reuseport => Self::ReusePort,
+            Spread::Shared => Self::Shared,
+        }
+    }
+}
+
 impl From<Engine> for load::Engine {
     fn from(engine: Engine) -> Self {
         match engine {
@@ -321,6 +345,7 @@ pub(crate) mod tests {
             engine: Engine::Auto,
             twice: Vec::new(),
             idle_connections: vec![0],
+            spread: Spread::Reuseport,
         }
     }
 
@@ -371,6 +396,7 @@ pub(crate) mod tests {
         check::<Transport>();
         check::<Arrivals>();
         check::<Engine>();
+        check::<Spread>();
     }
 
     #[test]

@@ -93,6 +93,18 @@ impl ThreadCounts {
         let found = most(|counted| counted.ran_ns).zip(most(|counted| counted.waited_ns));
         found.filter(|_| between_ns > 0.0).map(|(ran, waited)| Most { ran, waited })
     }
+
+    /// Share of the time in which each of these threads ran since an earlier reading; nothing where one of them is not in
+    /// both.
+    #[must_use]
+    pub fn ran_since(&self, earlier: &Self, threads: &[u32]) -> Option<Vec<f64>> {
+        let between_ns = self.at.checked_duration_since(earlier.at)?.as_nanos() as f64;
+        let ran = |thread: &u32| {
+            let ran_ns = self.threads.get(thread)?.ran_ns.checked_sub(earlier.threads.get(thread)?.ran_ns)?;
+            (between_ns > 0.0).then(|| (ran_ns as f64 / between_ns).min(1.0))
+        };
+        threads.iter().map(ran).collect()
+    }
 }
 
 fn counted(schedstat: &str) -> Option<Counted> {
@@ -144,5 +156,10 @@ mod tests {
         let most = closed.most_since(&opened).unwrap();
         assert!((most.ran - 0.9).abs() < 1e-9 && (most.waited - 0.04).abs() < 1e-9, "{most:?}");
         assert_eq!(opened.most_since(&opened), None);
+        let ran = closed.ran_since(&opened, &[2, 1]).unwrap();
+        assert!((ran[0] - 0.6).abs() < 1e-9 && (ran[1] - 0.9).abs() < 1e-9, "{ran:?}");
+        for unknown in [3, 4, 5] {
+            assert_eq!(closed.ran_since(&opened, &[1, unknown]), None);
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
@@ -24,7 +25,6 @@ use super::setup::{self, Granted};
 use super::{MSG_WAITALL, SETTLE_PATIENCE, SETTLE_WAIT};
 use crate::backend::Receipt;
 use crate::kernel::failed;
-use crate::listen::bind;
 use crate::stats::{Counters, Syscall};
 
 /// Entries of the submission queue: as many operations as can start in one turn without a second call.
@@ -194,9 +194,16 @@ impl Ring {
     }
 
     /// Accepts from `listener` until that ends.
-    pub(super) fn accept(&mut self, listener: &TcpListener, counters: &Counters) -> io::Result<()> {
+    ///
+    /// `once`: for one connection, after which it has ended. Waits for a listener are exclusive, and one that goes on
+    /// stays at the head of the list: of several rings that share a listener, one would get every connection.
+    pub(super) fn accept(&mut self, listener: &TcpListener, once: bool, counters: &Counters) -> io::Result<()> {
         let flags = SocketFlags::CLOEXEC.bits().cast_signed();
-        let accept = opcode::AcceptMulti::new(fd(listener)).flags(flags).build();
+        let accept = if once {
+            opcode::Accept::new(fd(listener), ptr::null_mut(), ptr::null_mut()).flags(flags).build()
+        } else {
+            opcode::AcceptMulti::new(fd(listener)).flags(flags).build()
+        };
         self.push(accept, Kind::Accept, NOBODY, counters)
     }
 
@@ -491,8 +498,8 @@ fn owned(fd: i32) -> OwnedFd {
 pub(super) fn probe() -> io::Result<Receipt> {
     let counters = Counters::new();
     let mut ring = Ring::new()?;
-    let listener = bind((Ipv4Addr::LOCALHOST, 0).into(), 1)?.remove(0);
-    ring.accept(&listener, &counters)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    ring.accept(&listener, false, &counters)?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     rustix::io::write(&theirs, b"?")?;
     ring.receive(&ours, NOBODY, &counters)?;

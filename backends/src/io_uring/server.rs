@@ -35,6 +35,9 @@ pub(super) struct Server<'a> {
 }
 
 impl<'a> Worker<'a> for Server<'a> {
+    const WOKEN_BY_SHARED_LISTENER: &'static str =
+        "one that waits (exclusive; ACCEPT for one connection at a time, not multishot)";
+
     fn start(context: Context<'a>) -> io::Result<Self> {
         let counters = context.stats.register();
         Ok(Self { ring: Ring::new()?, context, counters })
@@ -90,7 +93,7 @@ struct Turns<'l, 'a, P: Protocol> {
 
 impl<P: Protocol> Turns<'_, '_, P> {
     fn run(&mut self) -> io::Result<()> {
-        self.ring.accept(self.context.listener, self.counters)?;
+        self.accept()?;
         self.ring.watch_stop(self.context.stop, self.counters)?;
         loop {
             let timeout = self.timers.timeout(!self.peers.is_empty());
@@ -130,6 +133,10 @@ impl<P: Protocol> Turns<'_, '_, P> {
         }
     }
 
+    fn accept(&mut self) -> io::Result<()> {
+        self.ring.accept(self.context.listener, self.context.shares_listener, self.counters)
+    }
+
     fn accepted(&mut self, result: Result<OwnedFd, Errno>, last: bool) -> io::Result<()> {
         match result.map_err(|error| (AcceptFailure::of(error), error)) {
             Ok(socket) => self.open(socket)?,
@@ -143,7 +150,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
             Err((AcceptFailure::Fatal, error)) => return Err(failed("cannot accept", error)),
         }
         if last && self.timers.phase() == Phase::Accepting {
-            self.ring.accept(self.context.listener, self.counters)?;
+            self.accept()?;
         }
         Ok(())
     }
@@ -330,7 +337,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn on_time(&mut self) -> io::Result<Turn> {
         while let Some(due) = self.timers.next_due() {
             match due {
-                Due::Accept => self.ring.accept(self.context.listener, self.counters)?,
+                Due::Accept => self.accept()?,
                 Due::Force => self.end_all_where(Event::Forced, |_| true)?,
                 Due::GiveUp => return Ok(Turn::Last),
                 Due::CloseIdleSince(since) => {

@@ -73,6 +73,20 @@ impl Readiness for Epoll {
         Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token.0 as u64), flags(interest))?)
     }
 
+    const WOKEN_BY_SHARED_LISTENER: &'static str = "one that waits (EPOLLEXCLUSIVE)";
+
+    fn add_shared_listener(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
+        counters.syscall(Syscall::EpollCtl);
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token.0 as u64), EventFlags::IN | EventFlags::EXCLUSIVE)?)
+    }
+
+    /// The kernel wakes the first of its list that waits, and so favours the same loop every time; nginx goes to the end of
+    /// that list in the same way (`ngx_reorder_accept_events`).
+    fn stand_back(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
+        self.remove(fd, token, counters)?;
+        self.add_shared_listener(fd, token, counters)
+    }
+
     fn remove(&mut self, fd: BorrowedFd<'_>, _: Token, counters: &Counters) -> io::Result<()> {
         // Closing a descriptor takes it out of the set only if no copy of it is open (epoll(7), question 6), and a
         // process that forks holds copies until it executes something else.

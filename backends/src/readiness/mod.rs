@@ -20,7 +20,7 @@ use crate::kernel::failed;
 use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, Syscall, ThreadCounters};
 use crate::timers::{Due, Phase, Timers};
-use crate::workers::{Context, Worker};
+use crate::workers::{ALL_WHO_WAIT, Context, Worker};
 
 /// Connections taken in before those that are open have their turn again.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -40,6 +40,19 @@ pub(crate) trait Readiness: Sized {
 
     /// Stops watching `fd`. The caller closes it next.
     fn remove(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()>;
+
+    /// As [`add`](Readiness::add) for reading, of a listener that other loops watch, too.
+    fn add_shared_listener(&mut self, fd: BorrowedFd<'_>, token: Token, counters: &Counters) -> io::Result<()> {
+        self.add(fd, token, Interest::Read, counters)
+    }
+
+    /// Lets the other loops that watch this listener go first the next time; nothing to do where it wakes all of them.
+    fn stand_back(&mut self, _: BorrowedFd<'_>, _: Token, _: &Counters) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Who is woken by a listener that several loops watch.
+    const WOKEN_BY_SHARED_LISTENER: &'static str = ALL_WHO_WAIT;
 
     /// Waits until something is ready or `timeout` has passed, and puts what is ready into `ready`, which is empty.
     ///
@@ -91,10 +104,16 @@ pub(crate) struct EventLoop<'a, R: Readiness> {
 }
 
 impl<'a, R: Readiness> Worker<'a> for EventLoop<'a, R> {
+    const WOKEN_BY_SHARED_LISTENER: &'static str = R::WOKEN_BY_SHARED_LISTENER;
+
     fn start(context: Context<'a>) -> io::Result<Self> {
         let counters = context.stats.register();
         let mut readiness = R::new()?;
-        readiness.add(context.listener.as_fd(), Token::LISTENER, Interest::Read, &counters)?;
+        if context.shares_listener {
+            readiness.add_shared_listener(context.listener.as_fd(), Token::LISTENER, &counters)?;
+        } else {
+            readiness.add(context.listener.as_fd(), Token::LISTENER, Interest::Read, &counters)?;
+        }
         readiness.add(context.stop.as_fd(), Token::STOP, Interest::Read, &counters)?;
         Ok(Self { readiness, context, counters })
     }
@@ -166,17 +185,26 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         if self.timers.phase() != Phase::Accepting {
             return Ok(());
         }
-        for _ in 0..ACCEPTS_PER_TURN {
+        // What one loop leaves in a queue that it shares, another takes meanwhile.
+        let most = if self.context.shares_listener { 1 } else { ACCEPTS_PER_TURN };
+        for call in 0..most {
             self.counters.syscall(Syscall::Accept4);
             match accept_with(self.context.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.open(socket),
                 Err(error) => match AcceptFailure::of(error) {
-                    AcceptFailure::NobodyWaits => return Ok(()),
+                    AcceptFailure::NobodyWaits => {
+                        let missed = call == 0 && self.context.shares_listener;
+                        self.counters.events(Event::AcceptMissed, u64::from(missed));
+                        return Ok(());
+                    }
                     AcceptFailure::TryNext => {}
                     AcceptFailure::Rest => return self.rest(),
                     AcceptFailure::Fatal => return Err(failed("cannot accept", error)),
                 },
             }
+        }
+        if self.context.shares_listener {
+            self.readiness.stand_back(self.context.listener.as_fd(), Token::LISTENER, self.counters)?;
         }
         Ok(())
     }
@@ -205,7 +233,17 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
     }
 
     fn watch_listener(&mut self, interest: Interest) -> io::Result<()> {
-        self.readiness.modify(self.context.listener.as_fd(), Token::LISTENER, interest, self.counters)
+        let listener = self.context.listener.as_fd();
+        match interest {
+            // An exclusive wait cannot be modified (epoll_ctl(2)), only ended and begun again.
+            Interest::None if self.context.shares_listener => {
+                self.readiness.remove(listener, Token::LISTENER, self.counters)
+            }
+            _ if self.context.shares_listener => {
+                self.readiness.add_shared_listener(listener, Token::LISTENER, self.counters)
+            }
+            _ => self.readiness.modify(listener, Token::LISTENER, interest, self.counters),
+        }
     }
 
     /// Does what a connection is ready for.

@@ -15,6 +15,7 @@ mod quiet;
 mod report;
 mod sandbox;
 mod server;
+mod spread;
 mod stopping;
 mod wait;
 
@@ -82,12 +83,17 @@ macro_rules! suite {
             report::the_report_adds_up
             report::the_calls_of_its_model_are_counted
             report::the_receipt_names_what_was_granted
+            spread::the_receipt_says_how_connections_are_spread
+            spread::every_thread_accepts_from_a_shared_listener
+            spread::connections_are_counted_by_thread_while_they_are_open
+            spread::all_threads_answer_what_was_sent_before_the_stop
         }
         suite! { run_alone, $backend,
             descriptors::descriptors_come_back_after_every_stop
             descriptors::accepting_pauses_while_descriptors_are_out
             descriptors::stops_while_descriptors_are_out
             descriptors::a_server_that_is_refused_a_table_of_its_own_says_so_and_serves
+            spread::accepting_from_a_shared_listener_comes_back_with_descriptors
         }
     };
     ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {

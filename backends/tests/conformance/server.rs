@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use backends::protocol::{Framed, ProtocolKind, Raw};
-use backends::{Event, Limits, Receipt, ServeJob, ServeReport, Stats, Stop};
+use backends::{Event, Limits, Receipt, ServeJob, ServeReport, Spread, Stats, Stop};
 
 use crate::{Subject, wait};
 
@@ -24,6 +24,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) threads: usize,
     pub(crate) ip: IpAddr,
+    pub(crate) spread: Spread,
 }
 
 impl Default for Setup {
@@ -33,6 +34,7 @@ impl Default for Setup {
             limits: Limits::default(),
             threads: 1,
             ip: Ipv4Addr::LOCALHOST.into(),
+            spread: Spread::default(),
         }
     }
 }
@@ -60,8 +62,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(backend: Subject, setup: Setup) -> Self {
-        let listeners = backends::bind(SocketAddr::new(setup.ip, 0), setup.threads).expect("loopback can be bound to");
-        let address = listeners[0].local_addr().expect("a bound listener has an address");
+        let listeners = backends::bind(SocketAddr::new(setup.ip, 0), setup.threads, setup.spread)
+            .expect("loopback can be bound to");
+        let address = listeners.local_addr().expect("a bound listener has an address");
         let stats = Arc::new(Stats::default());
         let stop = Arc::new(Stop::new().expect("a stop needs one descriptor"));
         let drain_timeout = setup.limits.drain_timeout;

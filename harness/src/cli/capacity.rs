@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use harness::cpus::CpuSet;
-use harness::plan::{Arrivals, Engine, Protocol};
+use harness::plan::{Arrivals, Engine, Protocol, Spread};
 use harness::slo::Slo;
 
 use super::servers::ServerSettings;
@@ -84,6 +84,9 @@ pub(crate) struct CapacityArguments {
     /// Print each backend as a line of JSON at the end, and no table.
     #[arg(long)]
     pub(crate) json: bool,
+    /// How connections are spread over several server threads: a listener for each, or one for all [default: reuseport]
+    #[arg(long)]
+    pub(crate) spread: Option<Spread>,
 }
 
 impl CapacityArguments {
@@ -104,6 +107,7 @@ impl CapacityArguments {
             engine: self.engine,
             servers: self.servers.clone(),
             idle: Some(List(vec![self.idle])),
+            spread: self.spread,
             ..Settings::default()
         }
     }

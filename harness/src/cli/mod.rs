@@ -17,7 +17,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use harness::cpus::CpuSet;
 use harness::load::LoadPlan;
-use harness::plan::{Arrivals, Engine, Protocol};
+use harness::plan::{Arrivals, Engine, Protocol, Spread};
 
 use self::capacity::CapacityArguments;
 use self::settings::{Settings, unknown_backend};
@@ -128,7 +128,7 @@ pub(crate) struct ServeArguments {
     /// What to say back.
     #[arg(long, default_value = "framed")]
     pub(crate) protocol: Protocol,
-    /// Event loops, each with a listener of its own; for 'threads', those that accept.
+    /// Event loops; for 'threads', those that accept.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) threads: Threads,
     /// CPUs to keep to, such as 0,2-3 [default: wherever the scheduler puts it].
@@ -146,6 +146,9 @@ pub(crate) struct ServeArguments {
     /// Answer every line 'report' on standard input with a report so far, and stop at its end.
     #[arg(long, hide = true)]
     pub(crate) control: bool,
+    /// How connections are spread over several threads: a listener for each, or one for all [default: reuseport]
+    #[arg(long)]
+    pub(crate) spread: Option<Spread>,
 }
 
 #[derive(Args)]

@@ -9,7 +9,7 @@ use clap::Args;
 use glob::Pattern;
 use harness::cpus::{self, CpuSet};
 use harness::crowd::Crowd;
-use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::sweep::Goal;
 use serde::Deserialize;
 
@@ -110,6 +110,9 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "list")]
     pub(crate) idle: Option<List<Idle>>,
+    /// How connections are spread over several server threads: a listener for each, or one for all [default: reuseport]
+    #[arg(long)]
+    pub(crate) spread: Option<Spread>,
 }
 
 impl Settings {
@@ -146,6 +149,7 @@ impl Settings {
             until: self.until.or(other.until),
             budget: self.budget.or(other.budget),
             idle: self.idle.or(other.idle),
+            spread: self.spread.or(other.spread),
         }
     }
 
@@ -161,6 +165,11 @@ impl Settings {
         check_in_flight(most(&connections), most(&depth))?;
         let server_threads = values(self.server_threads.as_ref(), |count| count.0).unwrap_or(vec![1]);
         let idle_connections = values(self.idle.as_ref(), |count| count.0).unwrap_or(vec![0]);
+        if self.spread.is_some() && server_threads == [1] {
+            return Err(
+                "a spread means nothing with one server thread; ask for more of them, or leave it out".to_owned()
+            );
+        }
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
         let entrants = self.entrants()?;
         let any_is_ours = entrants.iter().any(|entrant| backends::backend(entrant).is_some());
@@ -191,6 +200,7 @@ impl Settings {
             servers: servers::plan(self.servers.as_deref().unwrap_or_default())?,
             engine: self.engine.unwrap_or_default(),
             idle_connections,
+            spread: self.spread.unwrap_or_default(),
         })
     }
 
@@ -350,6 +360,7 @@ mod tests {
             ("connections = [1, 1]\n", "plan.toml line 1: '1' is listed twice"),
             ("rate = nan\n", "plan.toml line 1: 'NaN' is not a rate"),
             ("protocol = 'http'\n", "plan.toml line 1: unknown variant"),
+            ("spread = 'evenly'\n", "plan.toml line 1: unknown variant `evenly`, expected `reuseport` or `shared`"),
             ("trials = \n", "plan.toml line 1: "),
         ] {
             let error = from_file(text).unwrap_err();
@@ -418,6 +429,18 @@ mod tests {
     fn arrivals_need_a_rate() {
         let settings = Settings { arrivals: Some(Arrivals::Poisson), ..Settings::default() };
         assert!(settings.plan(&machine()).is_err());
+    }
+
+    #[test]
+    fn a_spread_needs_threads_to_spread_over() {
+        let plan = |threads: &[usize]| {
+            let server_threads = Some(List(threads.iter().map(|&count| Count(count)).collect()));
+            Settings { spread: Some(Spread::Shared), server_threads, ..Settings::default() }.plan(&machine())
+        };
+        assert_eq!(plan(&[1, 2]).unwrap().spread, Spread::Shared);
+        assert!(plan(&[1]).unwrap_err().starts_with("a spread means nothing with one server thread"));
+        let settings = from_file("server-threads = 2\nspread = 'shared'\n").unwrap();
+        assert_eq!(settings.plan(&machine()).unwrap().spread, Spread::Shared);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use backends::protocol::{Framed, ProtocolKind, Raw};
 use backends::{Limits, Receipt, ServeJob, Stats, Stop};
 use harness::control::{Listening, REPORT_REQUEST, Report, receipt_json};
-use harness::plan::Protocol;
+use harness::plan::{Protocol, Spread};
 use harness::{cpus, descriptors};
 
 use crate::cli::ServeArguments;
@@ -19,7 +19,7 @@ use crate::{interrupt, output};
 
 /// Serves until SIGINT, SIGTERM or, under `--control`, the end of standard input.
 pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
-    let protocol = protocol(arguments)?;
+    let (protocol, spread) = (protocol(arguments)?, spread(arguments)?);
     let backend = arguments.backend;
     let name = backend.info().name;
     // Threads that start from here on inherit both.
@@ -33,10 +33,10 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     let stop = Arc::new(Stop::new().context("cannot make an eventfd").map_err(Failure::run)?);
     let stop_at_signal = Arc::clone(&stop);
     interrupt::on_signal(move || stop_at_signal.request())?;
-    let listeners = backends::bind(arguments.listen, arguments.threads.0)
+    let listeners = backends::bind(arguments.listen, arguments.threads.0, spread.into())
         .with_context(|| format!("cannot listen on {}", arguments.listen))
         .map_err(Failure::run)?;
-    let listening = listeners[0].local_addr().map_err(Failure::run)?;
+    let listening = listeners.local_addr().map_err(Failure::run)?;
     let stats = Arc::new(Stats::default());
     if arguments.control {
         answer_requests(&stats, &stop);
@@ -58,6 +58,15 @@ fn protocol(arguments: &ServeArguments) -> Result<ProtocolKind, Failure> {
         (Protocol::Framed, Some(max)) => Ok(ProtocolKind::Framed(Framed { max_frame_bytes: max.0 })),
         (Protocol::Raw, None) => Ok(ProtocolKind::Raw(Raw)),
         (Protocol::Raw, Some(_)) => Err(Failure::usage("serve", "--max-frame means nothing to the raw protocol")),
+    }
+}
+
+fn spread(arguments: &ServeArguments) -> Result<Spread, Failure> {
+    match arguments.spread {
+        Some(_) if arguments.threads.0 == 1 => {
+            Err(Failure::usage("serve", "--spread means nothing with one thread; add --threads, or leave it out"))
+        }
+        spread => Ok(spread.unwrap_or_default()),
     }
 }
 

@@ -8,7 +8,9 @@ use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, Table
 use crate::figures::{self, NONE};
 use crate::report::ranking;
 use crate::results::Bottleneck;
-use crate::statistics::{BackendSummary, CellSummary, Ranking, Remark, RemarkKind, enough_samples, percentile_of_all};
+use crate::statistics::{
+    BackendSummary, CellSummary, Ranking, Remark, RemarkKind, ThreadSpread, enough_samples, percentile_of_all,
+};
 
 /// A line below the header and no other: rows are compared with each other.
 pub const STYLE: TableStyle = TableStyle::new()
@@ -74,7 +76,7 @@ fn draw_cell(cell: &CellSummary) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = format!("{}\n{}\n", cell.cell, table.trim_fmt());
-    for note in notes(&cell.backends) {
+    for note in notes(&cell.backends).into_iter().chain(thread_notes(&cell.backends)) {
         let _ = writeln!(text, "  {note}");
     }
     text
@@ -149,6 +151,27 @@ fn notes(backends: &[BackendSummary]) -> Vec<String> {
         notes.push(format!("{NONE} {unanswered}: so many requests were never answered that it is one of them"));
     }
     notes
+}
+
+/// How the load was spread over the server's threads, where there were several: throughput follows that as it follows the
+/// interface.
+fn thread_notes(backends: &[BackendSummary]) -> Vec<String> {
+    let note = |what: &str, of: &dyn Fn(&ThreadSpread) -> Option<String>| {
+        let told = |summary: &BackendSummary| Some(format!("{} {}", summary.backend, of(&summary.thread_spread?)?));
+        let each: Vec<String> = backends.iter().filter_map(told).collect();
+        (!each.is_empty()).then(|| format!("{what}: {}", each.join(", ")))
+    };
+    let connections = |spread: &ThreadSpread| {
+        let (fewest, most) = spread.middle;
+        let (fewest_ever, most_ever) = spread.most_uneven;
+        Some(format!("{fewest}–{most} ({fewest_ever}–{most_ever})"))
+    };
+    let busy = |spread: &ThreadSpread| {
+        let (least, most) = spread.busy?;
+        Some(format!("{:.0}–{:.0} %", least * 100.0, most * 100.0))
+    };
+    let connections = note("connections per server thread, in the middle (most uneven) trial", &connections);
+    connections.into_iter().chain(note("time that a server thread ran, in the middle trial", &busy)).collect()
 }
 
 /// Each reason once, with the backends that it holds for: it is often the same for all of them.
@@ -240,6 +263,24 @@ mod tests {
         let table = first_table(&[trial]);
         assert!(table.contains("– p99: so many requests were never answered that it is one of them"), "{table}");
         assert!(!table.contains("1.98 ms"), "{table}");
+    }
+
+    #[test]
+    fn how_connections_were_spread_over_several_threads_is_said() {
+        let spread = |backend, connections: &[u64], busy: &[f64]| {
+            let mut trial = trial(backend);
+            let server = trial.measured.as_mut().unwrap().server.as_mut().unwrap();
+            server.connections_per_thread = Some(connections.to_vec());
+            server.busy_per_thread = Some(busy.to_vec());
+            trial
+        };
+        let trials =
+            [spread("epoll", &[37, 27], &[0.6, 0.449]), spread("epoll", &[20, 44], &[0.3, 0.7]), trial("poll")];
+        let table = first_table(&trials);
+        let notes = "  connections per server thread, in the middle (most uneven) trial: epoll 27–37 (20–44)\n  \
+                     time that a server thread ran, in the middle trial: epoll 45–60 %\n";
+        assert!(table.contains(notes), "{table}");
+        assert!(!first_table(&[spread("epoll", &[64], &[0.9])]).contains("server thread, in"));
     }
 
     #[test]

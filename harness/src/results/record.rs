@@ -341,6 +341,12 @@ pub struct ServerMeasured {
     /// What it holds in user space for each idle connection; null without any, and for a server that is not ours.
     #[serde(default)]
     pub memory_bytes_per_idle_connection: Option<f64>,
+    /// Connections that each of its threads served; null where threads are not what connections are spread over.
+    #[serde(default)]
+    pub connections_per_thread: Option<Vec<u64>>,
+    /// Share of the time that each of these threads was running.
+    #[serde(default)]
+    pub busy_per_thread: Option<Vec<f64>>,
 }
 
 /// What a trial cost the load generator.
@@ -514,7 +520,9 @@ pub(crate) mod tests {
         for field in ["unanswered", "slice_service_ns"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
-        json["server"].as_object_mut().unwrap().remove("busiest_thread").unwrap();
+        for field in ["busiest_thread", "connections_per_thread", "busy_per_thread"] {
+            json["server"].as_object_mut().unwrap().remove(field).unwrap();
+        }
         json["client"]
             .as_object_mut()
             .unwrap()

@@ -9,6 +9,7 @@ mod runs;
 mod samples;
 mod series;
 mod summary;
+mod threads;
 
 pub use comparison::Comparison;
 #[cfg(test)]
@@ -20,3 +21,4 @@ pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_runs};
 pub use samples::{enough_samples, percentile, percentile_of_all};
 pub use series::Void;
 pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise};
+pub use threads::ThreadSpread;

@@ -5,6 +5,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::threads::ThreadSpread;
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{Bottleneck, Measured, Outcome, ServerMeasured, TrialRecord, Verdict};
 
@@ -44,6 +45,8 @@ pub struct BackendSummary {
     pub bottlenecks: Vec<Bottleneck>,
     /// Why trials are not valid, each reason once, with the number of trials that it holds for.
     pub remarks: Vec<Remark>,
+    /// How connections were spread over the threads of the server; none where that is not known, or there is one.
+    pub thread_spread: Option<ThreadSpread>,
 }
 
 /// A reason not to take trials at face value.
@@ -136,6 +139,7 @@ fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Backen
         max_rss_bytes: servers.iter().filter_map(|server| server.max_rss_bytes).max(),
         bottlenecks,
         remarks: remarks(&trials),
+        thread_spread: ThreadSpread::of(&servers),
     }
 }
 

@@ -66,7 +66,8 @@ fn saturate(
         server_threads: plan.server_cpus.len().max(1),
         idle_connections: 0,
     };
-    let Started { mut server, address, .. } = Server::start(server_executable, backend, &cell, &plan.server_cpus)?;
+    let Started { mut server, address, .. } =
+        Server::start(server_executable, backend, &cell, plan.spread, &plan.server_cpus)?;
     let load = LoadPlan {
         target: address,
         connections: cell.connections,

@@ -33,7 +33,8 @@ pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRe
     if let Err(unavailable) = backend.probe() {
         return without_measurement(slot, Outcome::Unavailable, unavailable.reason);
     }
-    let started = Server::start(sweep.server_executable, name, &slot.cell, &sweep.plan.server_cpus);
+    let (spread, cpus) = (sweep.plan.spread, &sweep.plan.server_cpus);
+    let started = Server::start(sweep.server_executable, name, &slot.cell, spread, cpus);
     let threading = Some(backend.info().threading);
     record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, threading, cancel)))
 }
@@ -110,11 +111,16 @@ fn measure(
     let most =
         readings.as_ref().and_then(|(opened, closed)| closed.counts.as_ref()?.most_since(opened.counts.as_ref()?));
     let busiest_thread = most.map(|most| most.ran);
+    let loops = threading == Some(Threading::LoopPerThread);
+    let shares = readings.as_ref().filter(|_| loops).map(|(opened, closed)| ThreadShares::between(opened, closed));
+    let ThreadShares { connections_per_thread, busy_per_thread } = shares.unwrap_or_default();
     let server = ServerMeasured {
         max_rss_bytes,
         receipt,
         busiest_thread,
         memory_bytes_per_idle_connection: idle.bytes_per_connection(load.idle_connections),
+        connections_per_thread,
+        busy_per_thread,
         ..spans.measured(elapsed, outcome.requests, cpus)
     };
     let server_threads = own_threads.unwrap_or(threads.map_or(usize::MAX, |threads| threads.count));
@@ -276,6 +282,25 @@ impl Spans {
             syscalls: calls.as_ref().map(|calls| calls.values().sum()),
             syscalls_by_name: calls,
             ..ServerMeasured::default()
+        }
+    }
+}
+
+/// What each of a server's threads had of the load; none where a reading failed.
+#[derive(Debug, Default)]
+struct ThreadShares {
+    connections_per_thread: Option<Vec<u64>>,
+    busy_per_thread: Option<Vec<f64>>,
+}
+
+impl ThreadShares {
+    /// Of threads that each serve what they accept.
+    fn between(opened: &Snapshot, closed: &Snapshot) -> Self {
+        let Some(report) = closed.report.as_ref() else { return Self::default() };
+        let counts = opened.counts.as_ref().zip(closed.counts.as_ref());
+        Self {
+            connections_per_thread: Some(report.accepted_per_thread.clone()),
+            busy_per_thread: counts.and_then(|(opened, closed)| closed.ran_since(opened, &report.thread_ids)),
         }
     }
 }

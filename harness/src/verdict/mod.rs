@@ -6,6 +6,7 @@ mod answers;
 mod bottleneck;
 mod generator;
 mod machine;
+mod spread;
 mod steadiness;
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,8 @@ pub struct Evidence {
     pub server_left_its_cpus: bool,
     /// What the machine did to both sides.
     pub interference: Interference,
+    /// Connections that each thread of the server served; empty where that is unknown, or not how it works.
+    pub connections_per_thread: Vec<u64>,
 }
 
 impl Evidence {
@@ -106,6 +109,11 @@ impl Evidence {
             cpus_shared: false,
             server_left_its_cpus: false,
             interference: measured.interference.clone(),
+            connections_per_thread: measured
+                .server
+                .as_ref()
+                .and_then(|server| server.connections_per_thread.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -137,6 +145,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         suspect.extend(generator::reasons_to_doubt(evidence));
         suspect.extend(steadiness::reason_to_doubt(evidence));
         suspect.extend(machine::reasons_to_doubt(evidence));
+        suspect.extend(spread::reason_to_doubt(evidence));
     }
     let suspect = [answers::reasons_to_doubt(evidence), suspect].concat();
     let verdict = match (invalid.is_empty(), suspect.is_empty()) {

@@ -31,6 +31,7 @@ fn sound() -> Evidence {
         cpus_shared: false,
         server_left_its_cpus: false,
         interference: Interference { hiccup_floor_ns: Some(1_000_000), server: quiet(), client: quiet() },
+        connections_per_thread: vec![50],
     }
 }
 
@@ -357,4 +358,19 @@ fn a_poisson_load_is_met_by_what_it_drew_and_not_by_what_its_rate_promised() {
     // 1050 were drawn, and as many answered as the rate promised.
     let drawn = Evidence { due: Some(1050), requests: 1000, ..open() };
     assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Latency));
+}
+
+#[test]
+fn a_thread_with_far_more_than_its_share_makes_it_suspect() {
+    let of = |spread: &[u64]| Evidence { connections_per_thread: spread.to_vec(), ..sound() };
+    for even in [&[][..], &[50], &[1, 0], &[1, 1], &[3, 5], &[2, 6], &[24, 8], &[1, 1, 1, 0], &[400, 300]] {
+        assert_eq!(verdict(&of(even)), (Verdict::Valid, String::new()), "{even:?}");
+    }
+    for by_chance in [&[2, 0][..], &[2, 1, 1, 0], &[1, 7], &[0, 4], &[3, 1, 0, 0]] {
+        assert!(only_reason(&of(by_chance)).contains("by chance: "), "{by_chance:?}");
+        assert!(!only_reason(&of(by_chance)).contains("than by chance"), "{by_chance:?}");
+    }
+    for beyond in [&[0, 8][..], &[49, 15], &[64, 0], &[80_000, 20_000], &[40, 8, 8, 8]] {
+        assert!(only_reason(&of(beyond)).contains("more unevenly than by chance"), "{beyond:?}");
+    }
 }

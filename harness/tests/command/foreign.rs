@@ -220,7 +220,8 @@ fn environment_and_directory_are_what_was_asked_for() {
     let plan = fs::read_to_string(foreign.path().join("plan.toml")).unwrap();
     let script = foreign.path().join("server.py").to_str().unwrap().to_owned();
     fs::write(foreign.path().join("plan.toml"), plan.replace("server.py {port}", &script)).unwrap();
-    foreign.measured(&["--server-threads", "3"]);
+    let (_, _, server) = foreign.measured(&["--server-threads", "3"]);
+    assert!(server.connections_per_thread.is_none() && server.busy_per_thread.is_none(), "{server:?}");
 }
 
 #[test]

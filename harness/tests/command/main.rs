@@ -14,4 +14,5 @@ mod serve;
 mod strangers;
 mod support;
 mod sweep;
+mod threads;
 mod until;

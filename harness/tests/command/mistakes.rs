@@ -32,6 +32,7 @@ fn nonsense_arguments_are_refused() {
         (vec!["serve", "--backend", "epoll", "--cpus", "3-1"], "counts down"),
         (vec!["serve", "--backend", "epoll", "--max-frame", "0"], "not within 1"),
         (vec!["serve", "--backend", "epoll", "--protocol", "raw", "--max-frame", "1KiB"], "means nothing"),
+        (vec!["serve", "--backend", "epoll", "--spread", "shared"], "--spread means nothing with one thread"),
         (load(&["--connections", "-1"]), "from 1 to"),
         (load(&["--connections", "2", "--threads", "3"]), "3 threads"),
         (load(&["--connections", "512", "--depth", "65536"]), "33554432 requests in flight"),
@@ -57,6 +58,9 @@ fn nonsense_arguments_are_refused() {
         (vec!["sweep", "--until", "0"], "not a percentage"),
         (vec!["sweep", "--budget", "1m"], "a budget means nothing without until"),
         (vec!["sweep", "--backends", "epoll", "--twice", "poll"], "'poll' is to be there twice and is none of epoll"),
+        (vec!["sweep", "--spread", "shared"], "a spread means nothing with one server thread"),
+        (vec!["sweep", "--server-threads", "2", "--spread", "evenly"], "[possible values: reuseport, shared]"),
+        (vec!["capacity", "--slo", "p99<1ms", "--spread", "shared"], "a spread means nothing with one server thread"),
         (vec!["sweep", "--resume"], "--output"),
         (vec!["sweep", "--resume", "--output", "absent.jsonl"], "no absent.jsonl to resume"),
     ] {

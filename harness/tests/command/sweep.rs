@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::cpus;
-use harness::plan::{Arrivals, Engine, Protocol, SweepPlan, Transport};
+use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
@@ -338,6 +338,7 @@ fn two_trials() -> SweepPlan {
         engine: Engine::Auto,
         twice: Vec::new(),
         idle_connections: vec![0],
+        spread: Spread::Reuseport,
     }
 }
 

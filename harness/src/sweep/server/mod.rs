@@ -19,7 +19,7 @@ use super::tree::{ThreadsReading, Tree};
 use crate::control::{Listening, Report};
 use crate::cpus::CpuSet;
 use crate::foreign::ForeignServer;
-use crate::plan::Cell;
+use crate::plan::{Cell, Spread};
 
 /// A server that runs. Dropping it ends it.
 #[derive(Debug)]
@@ -45,8 +45,14 @@ impl Server {
     /// # Errors
     ///
     /// A sentence for people, with what the server said last.
-    pub(super) fn start(executable: &Path, backend: &str, cell: &Cell, cpus: &CpuSet) -> Result<Started, String> {
-        let (server, listening) = own::Server::start(executable, backend, cell, cpus)?;
+    pub(super) fn start(
+        executable: &Path,
+        backend: &str,
+        cell: &Cell,
+        spread: Spread,
+        cpus: &CpuSet,
+    ) -> Result<Started, String> {
+        let (server, listening) = own::Server::start(executable, backend, cell, spread, cpus)?;
         let Listening { listening: address, receipt, .. } = listening;
         Ok(Started { server: Self::Own(server), address, receipt })
     }

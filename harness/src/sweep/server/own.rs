@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::wait::{Lines, readable_within, with_last_words};
 use crate::control::{Listening, REPORT_REQUEST, Report};
 use crate::cpus::CpuSet;
-use crate::plan::Cell;
+use crate::plan::{Cell, Spread};
 
 /// For a server to say that it listens; none takes a tenth of it.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,9 +45,10 @@ impl Server {
         executable: &Path,
         backend: &str,
         cell: &Cell,
+        spread: Spread,
         cpus: &CpuSet,
     ) -> Result<(Self, Listening), String> {
-        let mut server = Self::spawn(executable, backend, cell, cpus)
+        let mut server = Self::spawn(executable, backend, cell, spread, cpus)
             .map_err(|error| format!("cannot start the server process: {error}"))?;
         let line = match server.stdout.next(START_TIMEOUT) {
             Ok(Some(line)) => line,
@@ -65,12 +66,15 @@ impl Server {
         }
     }
 
-    fn spawn(executable: &Path, backend: &str, cell: &Cell, cpus: &CpuSet) -> io::Result<Self> {
+    fn spawn(executable: &Path, backend: &str, cell: &Cell, spread: Spread, cpus: &CpuSet) -> io::Result<Self> {
         let stderr = File::from(memfd_create("stderr", MemfdFlags::CLOEXEC)?);
+        // One thread has nothing to spread, and is told so.
+        let spread = (cell.server_threads > 1).then(|| format!("--spread={spread}"));
         let mut child = Command::new(executable)
             .arg0("harness")
             .args(["serve", "--control", "--backend", backend, "--protocol", &cell.protocol.to_string()])
             .args(["--threads", &cell.server_threads.to_string(), "--cpus", &cpus.to_string()])
+            .args(spread)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr.try_clone()?)
