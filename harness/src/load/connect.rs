@@ -25,12 +25,18 @@ const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// For all connections together, greetings included.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens `count` connections and sees that the server serves them: non-blocking, without delay for small segments.
-pub(super) fn connect(target: SocketAddr, count: usize, cancel: &AtomicBool) -> Result<Vec<OwnedFd>, LoadError> {
+/// Opens `count` connections and sees that the server serves them, with a request of `payload_bytes` on each:
+/// non-blocking, without delay for small segments.
+pub(super) fn connect(
+    target: SocketAddr,
+    count: usize,
+    payload_bytes: u32,
+    cancel: &AtomicBool,
+) -> Result<Vec<OwnedFd>, LoadError> {
     let deadline = Instant::now() + TIMEOUT;
     let goes_on = |_: usize| !cancel.load(Ordering::Relaxed);
     let connected = open(target, count, deadline, |_| begin(target), goes_on)?;
-    greet(target, &connected, deadline, cancel)?;
+    greet(target, &connected, payload_bytes, deadline, cancel)?;
     Ok(connected)
 }
 

@@ -45,7 +45,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let shares = Share::deal(plan, window, &traffic);
     let mut idle = Idle::open(plan.target, plan.idle_connections, observer, cancel)?;
     // Where a server accepts in the order of arrival, it has accepted all idle ones when it has answered these.
-    let mut sockets = connect(plan.target, plan.connections, cancel)?;
+    let mut sockets = connect(plan.target, plan.connections, plan.payload_bytes, cancel)?;
 
     let end = End::new(cancel, plan.threads);
     let finished = thread::scope(|scope| {
