@@ -19,7 +19,9 @@ mod threads;
 mod timers;
 mod workers;
 
-pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};
+pub use backend::{
+    Backend, BackendInfo, IoModel, Isolation, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable, Waiting,
+};
 pub use listen::bind;
 pub use stats::{Event, ServeReport, Stats, Syscall};
 pub use stop::Stop;
@@ -32,6 +34,8 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &readiness::epoll::EpollBackend,
     &readiness::polling::PollingBackend,
     &io_uring::IoUringBackend,
+    &readiness::epoll_et::EpollEtBackend,
+    &readiness::spin::SpinBackend,
 ];
 
 /// The backend of that name.

@@ -16,7 +16,7 @@ use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use slab::Slab;
 
 use crate::admission::{ACCEPT_REST, AcceptFailure};
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::buffers::Buffers;
 use crate::connection::{Connection, Moved};
 use crate::kernel::{failed, timespec};
@@ -43,6 +43,8 @@ impl Backend for ThreadsBackend {
             avoid_when: "thousands of connections: each costs a stack, and every message a switch between threads",
             model: IoModel::Blocking,
             threading: Threading::ThreadPerConnection,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 

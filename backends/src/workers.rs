@@ -116,6 +116,9 @@ fn shared_by(receipt: Receipt, threading: Threading, threads: usize) -> Receipt 
     let receipt = match threading {
         Threading::LoopPerThread => receipt.number("threads", threads as u64),
         Threading::ThreadPerConnection => receipt.number("accepting_threads", threads as u64),
+        Threading::Pool { workers } => {
+            receipt.number("accepting_threads", threads as u64).number("workers", (workers * threads) as u64)
+        }
     };
     if threads > 1 { receipt.text("spread", "SO_REUSEPORT") } else { receipt }
 }

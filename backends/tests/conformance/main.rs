@@ -96,7 +96,7 @@ macro_rules! suite {
     };
 }
 
-conformance_of![threads, select, poll, epoll, polling, io_uring];
+conformance_of![threads, select, poll, epoll, polling, io_uring, epoll_et, spin];
 
 #[test]
 fn every_backend_is_covered() {

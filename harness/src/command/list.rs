@@ -58,6 +58,7 @@ impl Entry {
             threading: match info.threading {
                 Threading::LoopPerThread => "loop per thread",
                 Threading::ThreadPerConnection => "thread per connection",
+                Threading::Pool { .. } => "pool of workers per thread",
             },
             available: reason.is_none(),
             reason,
