@@ -3,6 +3,7 @@
 //! What all servers must do alike (framing, limits, counting, draining) is written once and called by each of them,
 //! so that a difference between two backends is a difference between two kernel interfaces and nothing else.
 
+mod acceptor;
 mod admission;
 mod backend;
 mod buffers;
@@ -10,11 +11,13 @@ mod connection;
 pub mod io_uring;
 mod kernel;
 mod listen;
+mod open_sockets;
 pub mod protocol;
 mod readiness;
 mod replies;
 mod stats;
 mod stop;
+mod thread_pool;
 mod threads;
 mod timers;
 mod workers;
@@ -36,6 +39,7 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &io_uring::IoUringBackend,
     &readiness::epoll_et::EpollEtBackend,
     &readiness::spin::SpinBackend,
+    &thread_pool::ThreadPoolBackend,
 ];
 
 /// The backend of that name.

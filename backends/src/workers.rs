@@ -103,7 +103,7 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
 }
 
 /// Stops the other threads when one ends: it was told to, it failed, or it panicked.
-struct StopOnDrop<'a>(&'a Stop);
+pub(crate) struct StopOnDrop<'a>(pub(crate) &'a Stop);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {

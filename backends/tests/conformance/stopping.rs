@@ -147,7 +147,7 @@ pub(crate) fn finishes_a_long_answer_after_the_stop(backend: Subject) {
 /// Waits until all that `client` has sent lies in the server's socket or beyond.
 ///
 /// What was sent before the stop may otherwise arrive after it: on loopback too the kernel may deliver later.
-fn wait_until_arrived(client: &Client) {
+pub(crate) fn wait_until_arrived(client: &Client) {
     let here = client.stream.local_addr().expect("a connected socket has an address");
     wait::until("what was sent has arrived", || unacknowledged_bytes(here) == 0);
 }
