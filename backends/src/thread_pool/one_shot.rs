@@ -172,6 +172,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_handed_out_is_not_reported_before_it_is_armed_again() {
+        let counters = Arc::new(Stats::default()).register();
+        let set = EmptySet::new().unwrap().holding::<UnixStream>();
+        let (mut peer, ours) = UnixStream::pair().unwrap();
+        peer.write_all(b"?").unwrap();
+        set.add(Box::new(ours), &counters).unwrap();
+        let held = set.wait(&counters).unwrap();
+        peer.write_all(b"?").unwrap();
+        drop(peer);
+        set.end();
+        assert!(set.wait(&counters).unwrap().is_none(), "one item, twice");
+        drop(held);
+    }
+
+    #[test]
     fn what_the_kernel_does_not_take_is_given_back() {
         let counters = Arc::new(Stats::default()).register();
         let set = EmptySet::new().unwrap().holding::<UnixStream>();
