@@ -54,6 +54,7 @@ impl Hit for Edge {
 
 /// What is known of a connection and will not be said again.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools)] // Each of them holds or not whatever the others do.
 pub(crate) struct Edges {
     /// There may be something to receive.
     readable: bool,

@@ -61,7 +61,7 @@ impl Readiness for Epoll {
     }
 
     fn receipt(&self) -> Receipt {
-        self.receipt_of("level")
+        Self::receipt_of("level")
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()> {
@@ -88,7 +88,7 @@ impl Readiness for Epoll {
 
 impl Epoll {
     /// What was granted, with how connections are triggered.
-    pub(super) fn receipt_of(&self, trigger: &str) -> Receipt {
+    pub(super) fn receipt_of(trigger: &str) -> Receipt {
         Receipt::new()
             .text("interface", "epoll_pwait")
             .text("trigger", trigger)

@@ -53,7 +53,7 @@ impl Readiness for EpollEt {
     }
 
     fn receipt(&self) -> Receipt {
-        self.0.receipt_of("edge")
+        Epoll::receipt_of("edge")
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()> {

@@ -150,14 +150,14 @@ mod tests {
                 })
                 .collect();
             for round in 0..ROUNDS {
-                let sent = round.to_le_bytes()[..1].to_vec();
+                let message = round.to_le_bytes()[..1].to_vec();
                 for peer in &mut peers {
-                    peer.write_all(&sent).unwrap();
+                    peer.write_all(&message).unwrap();
                 }
                 for peer in &mut peers {
                     let mut got = vec![0];
                     peer.read_exact(&mut got).unwrap();
-                    assert_eq!(got, sent);
+                    assert_eq!(got, message);
                 }
             }
             // A peer that goes away is reported once more; then its item is dropped, and not armed again.
