@@ -56,6 +56,10 @@ pub struct BackendInfo {
     pub model: IoModel,
     /// What `--threads` means to it.
     pub threading: Threading,
+    /// What it does while nothing is to be done.
+    pub waiting: Waiting,
+    /// Whom a peer that does not read its answers holds up.
+    pub isolation: Isolation,
 }
 
 /// How a backend learns that it can go on.
@@ -86,6 +90,29 @@ pub enum Threading {
     LoopPerThread,
     /// A thread for every connection; the threads asked for accept.
     ThreadPerConnection,
+    /// So many workers for each thread asked for, which itself accepts.
+    Pool {
+        /// Workers that share one accepting thread's connections.
+        workers: usize,
+    },
+}
+
+/// What a server does while nothing is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// It sleeps in the kernel until something is, and uses no CPU.
+    Sleeps,
+    /// It looks again and again, and keeps its CPUs busy whatever the load is: how busy they are then says nothing.
+    Spins,
+}
+
+/// Whom a peer that does not read its answers holds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nobody but itself.
+    Full,
+    /// It takes one of so many places; when all are taken, everybody waits (head-of-line blocking).
+    Places(usize),
 }
 
 /// What the server is asked to do.

@@ -67,6 +67,26 @@ impl<S: AsFd> Calls for S {
     }
 }
 
+/// What a receive has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// As many bytes as there was room for; there may be more.
+    Full,
+    /// Fewer bytes than there was room for: all that the kernel had.
+    Short,
+    /// No byte: the kernel had none, or the socket's time-out passed.
+    Nothing,
+}
+
+impl Received {
+    pub(crate) fn moved(self) -> Moved {
+        match self {
+            Received::Full | Received::Short => Moved::Some,
+            Received::Nothing => Moved::None,
+        }
+    }
+}
+
 /// A connected socket and what is unfinished on it.
 pub(crate) struct Connection<P: Protocol, S = OwnedFd> {
     socket: S,
@@ -105,6 +125,17 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
     ///
     /// When the connection is over. After a violation there may still be output: the replies to what came before it.
     pub(crate) fn receive(&mut self, protocol: &P, buffers: &mut Buffers, counters: &Counters) -> Result<Moved, Ended> {
+        self.receive_some(protocol, buffers, counters).map(Received::moved)
+    }
+
+    /// As [`receive`](Self::receive), and says whether there may be more: for those whom nobody tells a second time.
+    #[inline]
+    pub(crate) fn receive_some(
+        &mut self,
+        protocol: &P,
+        buffers: &mut Buffers,
+        counters: &Counters,
+    ) -> Result<Received, Ended> {
         debug_assert!(!self.has_output());
         let resumed = !self.input.is_empty();
         let received = if resumed {
@@ -115,13 +146,17 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
             buffers.receive.clear();
             &mut buffers.receive
         };
+        let room_bytes = received.capacity() - received.len();
         counters.syscall(Syscall::Recvfrom);
-        match retry_on_intr(|| self.socket.receive_into(received)) {
+        let rest = match retry_on_intr(|| self.socket.receive_into(received)) {
             Ok(0) => return Err(Ended::Eof),
-            Ok(received_bytes) => counters.events(Event::BytesReceived, received_bytes as u64),
-            Err(Errno::AGAIN) => return Ok(Moved::None),
+            Ok(received_bytes) => {
+                counters.events(Event::BytesReceived, received_bytes as u64);
+                if received_bytes < room_bytes { Received::Short } else { Received::Full }
+            }
+            Err(Errno::AGAIN) => return Ok(Received::Nothing),
             Err(_) => return Err(Ended::Error),
-        }
+        };
 
         let mut replies = Gather::new(received, &mut self.output);
         let parsed = protocol.receive(&mut self.session, received, &mut replies);
@@ -150,7 +185,7 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
             self.input = buffers.take();
             self.input.extend_from_slice(&buffers.receive[taken..]);
         }
-        Ok(Moved::Some)
+        Ok(rest)
     }
 
     /// Sends once from the output.

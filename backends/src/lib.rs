@@ -3,6 +3,7 @@
 //! What all servers must do alike (framing, limits, counting, draining) is written once and called by each of them,
 //! so that a difference between two backends is a difference between two kernel interfaces and nothing else.
 
+mod acceptor;
 mod admission;
 mod backend;
 mod buffers;
@@ -11,6 +12,7 @@ pub mod descriptor_table;
 pub mod io_uring;
 mod kernel;
 mod listen;
+mod open_sockets;
 pub mod protocol;
 mod readiness;
 mod replies;
@@ -18,11 +20,14 @@ mod replies;
 pub mod scripted;
 mod stats;
 mod stop;
+mod thread_pool;
 mod threads;
 mod timers;
 mod workers;
 
-pub use backend::{Backend, BackendInfo, IoModel, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable};
+pub use backend::{
+    Backend, BackendInfo, IoModel, Isolation, Limits, Receipt, ReceiptValue, ServeJob, Threading, Unavailable, Waiting,
+};
 pub use listen::{Listeners, Spread, bind};
 pub use stats::{Event, ServeReport, Stats, Syscall};
 pub use stop::Stop;
@@ -35,6 +40,9 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &readiness::epoll::EpollBackend,
     &readiness::polling::PollingBackend,
     &io_uring::IoUringBackend,
+    &readiness::epoll_et::EpollEtBackend,
+    &readiness::spin::SpinBackend,
+    &thread_pool::ThreadPoolBackend,
 ];
 
 /// The backend of that name.

@@ -3,23 +3,18 @@
 //! Two system calls per message and nothing to keep track of; what it costs is a stack and a wake-up per connection.
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
-use slab::Slab;
 
-use crate::admission::{ACCEPT_REST, AcceptFailure};
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::acceptor::Acceptor;
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::buffers::Buffers;
 use crate::connection::{Connection, Moved};
-use crate::kernel::{failed, timespec};
+use crate::open_sockets::OpenSockets;
 use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, ServeReport, Syscall, ThreadCounters};
 use crate::stop::Stop;
@@ -43,6 +38,8 @@ impl Backend for ThreadsBackend {
             avoid_when: "thousands of connections: each costs a stack, and every message a switch between threads",
             model: IoModel::Blocking,
             threading: Threading::ThreadPerConnection,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 
@@ -51,7 +48,7 @@ impl Backend for ThreadsBackend {
     }
 
     fn serve(&self, job: ServeJob<'_>, stop: &Stop) -> io::Result<ServeReport> {
-        workers::serve::<Acceptor<'_>>(self.info().threading, &job, stop)
+        workers::serve::<Threads<'_>>(self.info().threading, &job, stop)
     }
 }
 
@@ -60,16 +57,14 @@ fn receipt() -> Receipt {
 }
 
 /// A thread that accepts, and starts a thread for everybody it lets in.
-struct Acceptor<'a> {
-    context: Context<'a>,
-    counters: ThreadCounters,
-    open: OpenSockets,
+struct Threads<'a> {
+    acceptor: Acceptor<'a>,
+    open: OpenSockets<OwnedFd>,
 }
 
-impl<'a> Worker<'a> for Acceptor<'a> {
+impl<'a> Worker<'a> for Threads<'a> {
     fn start(context: Context<'a>) -> io::Result<Self> {
-        let counters = context.stats.register();
-        Ok(Self { context, counters, open: OpenSockets::default() })
+        Ok(Self { acceptor: Acceptor::new(context), open: OpenSockets::new() })
     }
 
     fn receipt(&self) -> Receipt {
@@ -78,73 +73,34 @@ impl<'a> Worker<'a> for Acceptor<'a> {
 
     fn run<P: Protocol>(&mut self, protocol: &P) -> io::Result<()> {
         let this = &*self;
+        let Acceptor { context, counters } = &this.acceptor;
         thread::scope(|scope| {
-            let accepted = this.accept_until_stop(scope, protocol);
-            this.open.drain(this.context.limits.drain_timeout, &this.counters);
+            let accepted = this.acceptor.accept_until_stop(None, || {}, |socket| this.serve(scope, protocol, socket));
+            this.open.drain(context.limits.drain_timeout, counters);
             accepted
         })
     }
 
     fn counters(&self) -> &ThreadCounters {
-        &self.counters
+        &self.acceptor.counters
     }
 }
 
-impl Acceptor<'_> {
-    fn accept_until_stop<'s, P: Protocol>(&'s self, scope: &'s Scope<'s, '_>, protocol: &'s P) -> io::Result<()> {
-        // The listener does not block, so that a connection which goes away between the two calls is no trap.
-        while self.wait(Some(self.context.listener), None)? {
-            self.counters.syscall(Syscall::Accept4);
-            match accept_with(self.context.listener, SocketFlags::CLOEXEC) {
-                Ok(socket) => self.serve(scope, protocol, socket),
-                Err(error) => match AcceptFailure::of(error) {
-                    AcceptFailure::NobodyWaits => {
-                        self.counters.events(Event::AcceptMissed, u64::from(self.context.shares_listener));
-                    }
-                    AcceptFailure::TryNext => {}
-                    AcceptFailure::Rest => {
-                        self.counters.event(Event::AcceptPaused);
-                        self.wait(None, Some(ACCEPT_REST))?;
-                    }
-                    AcceptFailure::Fatal => return Err(failed("cannot accept", error)),
-                },
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for `listener`, `timeout` or the stop; false once the stop was requested.
-    fn wait(&self, listener: Option<&TcpListener>, timeout: Option<Duration>) -> io::Result<bool> {
-        let stop = PollFd::new(self.context.stop, PollFlags::IN);
-        let mut fds = [stop.clone(), listener.map_or(stop, |listener| PollFd::new(listener, PollFlags::IN))];
-        self.counters.syscall(Syscall::Ppoll);
-        match poll(&mut fds, timeout.map(timespec).as_ref()) {
-            Ok(_) => Ok(fds[0].revents().is_empty()),
-            Err(Errno::INTR) => Ok(true),
-            Err(error) => Err(failed("cannot wait", error)),
-        }
-    }
-
+impl Threads<'_> {
     fn serve<'s, P: Protocol>(&'s self, scope: &'s Scope<'s, '_>, protocol: &'s P, socket: OwnedFd) {
-        if !self.context.admission.admit(&self.counters) {
-            self.counters.syscall(Syscall::Close);
-            return;
-        }
+        let context = &self.acceptor.context;
         let socket = Arc::new(socket);
         let key = self.open.insert(Arc::clone(&socket));
         let thread = thread::Builder::new().name("connection".into()).stack_size(STACK_BYTES);
         let spawned = thread.spawn_scoped(scope, move || {
-            let counters = self.context.stats.register();
-            converse(socket, protocol, self.context.limits.idle_timeout, &counters);
+            let counters = context.stats.register();
+            converse(socket, protocol, context.limits.idle_timeout, &counters);
             self.open.remove(key);
-            self.context.admission.leave();
+            context.admission.leave();
         });
         if spawned.is_err() {
-            self.counters.event(Event::Unservable);
-            self.counters.event(Event::Closed);
-            self.counters.syscall(Syscall::Close);
             self.open.remove(key);
-            self.context.admission.leave();
+            self.acceptor.unservable();
         }
     }
 }
@@ -185,53 +141,4 @@ fn converse<P: Protocol>(socket: Arc<OwnedFd>, protocol: &P, idle_timeout: Optio
         }
     }
     connection.close(counters);
-}
-
-/// The sockets of all running threads, so that they can be told to end.
-#[derive(Default)]
-struct OpenSockets {
-    sockets: Mutex<Slab<Arc<OwnedFd>>>,
-    /// Told when the last one is gone.
-    empty: Condvar,
-}
-
-impl OpenSockets {
-    fn insert(&self, socket: Arc<OwnedFd>) -> usize {
-        self.lock().insert(socket)
-    }
-
-    fn remove(&self, key: usize) {
-        let mut sockets = self.lock();
-        sockets.remove(key);
-        if sockets.is_empty() {
-            self.empty.notify_all();
-        }
-    }
-
-    /// Has every thread answer what its peer has sent and end; by force when `timeout` has passed.
-    fn drain(&self, timeout: Duration, counters: &Counters) {
-        let sockets = self.shut_down(Shutdown::Read, counters);
-        let (sockets, _) = self
-            .empty
-            .wait_timeout_while(sockets, timeout, |sockets| !sockets.is_empty())
-            .unwrap_or_else(PoisonError::into_inner);
-        drop(sockets);
-        let forced = self.shut_down(Shutdown::Both, counters);
-        counters.events(Event::Forced, forced.len() as u64);
-    }
-
-    /// Wakes whoever waits in a call on one of the sockets.
-    fn shut_down(&self, how: Shutdown, counters: &Counters) -> MutexGuard<'_, Slab<Arc<OwnedFd>>> {
-        let sockets = self.lock();
-        for (_, socket) in &*sockets {
-            counters.syscall(Syscall::Shutdown);
-            // Fails only where the peer has already gone; the thread's next call says so.
-            let _ = shutdown(socket, how);
-        }
-        sockets
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Slab<Arc<OwnedFd>>> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

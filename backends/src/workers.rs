@@ -132,7 +132,7 @@ fn own_descriptors(context: &Context<'_>) -> String {
 }
 
 /// Stops the other threads when one ends: it was told to, it failed, or it panicked.
-struct StopOnDrop<'a>(&'a Stop);
+pub(crate) struct StopOnDrop<'a>(pub(crate) &'a Stop);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
@@ -147,6 +147,13 @@ fn shared_by(receipt: Receipt, threading: Threading, threads: usize, woken: Opti
         Threading::LoopPerThread => receipt.number("threads", count).text("served_by", "the thread that accepted"),
         Threading::ThreadPerConnection => {
             receipt.number("accepting_threads", count).text("served_by", "a thread of its own")
+        }
+        Threading::Pool { workers } => {
+            let workers = (workers * threads) as u64;
+            receipt
+                .number("accepting_threads", count)
+                .number("workers", workers)
+                .text("served_by", "whichever worker is free")
         }
     };
     match woken {

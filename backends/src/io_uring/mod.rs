@@ -24,7 +24,7 @@ pub use buffer_ring::{Buffer, BufferRing, GROUP, Shape};
 pub use patience::until_nothing_is_left;
 pub use setup::{Granted, granted};
 
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::stats::ServeReport;
 use crate::stop::Stop;
 use crate::workers;
@@ -48,6 +48,8 @@ impl Backend for IoUringBackend {
             avoid_when: "a sandbox or an administrator forbids io_uring, or kernels before 6.1 have to be served",
             model: IoModel::Completion,
             threading: Threading::LoopPerThread,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 

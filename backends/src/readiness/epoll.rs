@@ -12,7 +12,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::{EventLoop, Interest, Readiness, Token};
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::kernel::{failed, timespec};
 use crate::stats::{Counters, ServeReport, Syscall};
 use crate::stop::Stop;
@@ -33,6 +33,8 @@ impl Backend for EpollBackend {
             avoid_when: "every request counts and the kernel allows io_uring, or the program must run elsewhere",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 
@@ -51,21 +53,19 @@ pub(crate) struct Epoll {
 }
 
 impl Readiness for Epoll {
+    type Hit = Token;
+
     fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|error| failed("epoll_create1", error))?;
         Ok(Self { epoll, events: Vec::with_capacity(EVENTS_PER_WAIT) })
     }
 
     fn receipt(&self) -> Receipt {
-        Receipt::new()
-            .text("interface", "epoll_pwait")
-            .text("trigger", "level")
-            .number("events_per_wait", EVENTS_PER_WAIT as u64)
+        Self::receipt_of("level")
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()> {
-        counters.syscall(Syscall::EpollCtl);
-        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token.0 as u64), flags(interest))?)
+        self.add_flags(fd, token, flags(interest), counters)
     }
 
     fn modify(&mut self, fd: BorrowedFd<'_>, token: Token, interest: Interest, counters: &Counters) -> io::Result<()> {
@@ -95,6 +95,39 @@ impl Readiness for Epoll {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Token>, counters: &Counters) -> io::Result<()> {
+        ready.extend(self.wait_for_events(timeout, counters)?.map(|(token, _)| token));
+        Ok(())
+    }
+}
+
+impl Epoll {
+    /// What was granted, with how connections are triggered.
+    pub(super) fn receipt_of(trigger: &str) -> Receipt {
+        Receipt::new()
+            .text("interface", "epoll_pwait")
+            .text("trigger", trigger)
+            .number("events_per_wait", EVENTS_PER_WAIT as u64)
+    }
+
+    /// Starts to watch `fd` for exactly `flags`.
+    pub(super) fn add_flags(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        token: Token,
+        flags: EventFlags,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        counters.syscall(Syscall::EpollCtl);
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token.0 as u64), flags)?)
+    }
+
+    /// Waits, and returns what came to be.
+    #[inline]
+    pub(super) fn wait_for_events(
+        &mut self,
+        timeout: Option<Duration>,
+        counters: &Counters,
+    ) -> io::Result<impl Iterator<Item = (Token, EventFlags)>> {
         let timeout = timeout.map(timespec);
         self.events.clear();
         counters.syscall(Syscall::EpollPwait);
@@ -104,8 +137,7 @@ impl Readiness for Epoll {
         }
         // A token is a `usize` that was widened.
         #[expect(clippy::cast_possible_truncation)]
-        ready.extend(self.events.iter().map(|event| Token(event.data.u64() as usize)));
-        Ok(())
+        Ok(self.events.iter().map(|event| (Token(event.data.u64() as usize), event.flags)))
     }
 }
 

@@ -1,9 +1,17 @@
-//! The event loop of every readiness backend: `select`, `poll`, `epoll` and `polling` differ in one [`Readiness`] each.
+//! The event loop of every readiness backend: `select`, `poll`, `epoll` and its variants and `polling` differ in one
+//! [`Readiness`] each.
+//!
+//! Connections are level-triggered, and then one call is made for one report; or edge-triggered, and then `edges.rs`
+//! remembers what was reported. Which of the two is known when this is compiled, so neither pays for the other. The
+//! listener and the stop are level-triggered for all.
 
+mod edges;
 pub(crate) mod epoll;
+pub(crate) mod epoll_et;
 pub(crate) mod poll;
 pub(crate) mod polling;
 pub(crate) mod select;
+pub(crate) mod spin;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,12 +29,20 @@ use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, Syscall, ThreadCounters};
 use crate::timers::{Due, Phase, Timers};
 use crate::workers::{ALL_WHO_WAIT, Context, Worker};
+use edges::Edges;
 
 /// Connections taken in before those that are open have their turn again.
 const ACCEPTS_PER_TURN: usize = 256;
 
-/// A way to learn which descriptors can be read from or written to, level-triggered.
+/// A way to learn which descriptors can be read from or written to.
 pub(crate) trait Readiness: Sized {
+    /// What it says of a descriptor. With [`Token`] it is level-triggered: it says so again for as long as it is so.
+    type Hit: Hit;
+
+    /// Whether [`wait`](Readiness::wait) returns at once, always. It then does not report the stop, which the loop
+    /// looks for by itself.
+    const SPINS: bool = false;
+
     fn new() -> io::Result<Self>;
 
     /// What was granted.
@@ -57,7 +73,29 @@ pub(crate) trait Readiness: Sized {
     /// Waits until something is ready or `timeout` has passed, and puts what is ready into `ready`, which is empty.
     ///
     /// A signal ends the wait early, with nothing ready.
-    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Token>, counters: &Counters) -> io::Result<()>;
+    fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Self::Hit>, counters: &Counters) -> io::Result<()>;
+}
+
+/// What a wait says of a descriptor.
+pub(crate) trait Hit: Copy {
+    /// Whether it is said once, when it comes to be, and not again while it is so.
+    const IS_EDGE: bool;
+
+    /// Which descriptor.
+    fn token(self) -> Token;
+
+    /// Remembers what came to be, where that is not said again.
+    fn note(self, edges: &mut Edges);
+}
+
+impl Hit for Token {
+    const IS_EDGE: bool = false;
+
+    fn token(self) -> Token {
+        self
+    }
+
+    fn note(self, _: &mut Edges) {}
 }
 
 /// What a descriptor is watched as: a small number, so that a table can be indexed by it.
@@ -70,6 +108,10 @@ impl Token {
 
     fn connection(key: usize) -> Self {
         Token(key + 2)
+    }
+
+    fn is_connection(self) -> bool {
+        self.0 >= 2
     }
 
     fn key(self) -> usize {
@@ -123,20 +165,26 @@ impl<'a, R: Readiness> Worker<'a> for EventLoop<'a, R> {
     }
 
     fn run<P: Protocol>(&mut self, protocol: &P) -> io::Result<()> {
-        let mut turns = Turns {
+        self.turns(protocol).run()
+    }
+
+    fn counters(&self) -> &ThreadCounters {
+        &self.counters
+    }
+}
+
+impl<'a, R: Readiness> EventLoop<'a, R> {
+    fn turns<'l, P: Protocol>(&'l mut self, protocol: &'l P) -> Turns<'l, 'a, R, P> {
+        Turns {
             readiness: &mut self.readiness,
             context: &self.context,
             counters: &self.counters,
             protocol,
             connections: Slab::new(),
+            unfinished: Vec::new(),
             buffers: Buffers::new(),
             timers: Timers::new(&self.context.limits),
-        };
-        turns.run()
-    }
-
-    fn counters(&self) -> &ThreadCounters {
-        &self.counters
+        }
     }
 }
 
@@ -147,6 +195,8 @@ struct Turns<'l, 'a, R: Readiness, P: Protocol> {
     counters: &'l Counters,
     protocol: &'l P,
     connections: Slab<Open<P>>,
+    /// The keys of edge-triggered connections that can go on and will not be reported again.
+    unfinished: Vec<usize>,
     buffers: Buffers,
     timers: Timers,
 }
@@ -156,28 +206,62 @@ struct Open<P: Protocol> {
     interest: Interest,
     /// To be closed as soon as its output is gone.
     ending: bool,
+    edges: Edges,
+}
+
+impl<P: Protocol> Open<P> {
+    /// Takes note of what a call has done; true if the connection is to be closed.
+    #[inline]
+    fn has_ended(&mut self, moved: Result<Moved, Ended>, timers: &Timers, counters: &Counters) -> bool {
+        match moved {
+            Ok(Moved::Some) => timers.touch(&mut self.connection.last_moved),
+            Ok(Moved::None) => {}
+            Err(ended) => {
+                ended.count(counters);
+                if matches!(ended, Ended::Violation) && self.connection.has_output() {
+                    self.ending = true;
+                } else {
+                    return true;
+                }
+            }
+        }
+        self.ending && !self.connection.has_output()
+    }
 }
 
 impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
     fn run(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
-        loop {
-            let timeout = self.timers.timeout(!self.connections.is_empty());
-            self.readiness.wait(timeout, &mut ready, self.counters).map_err(|error| failed("cannot wait", error))?;
+        while self.turn(&mut ready)? {}
+        Ok(())
+    }
+
+    /// Waits once and does what has become possible; false when all is done. `ready` is empty before and after.
+    #[inline]
+    fn turn(&mut self, ready: &mut Vec<R::Hit>) -> io::Result<bool> {
+        let unfinished = if R::Hit::IS_EDGE { self.unfinished.len() } else { 0 };
+        let timeout =
+            if unfinished > 0 { Some(Duration::ZERO) } else { self.timers.timeout(!self.connections.is_empty()) };
+        self.readiness.wait(timeout, ready, self.counters).map_err(|error| failed("cannot wait", error))?;
+        if !R::SPINS {
             self.counters.event(Event::Wakeups);
-            self.timers.turn_begins(timeout.is_some());
-            for token in ready.drain(..) {
-                match token {
-                    Token::LISTENER => self.accept()?,
-                    Token::STOP => self.drain()?,
-                    token => self.serve(token.key())?,
-                }
-            }
-            self.on_time()?;
-            if self.timers.is_stopping() && self.connections.is_empty() {
-                return Ok(());
+        } else if self.context.stop.is_requested() && !self.timers.is_stopping() {
+            self.drain()?;
+        }
+        self.timers.turn_begins(timeout.is_some());
+        for hit in ready.drain(..) {
+            match hit.token() {
+                Token::LISTENER => self.accept()?,
+                Token::STOP => self.drain()?,
+                token if R::Hit::IS_EDGE => self.serve_edge(token.key(), hit)?,
+                token => self.serve(token.key())?,
             }
         }
+        if unfinished > 0 {
+            self.serve_unfinished(unfinished)?;
+        }
+        self.on_time()?;
+        Ok(!self.timers.is_stopping() || !self.connections.is_empty())
     }
 
     /// Takes in who waits.
@@ -218,7 +302,7 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         let token = Token::connection(entry.key());
         let connection = Connection::new(socket, self.timers.opened());
         if self.readiness.add(connection.as_fd(), token, Interest::Read, self.counters).is_ok() {
-            entry.insert(Open { connection, interest: Interest::Read, ending: false });
+            entry.insert(Open { connection, interest: Interest::Read, ending: false, edges: Edges::default() });
         } else {
             self.counters.event(Event::Unservable);
             connection.close(self.counters);
@@ -246,7 +330,7 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         }
     }
 
-    /// Does what a connection is ready for.
+    /// Makes the one call that a level-triggered connection is ready for.
     fn serve(&mut self, key: usize) -> io::Result<()> {
         let open = &mut self.connections[key];
         let moved = if open.connection.has_output() {
@@ -254,19 +338,7 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         } else {
             open.connection.receive(self.protocol, &mut self.buffers, self.counters)
         };
-        match moved {
-            Ok(Moved::Some) => self.timers.touch(&mut open.connection.last_moved),
-            Ok(Moved::None) => {}
-            Err(ended) => {
-                ended.count(self.counters);
-                if matches!(ended, Ended::Violation) && open.connection.has_output() {
-                    open.ending = true;
-                } else {
-                    return self.close(key);
-                }
-            }
-        }
-        if open.ending && !open.connection.has_output() {
+        if open.has_ended(moved, &self.timers, self.counters) {
             return self.close(key);
         }
         let wanted = if open.connection.has_output() { Interest::Write } else { Interest::Read };
@@ -349,7 +421,7 @@ mod tests {
     fn ready<R: Readiness>(readiness: &mut R, counters: &Counters) -> Vec<Token> {
         let mut ready = Vec::new();
         readiness.wait(Some(Duration::ZERO), &mut ready, counters).unwrap();
-        ready
+        ready.into_iter().map(Hit::token).collect()
     }
 
     fn pair() -> (OwnedFd, OwnedFd) {
@@ -384,15 +456,70 @@ mod tests {
         assert_eq!(ready(&mut readiness, &counters), []);
     }
 
-    macro_rules! for_every_readiness {
-        ($($test:ident),+) => {$(
-            mod $test {
-                #[test] fn select() { super::$test::<super::select::Select>(); }
-                #[test] fn poll() { super::$test::<super::poll::Poll>(); }
-                #[test] fn epoll() { super::$test::<super::epoll::Epoll>(); }
-                #[test] fn polling() { super::$test::<super::polling::Polling>(); }
+    fn what_becomes_ready_is_told_once<R: Readiness>() {
+        let counters = Arc::new(Stats::default()).register();
+        let (ours, theirs) = pair();
+        let mut readiness = R::new().unwrap();
+        readiness.add(ours.as_fd(), TOKEN, Interest::Read, &counters).unwrap();
+        assert_eq!(ready(&mut readiness, &counters), [TOKEN], "there is room to write");
+        assert_eq!(ready(&mut readiness, &counters), []);
+        for _ in 0..2 {
+            rustix::io::write(&theirs, b"?").unwrap();
+            assert_eq!(ready(&mut readiness, &counters), [TOKEN]);
+            assert_eq!(ready(&mut readiness, &counters), [], "edge-triggered");
+        }
+    }
+
+    fn the_listener_is_level_triggered<R: Readiness>() {
+        let counters = Arc::new(Stats::default()).register();
+        let (ours, theirs) = pair();
+        let mut readiness = R::new().unwrap();
+        readiness.add(ours.as_fd(), Token::LISTENER, Interest::Read, &counters).unwrap();
+        rustix::io::write(&theirs, b"?").unwrap();
+        for _ in 0..2 {
+            assert_eq!(ready(&mut readiness, &counters), [Token::LISTENER]);
+        }
+        readiness.modify(ours.as_fd(), Token::LISTENER, Interest::None, &counters).unwrap();
+        assert_eq!(ready(&mut readiness, &counters), []);
+    }
+
+    macro_rules! tests_of {
+        ($($name:ident is $readiness:ty { $($test:ident)+ })+) => {$(
+            mod $name {
+                use super::*;
+                $(#[test] fn $test() { super::$test::<$readiness>(); })+
             }
         )+};
     }
-    for_every_readiness!(what_is_ready_follows_the_interest, a_removed_socket_is_forgotten_while_a_copy_of_it_is_open);
+    tests_of! {
+        of_select is select::Select {
+            what_is_ready_follows_the_interest
+            the_listener_is_level_triggered
+            a_removed_socket_is_forgotten_while_a_copy_of_it_is_open
+        }
+        of_poll is poll::Poll {
+            what_is_ready_follows_the_interest
+            the_listener_is_level_triggered
+            a_removed_socket_is_forgotten_while_a_copy_of_it_is_open
+        }
+        of_epoll is epoll::Epoll {
+            what_is_ready_follows_the_interest
+            the_listener_is_level_triggered
+            a_removed_socket_is_forgotten_while_a_copy_of_it_is_open
+        }
+        of_polling is polling::Polling {
+            what_is_ready_follows_the_interest
+            the_listener_is_level_triggered
+            a_removed_socket_is_forgotten_while_a_copy_of_it_is_open
+        }
+        of_epoll_et is epoll_et::EpollEt {
+            what_becomes_ready_is_told_once
+            the_listener_is_level_triggered
+            a_removed_socket_is_forgotten_while_a_copy_of_it_is_open
+        }
+        of_spin is spin::Spin {
+            the_listener_is_level_triggered
+            a_removed_socket_is_forgotten_while_a_copy_of_it_is_open
+        }
+    }
 }

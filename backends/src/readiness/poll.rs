@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::{EventLoop, Interest, Readiness, Token};
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::kernel::timespec;
 use crate::stats::{Counters, ServeReport, Syscall};
 use crate::stop::Stop;
@@ -28,6 +28,8 @@ impl Backend for PollBackend {
             avoid_when: "many connections: every wait costs all of them, ready or not",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 
@@ -50,6 +52,8 @@ pub(crate) struct Poll {
 }
 
 impl Readiness for Poll {
+    type Hit = Token;
+
     fn new() -> io::Result<Self> {
         Ok(Self { fds: Vec::new(), tokens: Vec::new(), positions: Vec::new() })
     }

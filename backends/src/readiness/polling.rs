@@ -10,7 +10,7 @@ use std::time::Duration;
 use polling::{Event, Events, PollMode, Poller};
 
 use super::{EventLoop, Interest, Readiness, Token};
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::kernel::failed;
 use crate::stats::{Counters, ServeReport, Syscall};
 use crate::stop::Stop;
@@ -28,6 +28,8 @@ impl Backend for PollingBackend {
             avoid_when: "Linux is all there is: it makes five system calls where epoll makes one",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 
@@ -46,6 +48,8 @@ pub(crate) struct Polling {
 }
 
 impl Readiness for Polling {
+    type Hit = Token;
+
     fn new() -> io::Result<Self> {
         let poller = Poller::new().map_err(|error| failed("polling cannot start", error))?;
         if !poller.supports_level() {

@@ -12,7 +12,7 @@ use rustix::event::{FdSetElement, FdSetIter, fd_set_bound, fd_set_insert, fd_set
 use rustix::io::Errno;
 
 use super::{EventLoop, Interest, Readiness, Token};
-use crate::backend::{Backend, BackendInfo, IoModel, Receipt, ServeJob, Threading, Unavailable};
+use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
 use crate::kernel::timespec;
 use crate::stats::{Counters, ServeReport, Syscall};
 use crate::stop::Stop;
@@ -30,6 +30,8 @@ impl Backend for SelectBackend {
             avoid_when: "many connections: every wait costs the highest descriptor, ready or not",
             model: IoModel::Readiness,
             threading: Threading::LoopPerThread,
+            waiting: Waiting::Sleeps,
+            isolation: Isolation::Full,
         }
     }
 
@@ -50,6 +52,8 @@ pub(crate) struct Select {
 }
 
 impl Readiness for Select {
+    type Hit = Token;
+
     fn new() -> io::Result<Self> {
         Ok(Self { read: FdSet::default(), write: FdSet::default(), watched: Vec::new() })
     }

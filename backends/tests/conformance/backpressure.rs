@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-use backends::{Event, IoModel};
+use backends::{Event, IoModel, Isolation, Syscall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
-use crate::Subject;
 use crate::client::{Client, HEADER_BYTES, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
+use crate::stopping::wait_until_arrived;
+use crate::{Subject, wait};
 
 const FRAME_BYTES: usize = HEADER_BYTES + 16 * 1024;
 
@@ -54,17 +55,80 @@ pub(crate) fn a_peer_that_never_reads_is_read_from_no_more(backend: Subject) {
     }
 }
 
-pub(crate) fn peers_that_never_read_starve_nobody(backend: Subject) {
+pub(crate) fn peers_that_never_read_starve_no_more_than_is_said(backend: Subject) {
+    match backend.info().isolation {
+        Isolation::Full => starve_nobody(backend, 16),
+        Isolation::Places(places) => {
+            starve_nobody(backend, places - 1);
+            starve_everybody(backend, places);
+        }
+    }
+}
+
+fn starve_nobody(backend: Subject, peers: usize) {
     let server = Server::start(backend, Setup::default());
     let other = Client::connect(&server);
     let never_reading: Vec<NeverReading> = thread::scope(|scope| {
-        let connecting: Vec<_> = (0..16).map(|_| scope.spawn(|| NeverReading::connect(&server))).collect();
+        let connecting: Vec<_> = (0..peers).map(|_| scope.spawn(|| NeverReading::connect(&server))).collect();
         connecting.into_iter().map(|client| client.join().expect("connecting does not fail")).collect()
     });
     other.stream(&frame(1, 1024 * 1024));
     Client::connect(&server).exchange(&frame(2, 100));
     for never_reading in never_reading {
         never_reading.read_everything();
+    }
+}
+
+/// All `places` are taken by peers that do not read: nobody is answered until one of them does, or goes away.
+fn starve_everybody(backend: Subject, places: usize) {
+    let server = Server::start(backend, Setup::default());
+    let [other, another] = [(); 2].map(|()| Client::connect(&server));
+    for client in [&other, &another] {
+        client.exchange(&frame(1, 100));
+    }
+    // An answer may be here a moment before it is counted.
+    server.wait_for(Event::BytesSent, 2 * frame(1, 100).len() as u64);
+    let before = server.report();
+    let long_frame = long_frame();
+    let mut never_reading: Vec<Client> = (0..places).map(|_| Client::connect(&server)).collect();
+    thread::scope(|scope| {
+        for client in &never_reading {
+            scope.spawn(|| client.send(&long_frame));
+        }
+    });
+    let all_are_sending = || {
+        let report = server.report();
+        report.syscall(Syscall::Sendto) - before.syscall(Syscall::Sendto) == places as u64
+            && report.count(Event::BytesSent) == before.count(Event::BytesSent)
+    };
+    wait::until("every place is in a send that does not end", all_are_sending);
+
+    let message = frame(2, 100);
+    other.send(&message);
+    wait_until_arrived(&other);
+    let received_before = server.count(Event::BytesReceived);
+    assert!(all_are_sending() && !other.has_input(), "answered while every place is taken");
+    assert_eq!(server.count(Event::BytesReceived), received_before, "somebody has time to receive");
+
+    let reading = never_reading.pop().expect("there is a place at least");
+    reading.expect(&long_frame);
+    other.expect(&message);
+    another.exchange(&message);
+    reading.exchange(&message);
+
+    // With one place free all is well; with none it takes one that goes away.
+    reading.send(&long_frame);
+    wait::until("every place is taken again", || {
+        let report = server.report();
+        report.count(Event::BytesReceived) - before.count(Event::BytesReceived)
+            >= ((places + 1) * long_frame.len() + 3 * message.len()) as u64
+    });
+    another.send(&message);
+    reading.reset();
+    another.expect(&message);
+    for client in never_reading {
+        client.expect(&long_frame);
+        client.exchange(&message);
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use socket2::SockRef;
 
 use crate::server::Server;
@@ -103,6 +105,12 @@ impl Client {
             Ok(surplus_bytes) => panic!("{surplus_bytes} bytes came where the end was expected"),
             Err(error) => assert!(is_end(error.kind()), "the end was expected: {error}"),
         }
+    }
+
+    /// Whether there is something to receive, or the end.
+    pub(crate) fn has_input(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
+        retry_on_intr(|| poll(&mut fds, Some(&Timespec::default()))).expect("poll takes a socket") > 0
     }
 
     /// Ends the connection with a reset.

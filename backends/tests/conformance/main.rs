@@ -56,7 +56,7 @@ macro_rules! suite {
             endings::a_reset_ends_a_peer_that_never_reads
             endings::connections_come_and_go
             backpressure::a_peer_that_never_reads_is_read_from_no_more
-            backpressure::peers_that_never_read_starve_nobody
+            backpressure::peers_that_never_read_starve_no_more_than_is_said
             crowds::two_thousand_connections_are_served
             crowds::many_long_streams_flow_at_once
             limits::an_over_long_frame_ends_its_connection_only
@@ -104,7 +104,7 @@ macro_rules! suite {
     };
 }
 
-conformance_of![threads, select, poll, epoll, polling, io_uring];
+conformance_of![threads, select, poll, epoll, polling, io_uring, epoll_et, spin, thread_pool];
 
 #[test]
 fn every_backend_is_covered() {

@@ -30,7 +30,7 @@ pub(crate) fn the_receipt_says_how_connections_are_spread(backend: Subject) {
         assert_eq!(entry("spread"), Some(ReceiptValue::Text(expected.to_owned())));
         let counted = match backend.info().threading {
             Threading::LoopPerThread => "threads",
-            Threading::ThreadPerConnection => "accepting_threads",
+            Threading::ThreadPerConnection | Threading::Pool { .. } => "accepting_threads",
         };
         assert_eq!(entry(counted), Some(ReceiptValue::Number(threads as u64)));
         assert!(matches!(entry("served_by"), Some(ReceiptValue::Text(_))));

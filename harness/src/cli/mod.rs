@@ -109,10 +109,20 @@ pub(crate) enum Command {
     Guard(GuardArguments),
 }
 
+/// What `harness list --json` prints.
+const LIST_FIELDS: &str = "\
+Print a JSON array.
+
+An object for each backend: 'name'; 'main' (whether it takes part where none is named); 'summary', 'use_when', \
+'avoid_when' (a line each); 'model' (blocking, readiness or completion); 'threading' (what --threads means to it); \
+'waiting' (sleeps or spins while nothing is to be done); 'stopped_by_unread_peers' (how many peers that do not read \
+their answers stop everybody, null if none do); 'available', and either 'receipt' (what the kernel grants) or 'reason' \
+(why it does not).";
+
 #[derive(Args)]
 pub(crate) struct ListArguments {
     /// Print a JSON array.
-    #[arg(long)]
+    #[arg(long, long_help = LIST_FIELDS)]
     pub(crate) json: bool,
 }
 
@@ -128,7 +138,7 @@ pub(crate) struct ServeArguments {
     /// What to say back.
     #[arg(long, default_value = "framed")]
     pub(crate) protocol: Protocol,
-    /// Event loops; for 'threads', those that accept.
+    /// Event loops; for 'threads' and 'thread-pool', those that accept.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) threads: Threads,
     /// CPUs to keep to, such as 0,2-3 [default: wherever the scheduler puts it].

@@ -1,11 +1,10 @@
 //! `harness list`: which backends there are and whether this machine can run them.
 
+use std::fmt::Write;
 use std::process::ExitCode;
 
-use backends::{BACKENDS, Backend, Threading};
-use comfy_table::Table;
+use backends::{BACKENDS, Backend, Isolation, Threading, Waiting};
 use harness::control::receipt_json;
-use harness::report::table::STYLE;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -19,11 +18,12 @@ pub(crate) fn run(arguments: &ListArguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         output::print_json(&entries)?;
     } else {
-        output::print(&table(&entries))?;
+        output::print(&blocks(&entries))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// One backend. The fields are explained to people by `harness list --help`.
 #[derive(Serialize)]
 struct Entry {
     name: &'static str,
@@ -33,7 +33,11 @@ struct Entry {
     use_when: &'static str,
     avoid_when: &'static str,
     model: String,
-    threading: &'static str,
+    threading: String,
+    /// `sleeps` or `spins` while nothing is to be done.
+    waiting: &'static str,
+    /// How many peers that do not read their answers stop everybody; none where no number of them does.
+    stopped_by_unread_peers: Option<usize>,
     available: bool,
     /// Why it is not available.
     reason: Option<String>,
@@ -56,8 +60,17 @@ impl Entry {
             avoid_when: info.avoid_when,
             model: info.model.to_string(),
             threading: match info.threading {
-                Threading::LoopPerThread => "loop per thread",
-                Threading::ThreadPerConnection => "thread per connection",
+                Threading::LoopPerThread => "loop per thread".to_owned(),
+                Threading::ThreadPerConnection => "thread per connection".to_owned(),
+                Threading::Pool { workers } => format!("{workers} workers per thread"),
+            },
+            waiting: match info.waiting {
+                Waiting::Sleeps => "sleeps",
+                Waiting::Spins => "spins",
+            },
+            stopped_by_unread_peers: match info.isolation {
+                Isolation::Full => None,
+                Isolation::Places(places) => Some(places),
             },
             available: reason.is_none(),
             reason,
@@ -66,19 +79,77 @@ impl Entry {
     }
 }
 
-fn table(entries: &[Entry]) -> String {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(["backend", "I/O model", "here", "how it works", "use it when", "not when"]);
-    for entry in entries {
-        let here = entry.reason.as_ref().map_or("yes".to_owned(), |reason| format!("no: {reason}"));
-        table.add_row([
-            entry.name,
-            entry.model.as_str(),
-            here.as_str(),
-            entry.summary,
-            entry.use_when,
-            entry.avoid_when,
-        ]);
+/// A block for each backend: the lines are sentences, and side by side none of them would have room.
+fn blocks(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for (main, heading) in
+        [(true, "compared where none is named:"), (false, "variants, compared where they are named:")]
+    {
+        let _ = writeln!(text, "{heading}");
+        for entry in entries.iter().filter(|entry| entry.main == main) {
+            let _ = writeln!(text, "\n  {}", entry.name);
+            let what = format!("{} ({}, {})", entry.summary, entry.model, entry.threading);
+            let lines = [("what", what.as_str()), ("when", entry.use_when), ("when not", entry.avoid_when)];
+            let here = entry.reason.as_ref().map(|reason| format!("no: {reason}"));
+            for (name, line) in lines.into_iter().chain(here.iter().map(|here| ("here", here.as_str()))) {
+                write_wrapped(&mut text, name, line);
+            }
+        }
+        text.push('\n');
     }
-    table.trim_fmt()
+    let here = entries.iter().filter(|entry| entry.available).count();
+    let _ = write!(text, "{here} of {} run on this machine", entries.len());
+    text
+}
+
+/// Columns that are there on any screen.
+const WIDTH: usize = 80;
+/// Where the text of a line begins, after its name.
+const INDENT: usize = 14;
+
+/// Writes a line with its name before it, broken between words where the screen ends.
+fn write_wrapped(text: &mut String, name: &str, line: &str) {
+    let _ = write!(text, "    {name:<width$}", width = INDENT - 4);
+    let mut column = INDENT;
+    for (position, word) in line.split_whitespace().enumerate() {
+        let width = word.chars().count();
+        if position > 0 && column + 1 + width > WIDTH {
+            let _ = write!(text, "\n{:INDENT$}", "");
+            column = INDENT;
+        } else if position > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += width;
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_longer_than_a_screen_and_no_word_is_lost() {
+        let entries: Vec<Entry> = BACKENDS.iter().map(|backend| Entry::of(*backend)).collect();
+        let text = blocks(&entries);
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(WIDTH), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for entry in &entries {
+            for line in [entry.summary, entry.use_when, entry.avoid_when] {
+                assert!(words.contains(line), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn why_a_backend_cannot_run_is_said_in_its_block() {
+        let mut entry = Entry::of(BACKENDS[0]);
+        (entry.available, entry.reason) = (false, Some("the kernel refuses it".to_owned()));
+        let text = blocks(&[entry]);
+        assert!(text.contains("here      no: the kernel refuses it"), "{text}");
+        assert!(text.ends_with("0 of 1 run on this machine"), "{text}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use backends::Threading;
+use backends::{BackendInfo, Threading, Waiting};
 
 use super::idle::{self, IdleMemory};
 use super::process::CpuReading;
@@ -35,8 +35,8 @@ pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRe
     }
     let (spread, cpus) = (sweep.plan.spread, &sweep.plan.server_cpus);
     let started = Server::start(sweep.server_executable, name, &slot.cell, spread, cpus);
-    let threading = Some(backend.info().threading);
-    record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, threading, cancel)))
+    let info = Some(backend.info());
+    record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, info, cancel)))
 }
 
 fn record(sweep: Sweep<'_>, slot: &Slot, trial: Result<Trial, String>) -> TrialRecord {
@@ -46,15 +46,16 @@ fn record(sweep: Sweep<'_>, slot: &Slot, trial: Result<Trial, String>) -> TrialR
     }
 }
 
-/// `threading`: how the server uses threads, where that is known.
+/// `info`: what is known of a server that is ours.
 fn measure(
     sweep: Sweep<'_>,
     slot: &Slot,
     started: Started,
-    threading: Option<Threading>,
+    info: Option<&BackendInfo>,
     cancel: &AtomicBool,
 ) -> Result<Trial, String> {
     let plan = sweep.plan;
+    let threading = info.map(|info| info.threading);
     let Started { mut server, address, receipt } = started;
     let load = LoadPlan {
         target: address,
@@ -111,10 +112,10 @@ fn measure(
     let most =
         readings.as_ref().and_then(|(opened, closed)| closed.counts.as_ref()?.most_since(opened.counts.as_ref()?));
     let busiest_thread = most.map(|most| most.ran);
-    let loops = threading == Some(Threading::LoopPerThread);
+    let loops = info.is_some_and(|info| info.threading == Threading::LoopPerThread);
     let shares = readings.as_ref().filter(|_| loops).map(|(opened, closed)| ThreadShares::between(opened, closed));
     let ThreadShares { connections_per_thread, busy_per_thread } = shares.unwrap_or_default();
-    let server = ServerMeasured {
+    let mut server = ServerMeasured {
         max_rss_bytes,
         receipt,
         busiest_thread,
@@ -123,6 +124,10 @@ fn measure(
         busy_per_thread,
         ..spans.measured(elapsed, outcome.requests, cpus)
     };
+    if info.is_some_and(|info| info.waiting == Waiting::Spins) {
+        // It is always busy, so this does not say whether it could have done more.
+        (server.utilisation, server.busiest_thread) = (None, None);
+    }
     let server_threads = own_threads.unwrap_or(threads.map_or(usize::MAX, |threads| threads.count));
     let server_alone = alone(server_threads, plan.server_cpus.len());
     let client_alone = alone(load.threads, load.cpus.len());
@@ -223,6 +228,8 @@ fn server_threads(threading: Threading, cell: &Cell) -> usize {
     match threading {
         Threading::LoopPerThread => cell.server_threads,
         Threading::ThreadPerConnection => cell.connections + cell.idle_connections,
+        // And the thread that accepts for them.
+        Threading::Pool { workers } => cell.server_threads * (workers + 1),
     }
 }
 
@@ -394,6 +401,8 @@ mod tests {
         assert_eq!(usable_cpus(Threading::ThreadPerConnection, &cell, 4), 4);
         let alone = Cell { connections: 1, idle_connections: 1000, ..cell };
         assert_eq!(server_threads(Threading::ThreadPerConnection, &alone), 1001);
+        assert_eq!(usable_cpus(Threading::Pool { workers: 4 }, &cell, 16), 10);
+        let alone = Cell { connections: 1, ..cell };
         assert_eq!(usable_cpus(Threading::ThreadPerConnection, &alone, 4), 1);
     }
 
