@@ -45,7 +45,7 @@ pub(crate) fn draining_costs_nothing(backend: Subject) {
     is_quiet(&server);
 }
 
-fn is_quiet(server: &Server) {
+pub(crate) fn is_quiet(server: &Server) {
     let before = server.turns();
     thread::sleep(WATCHED);
     let turns = server.turns() - before;
