@@ -60,6 +60,12 @@ impl Listeners {
         self.sockets[0].local_addr()
     }
 
+    /// All of them, for options that are set before anybody serves.
+    #[must_use]
+    pub fn sockets(&self) -> &[TcpListener] {
+        &self.sockets
+    }
+
     /// Whether several threads accept from one socket.
     pub(crate) fn are_shared(&self) -> bool {
         self.sockets.len() < self.threads

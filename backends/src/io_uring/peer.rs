@@ -25,6 +25,8 @@ pub(super) struct Peer<P: Protocol> {
     /// To be closed when nothing is in flight and nothing is owed any more.
     pub(super) ending: bool,
     pub(super) last_moved: Instant,
+    /// Whether nothing was sent since something was received: a reset may have been missed.
+    pub(super) unanswered: bool,
     abandoned: bool,
     /// Whether the socket was shut down to make what is in flight end.
     shut_down: bool,
@@ -66,6 +68,7 @@ impl<P: Protocol> Peer<P> {
             receiving: Receiving::Ended,
             sending: false,
             ending: false,
+            unanswered: false,
             abandoned: false,
             shut_down: false,
             last_moved: now,
@@ -136,6 +139,16 @@ impl<P: Protocol> Peer<P> {
         let output = mem::take(&mut self.output);
         let range = 0..output.len();
         (!output.is_empty()).then_some(Payload::Copied(output, range))
+    }
+
+    /// Nothing, to be sent if something was received since the last send.
+    ///
+    /// A multishot receive that delivers bytes can miss a reset that came right behind them, and then waits for ever:
+    /// liburing #1549, seen on Linux 6.18. The end of a TCP stream it is told of, but not that. A send of nothing fails
+    /// after a reset, and is silent otherwise.
+    pub(super) fn take_test_for_reset(&mut self) -> Option<Payload> {
+        let is_open = mem::take(&mut self.unanswered) && !self.ending;
+        is_open.then(|| Payload::Copied(Vec::new(), 0..0))
     }
 
     /// Drops what is owed: there is nobody to send it to. False when that was done before.

@@ -225,7 +225,7 @@ impl Ring {
         self.push(cancel, Kind::Cancel, NOBODY, counters)
     }
 
-    /// Sends `payload`, which is not empty, to `socket`. A connection sends one payload at a time, for two sends in
+    /// Sends `payload` to `socket`. A connection sends one payload at a time, for two sends in
     /// flight on one socket may overtake each other (liburing #1001).
     ///
     /// Most sends find room at once. Such a one is over when `io_uring_enter` returns, and posts no completion

@@ -180,6 +180,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
         match result {
             Ok(Some(buffer)) => {
                 self.counters.events(Event::BytesReceived, buffer.len() as u64);
+                peer.unanswered = !last;
                 self.answer(id, buffer)?;
                 if last {
                     // The end of a multishot is not the end of the stream.
@@ -214,7 +215,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
         let received = self.ring.bytes(&buffer);
         match peer.receive(self.protocol, received, &mut self.buffers, self.counters) {
             Ok(Reply::Direct(range)) if self.ring.free_buffers() >= SCARCE_BUFFERS => {
-                peer.sending = true;
+                (peer.sending, peer.unanswered) = (true, false);
                 return self.ring.send(&peer.socket, id, Payload::Received(buffer, range), self.counters);
             }
             Ok(Reply::Direct(range)) => peer.queue(&received[range], &mut self.buffers),
@@ -262,9 +263,9 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn go_on(&mut self, id: Id) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
         if !peer.sending
-            && let Some(payload) = peer.take_output()
+            && let Some(payload) = peer.take_output().or_else(|| peer.take_test_for_reset())
         {
-            peer.sending = true;
+            (peer.sending, peer.unanswered) = (true, false);
             self.ring.send(&peer.socket, id, payload, self.counters)?;
         }
         self.send_awaited |= peer.sending && (peer.ending || peer.has_output());

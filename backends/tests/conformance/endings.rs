@@ -4,10 +4,10 @@ use std::thread;
 
 use backends::Event;
 
-use crate::Subject;
 use crate::backpressure::NeverReading;
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
+use crate::{Subject, process};
 
 pub(crate) fn half_close_drains(backend: Subject) {
     let message = (0..100).map(|seed| frame(seed, 100)).collect::<Vec<_>>().concat();
@@ -124,4 +124,29 @@ pub(crate) fn connections_come_and_go(backend: Subject) {
         staying.exchange(&frame(1, 300));
         server.wait_for(Event::Closed, 4 * 50);
     }
+}
+
+pub(crate) fn a_reset_right_behind_half_a_frame_is_seen(backend: Subject) {
+    process::handle_interruptions();
+    let others = process::threads();
+    let server = Server::start(backend, Setup::default());
+    let [staying, resetting, closing, quiet] = [(); 4].map(|()| {
+        let client = Client::connect(&server);
+        // After an answer the server waits for more, in every way it has.
+        client.exchange(&frame(1, 100));
+        client
+    });
+    let threads = process::threads().difference(&others).copied().collect();
+    let half = &frame(2, 100)[..50];
+    // Both have arrived when the server looks: it has to be told of both.
+    process::while_held(&threads, || {
+        resetting.send(half);
+        resetting.reset();
+        closing.send(half);
+        drop(closing);
+        quiet.reset();
+    });
+    server.wait_for(Event::Closed, 3);
+    assert_eq!(server.count(Event::ConnectionErrors), 2);
+    staying.exchange(&frame(3, 100));
 }

@@ -5,16 +5,25 @@
 //! and fails when that has not come within [`wait::DEADLINE`].
 
 mod backpressure;
+mod bursts;
 mod bytes;
+mod churn;
 mod client;
 mod crowds;
 mod descriptors;
 mod endings;
+mod lies;
 mod limits;
+mod process;
 mod quiet;
+mod refusals;
 mod report;
+mod resets;
 mod sandbox;
 mod server;
+mod shortage;
+mod signals;
+mod sizes;
 mod spread;
 mod stopping;
 mod wait;
@@ -80,6 +89,10 @@ macro_rules! suite {
             quiet::idle_connections_cost_nothing
             quiet::a_peer_that_never_reads_costs_nothing
             quiet::draining_costs_nothing
+            bursts::stops_in_mid_burst
+            churn::stops_while_peers_come_and_go
+            lies::lies_about_lengths_harm_nobody_else
+            lies::floods_of_empty_frames_are_answered
             report::the_report_adds_up
             report::the_calls_of_its_model_are_counted
             report::the_receipt_names_what_was_granted
@@ -94,6 +107,18 @@ macro_rules! suite {
             descriptors::stops_while_descriptors_are_out
             descriptors::a_server_that_is_refused_a_table_of_its_own_says_so_and_serves
             spread::accepting_from_a_shared_listener_comes_back_with_descriptors
+            endings::a_reset_right_behind_half_a_frame_is_seen
+            shortage::peers_take_turns_while_descriptors_are_out
+            shortage::who_leaves_before_being_accepted_harms_nobody
+            shortage::an_overflowing_backlog_keeps_nobody_out_for_good
+            bursts::a_burst_that_came_before_the_server_is_answered
+            bursts::a_crowd_is_answered_and_drained_at_once
+            resets::resets_end_sends_in_flight_and_nothing_else
+            churn::thousands_of_visits_leave_nothing_behind
+            lies::a_promise_reserves_nothing
+            signals::signals_cost_no_byte
+            signals::stops_amid_signals
+            refusals::a_refused_thread_costs_one_connection
         }
     };
     ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {

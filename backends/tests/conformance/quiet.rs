@@ -45,7 +45,7 @@ pub(crate) fn draining_costs_nothing(backend: Subject) {
     is_quiet(backend, &server);
 }
 
-fn is_quiet(backend: Subject, server: &Server) {
+pub(crate) fn is_quiet(backend: Subject, server: &Server) {
     let before = server.turns();
     thread::sleep(WATCHED);
     let turns = server.turns() - before;

@@ -10,8 +10,10 @@ use std::time::Duration;
 use std::{io, mem};
 
 use backends::protocol::{Framed, ProtocolKind, Raw};
-use backends::{Event, Limits, Receipt, ServeJob, ServeReport, Spread, Stats, Stop};
+use backends::{Event, Limits, Listeners, Receipt, ReceiptValue, ServeJob, ServeReport, Spread, Stats, Stop};
+use socket2::SockRef;
 
+use crate::client::{Client, frame};
 use crate::{Subject, wait};
 
 /// Both protocols. A client that sends whole frames cannot tell one from the other.
@@ -25,6 +27,10 @@ pub(crate) struct Setup {
     pub(crate) threads: usize,
     pub(crate) ip: IpAddr,
     pub(crate) spread: Spread,
+    /// How many connections may wait to be accepted; None for as many as a backend's listener asks for.
+    pub(crate) backlog: Option<i32>,
+    /// What the kernel holds of a reply before a send is short; None for what it thinks best.
+    pub(crate) send_buffer_bytes: Option<usize>,
 }
 
 impl Default for Setup {
@@ -35,6 +41,8 @@ impl Default for Setup {
             threads: 1,
             ip: Ipv4Addr::LOCALHOST.into(),
             spread: Spread::default(),
+            backlog: None,
+            send_buffer_bytes: None,
         }
     }
 }
@@ -46,6 +54,22 @@ impl Setup {
 
     pub(crate) fn limited(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// The listeners of such a server. From now on peers can connect and send, though nobody serves them yet.
+    pub(crate) fn bind(&self) -> Listeners {
+        let address = SocketAddr::new(self.ip, 0);
+        let listeners = backends::bind(address, self.threads, self.spread).expect("loopback can be bound to");
+        for listener in listeners.sockets() {
+            if let Some(backlog) = self.backlog {
+                rustix::net::listen(listener, backlog).expect("the backlog of a listener can be changed");
+            }
+            if let Some(bytes) = self.send_buffer_bytes {
+                // The sockets that it accepts inherit it.
+                SockRef::from(listener).set_send_buffer_size(bytes).expect("a listener takes options");
+            }
+        }
+        listeners
     }
 }
 
@@ -62,8 +86,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(backend: Subject, setup: Setup) -> Self {
-        let listeners = backends::bind(SocketAddr::new(setup.ip, 0), setup.threads, setup.spread)
-            .expect("loopback can be bound to");
+        Self::start_on(setup.bind(), backend, setup)
+    }
+
+    /// Starts a server on listeners of its setup.
+    pub(crate) fn start_on(listeners: Listeners, backend: Subject, setup: Setup) -> Self {
         let address = listeners.local_addr().expect("a bound listener has an address");
         let stats = Arc::new(Stats::default());
         let stop = Arc::new(Stop::new().expect("a stop needs one descriptor"));
@@ -92,6 +119,22 @@ impl Server {
     /// What has been counted so far.
     pub(crate) fn report(&self) -> ServeReport {
         self.stats.report()
+    }
+
+    /// A number in the receipt.
+    pub(crate) fn granted(&self, name: &str) -> Option<u64> {
+        self.receipt.entries().find_map(|entry| match entry {
+            (other, ReceiptValue::Number(number)) if other == name => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// Has every buffer of a completion loop used at least once, so that it counts as memory from now on.
+    pub(crate) fn use_all_buffers(&self, client: &Client) {
+        let bytes = self.granted("buffers").unwrap_or(1) * self.granted("buffer_bytes").unwrap_or(1000);
+        let message = frame(1, 100_000);
+        client
+            .stream(&message.repeat(2 * usize::try_from(bytes).expect("buffers fit into memory") / message.len() + 1));
     }
 
     /// How often `event` has happened so far.

@@ -1,5 +1,6 @@
 //! Waiting for what must come, and giving up on what does not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,5 +18,14 @@ pub(crate) fn until_within(deadline: Duration, what: &str, mut condition: impl F
     while !condition() {
         assert!(start.elapsed() < deadline, "within {deadline:?} it did not come true that {what}");
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Ends the loops of other threads, also where a test fails.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,80 @@
+//! Peers that reset while a send to them waits for room: their connections end, and no others do.
+
+use std::thread;
+
+use backends::Event;
+use socket2::{Domain, Socket, Type};
+
+use crate::client::{Client, HEADER_BYTES, frame};
+use crate::crowds::raise_descriptor_limit;
+use crate::server::{Server, Setup};
+use crate::sizes::SIZES;
+use crate::{Subject, process, wait};
+
+/// What the kernel may hold of a reply on the side of the server, before it doubles that. With less than two segments of
+/// the loopback's honest peers would wait for delayed acknowledgements.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The same on the side of a peer.
+const RECEIVE_BUFFER_BYTES: usize = 4096;
+
+/// Far more than the kernel takes at once: a send of it waits.
+const WAITING_BYTES: usize = 512 * 1024;
+
+/// A frame that fits into one buffer, to be sent many times.
+const SHORT_BYTES: usize = 8 * 1024;
+
+pub(crate) fn resets_end_sends_in_flight_and_nothing_else(backend: Subject) {
+    raise_descriptor_limit();
+    let setup = Setup { send_buffer_bytes: Some(SEND_BUFFER_BYTES), ..Setup::default() };
+    let server = Server::start(backend, setup);
+    let honest: Vec<Client> = (0..4).map(|_| Client::connect(&server)).collect();
+    server.use_all_buffers(&honest[0]);
+    // Once beforehand, for the memory that a server keeps to use it again.
+    send_and_reset(&server, &honest);
+    let (memory, descriptors) = (process::memory(), process::descriptors());
+    send_and_reset(&server, &honest);
+
+    wait::until("descriptors are back", || process::descriptors_are_back(&descriptors));
+    process::expect_memory_back(memory, SIZES.resetting as u64 * WAITING_BYTES as u64 / 4);
+    let report = server.stop();
+    assert_eq!(report.count(Event::ConnectionErrors), 2 * SIZES.resetting as u64);
+    assert_eq!(report.count(Event::Violations), 0);
+}
+
+/// Has [`SIZES.resetting`](SIZES) peers send, not read, and reset, all while `honest` ones get every byte.
+fn send_and_reset(server: &Server, honest: &[Client]) {
+    let before = server.report();
+    let received = || server.count(Event::BytesReceived) - before.count(Event::BytesReceived);
+    let half = SIZES.resetting / 2;
+    let mut peers: Vec<Client> = (0..half).map(|_| not_reading(server, &frame(1, WAITING_BYTES))).collect();
+    let long_bytes = (half * (HEADER_BYTES + WAITING_BYTES)) as u64;
+    wait::until("every long frame was received", || received() == long_bytes);
+    // Each of the short ones can be answered from where it was received, and only the first few are.
+    peers.extend((0..half).map(|_| not_reading(server, &frame(2, SHORT_BYTES).repeat(WAITING_BYTES / SHORT_BYTES))));
+    wait::until("short frames were received", || received() >= long_bytes + (half * SHORT_BYTES) as u64);
+    let sent = server.count(Event::BytesSent) - before.count(Event::BytesSent);
+    assert!(sent < received() / 2, "{sent} of {} bytes went to peers that do not read", received());
+    thread::scope(|scope| {
+        for (client, seed) in honest.iter().zip(0..) {
+            scope.spawn(move || client.stream(&frame(seed, 300_000)));
+        }
+        peers.into_iter().for_each(Client::reset);
+    });
+    let closed = before.count(Event::Closed) + SIZES.resetting as u64;
+    server.wait_for(Event::Closed, closed);
+    for client in honest {
+        client.exchange(&frame(2, 1000));
+    }
+}
+
+/// A peer that has sent and takes next to nothing back.
+fn not_reading(server: &Server, sent: &[u8]) -> Client {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is left");
+    // Before it connects, for that is when the window is agreed upon.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).expect("a fresh socket takes options");
+    socket.connect(&server.address.into()).expect("the server listens");
+    let client = Client::over(socket.into());
+    client.send(sent);
+    client
+}
