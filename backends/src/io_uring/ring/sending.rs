@@ -1,0 +1,114 @@
+//! Sending: one operation per connection at a time, and what becomes of those that say nothing.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use io_uring::{opcode, squeue};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use super::super::MSG_WAITALL;
+use super::completion::{Completion, Payload};
+use super::operation::{Id, Kind};
+use super::{Ring, fd};
+use crate::stats::Counters;
+
+/// A send in flight.
+pub(super) struct Sending {
+    payload: Payload,
+    /// The bytes that the kernel was asked to send.
+    asked_bytes: usize,
+    /// A completion for it was seen; so it is not a silent success.
+    spoke: bool,
+}
+
+impl Ring {
+    /// Sends `payload`, which is not empty, to `socket`. A connection sends one payload at a time, for two sends in
+    /// flight on one socket may overtake each other (liburing #1001).
+    ///
+    /// Most sends find room at once. Such a one is over when `io_uring_enter` returns, and posts no completion
+    /// (`IOSQE_CQE_SKIP_SUCCESS`): a completion would end the wait that follows before any request has come. A short
+    /// send counts as a failure with `MSG_WAITALL`, and speaks up.
+    pub(in crate::io_uring) fn send(
+        &mut self,
+        socket: impl AsFd,
+        id: Id,
+        payload: Payload,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        self.silent.push(id);
+        let flags = SendFlags::DONTWAIT.bits() | MSG_WAITALL;
+        self.push_send(&socket, id, payload, Kind::SendSilent, (flags, squeue::Flags::SKIP_SUCCESS), counters)
+    }
+
+    /// Sends what a send that did not wait has left of its payload. The kernel goes on by itself after short sends,
+    /// unless each is to be `reported`.
+    pub(in crate::io_uring) fn send_rest(
+        &mut self,
+        socket: impl AsFd,
+        id: Id,
+        payload: Payload,
+        reported: bool,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let send_flags = if reported { 0 } else { MSG_WAITALL };
+        self.push_send(&socket, id, payload, Kind::SendWaiting, (send_flags, squeue::Flags::empty()), counters)
+    }
+
+    fn push_send(
+        &mut self,
+        socket: &impl AsFd,
+        id: Id,
+        payload: Payload,
+        kind: Kind,
+        (send_flags, entry_flags): (u32, squeue::Flags),
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let bytes = match &payload {
+            Payload::Received(buffer, range) => &self.buffers.bytes(buffer)[range.clone()],
+            Payload::Copied(bytes, range) => &bytes[range.clone()],
+        };
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let flags = (send_flags | SendFlags::NOSIGNAL.bits()).cast_signed();
+        let send = opcode::Send::new(fd(socket), bytes.as_ptr(), len).flags(flags).build().flags(entry_flags);
+        let place = id.key as usize;
+        if place >= self.sending.len() {
+            self.sending.resize_with(place + 1, || None);
+        }
+        // Before it is replaced: the kernel may be reading what would be dropped.
+        assert!(self.sending[place].is_none(), "connection {place} already sends");
+        self.sending[place] = Some(Sending { payload, asked_bytes: len as usize, spoke: false });
+        self.push(send, kind, id, counters)
+    }
+
+    /// Whether there are sends whose success is known only after the next submission.
+    pub(in crate::io_uring) fn has_silent_sends(&self) -> bool {
+        !self.silent.is_empty()
+    }
+
+    pub(super) fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
+        let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
+        let result = match result {
+            None => Ok(asked_bytes),
+            Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
+            // No room at once: nothing has gone out.
+            Some(Err(Errno::AGAIN)) => Ok(0),
+            Some(Err(error)) => Err(error),
+        };
+        Completion::Sent { id, result, payload }
+    }
+
+    /// Finds out which silent sends have succeeded: of those that were made, the ones that no completion speaks of.
+    pub(super) fn find_successes(&mut self) {
+        for entry in &self.entries {
+            if let (Kind::SendSilent, id) = Kind::of(entry.user_data())
+                && let Some(sending) = &mut self.sending[id.key as usize]
+            {
+                sending.spoke = true;
+            }
+        }
+        let sending = &self.sending;
+        let succeeded = |id: &Id| sending[id.key as usize].as_ref().is_some_and(|sending| !sending.spoke);
+        self.succeeded.extend(self.silent.drain(..).filter(succeeded));
+    }
+}
