@@ -31,7 +31,14 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &readiness::poll::PollBackend,
     &readiness::epoll::EpollBackend,
     &readiness::polling::PollingBackend,
-    &io_uring::IoUringBackend,
+    &io_uring::Oneshot {},
+    &io_uring::Accept {},
+    &io_uring::Provided {},
+    &io_uring::Defer {},
+    &io_uring::Main {},
+    &io_uring::Direct {},
+    &io_uring::ZeroCopy {},
+    &io_uring::SqPoll {},
 ];
 
 /// The backend of that name.

@@ -56,6 +56,12 @@ counted! {
         Forced => "forced_at_stop",
         /// Receives that found no provided buffer left (`io_uring`).
         BuffersExhausted => "buffers_exhausted",
+        /// Notices that the network reads no more what was sent from where it lay (`io_uring-zc`).
+        ZeroCopyNotices => "zero_copy_notices",
+        /// Those of them that said that it had been copied all the same.
+        ZeroCopyCopied => "zero_copy_copied",
+        /// Sends that were to be zero-copy and were made by copying: so much memory may not be pinned.
+        ZeroCopyRefused => "zero_copy_refused",
     }
 }
 

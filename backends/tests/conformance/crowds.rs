@@ -46,7 +46,7 @@ pub(crate) fn many_long_streams_flow_at_once(backend: Subject) {
 }
 
 /// Both ends of every connection are in this process, and the usual soft limit is 1024.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).expect("a soft limit may be raised to the hard one");

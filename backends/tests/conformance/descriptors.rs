@@ -1,15 +1,17 @@
 //! Descriptors belong to the whole process: these tests run alone in theirs.
 
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backends::{Event, Limits};
+use backends::{Event, Limits, ReceiptValue};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, frame};
+use crate::crowds::raise_descriptor_limit;
 use crate::server::{PROTOCOLS, Server, Setup};
 use crate::{Subject, wait};
 
@@ -54,7 +56,7 @@ fn open_descriptors() -> Vec<String> {
 
 pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
     let cpu_clock = CpuClock::open();
-    let Shortage { server, admitted, waiting, hoard } = Shortage::begin(backend);
+    let Shortage { server, admitted, accepted, waiting, hoard } = Shortage::begin(backend);
     let message = frame(1, 1000);
 
     let (start, cpu_before, turns_before) = (Instant::now(), cpu_clock.seconds(), server.turns());
@@ -64,21 +66,21 @@ pub(crate) fn accepting_pauses_while_descriptors_are_out(backend: Subject) {
     let turns = server.turns() - turns_before;
     assert!(turns < 1000, "{turns} turns and system calls within a second in which nothing could be accepted");
     admitted.exchange(&message);
-    assert_eq!(server.count(Event::Accepted), 1);
+    assert_eq!(server.count(Event::Accepted), accepted);
 
     drop(hoard);
     for client in &waiting {
         client.exchange(&message);
     }
     let report = server.stop();
-    assert_eq!(report.count(Event::Accepted), 1 + waiting.len() as u64);
+    assert_eq!(report.count(Event::Accepted), accepted + waiting.len() as u64);
     assert_eq!(report.count(Event::ConnectionErrors), 0);
 }
 
 pub(crate) fn stops_while_descriptors_are_out(backend: Subject) {
-    let Shortage { server, admitted, .. } = Shortage::begin(backend);
+    let Shortage { server, admitted, accepted, waiting: _waiting, hoard: _hoard } = Shortage::begin(backend);
     let report = server.stop();
-    assert_eq!(report.count(Event::Accepted), 1);
+    assert_eq!(report.count(Event::Accepted), accepted);
     admitted.expect_eof();
 }
 
@@ -86,9 +88,11 @@ pub(crate) fn stops_while_descriptors_are_out(backend: Subject) {
 struct Shortage {
     server: Server,
     admitted: Client,
+    /// How many were accepted so far.
+    accepted: u64,
     waiting: Vec<Client>,
-    /// What took all descriptors.
-    hoard: Vec<File>,
+    /// What took all descriptors of the process, or all places in the server's own table of them.
+    hoard: Vec<OwnedFd>,
 }
 
 impl Shortage {
@@ -100,14 +104,37 @@ impl Shortage {
         admitted.exchange(&frame(1, 1000));
         let sockets: Vec<Socket> =
             (0..10).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left")).collect();
-        let hoard = take_all_descriptors();
+        let hoard = match places_of_its_own(&server) {
+            None => take_all_descriptors(),
+            Some(places) => take_all_places(&server, places),
+        };
+        let accepted = server.count(Event::Accepted);
         for socket in &sockets {
             socket.connect(&server.address.into()).expect("the kernel completes connections before they are accepted");
         }
         let waiting = sockets.into_iter().map(|socket| Client::over(socket.into())).collect();
         wait::until("the server finds no descriptor", || server.count(Event::AcceptPaused) > 0);
-        Self { server, admitted, waiting, hoard }
+        Self { server, admitted, accepted, waiting, hoard }
     }
+}
+
+/// How many sockets fit into the table of a server that does not take descriptors of the process for them.
+fn places_of_its_own(server: &Server) -> Option<u64> {
+    server.receipt.entries().find_map(|entry| match entry {
+        ("direct_descriptors", ReceiptValue::Number(places)) => Some(*places),
+        _ => None,
+    })
+}
+
+/// Leaves no place in that table, but the one that is taken.
+fn take_all_places(server: &Server, places: u64) -> Vec<OwnedFd> {
+    raise_descriptor_limit();
+    let connect = |seed| {
+        let client = Client::connect(server);
+        client.exchange(&frame(seed, 100));
+        client.stream.into()
+    };
+    (1..places).map(connect).collect()
 }
 
 fn lower_descriptor_limit() {
@@ -117,10 +144,10 @@ fn lower_descriptor_limit() {
 }
 
 /// Leaves no descriptor to this process for as long as the files are kept.
-fn take_all_descriptors() -> Vec<File> {
+fn take_all_descriptors() -> Vec<OwnedFd> {
     let mut hoard = Vec::new();
     while let Ok(file) = File::open("/dev/null") {
-        hoard.push(file);
+        hoard.push(file.into());
     }
     hoard
 }

@@ -96,7 +96,21 @@ macro_rules! suite {
     };
 }
 
-conformance_of![threads, select, poll, epoll, polling, io_uring];
+conformance_of![
+    threads,
+    select,
+    poll,
+    epoll,
+    polling,
+    io_uring_oneshot,
+    io_uring_accept,
+    io_uring_provided,
+    io_uring_defer,
+    io_uring,
+    io_uring_direct,
+    io_uring_zc,
+    io_uring_sqpoll,
+];
 
 #[test]
 fn every_backend_is_covered() {

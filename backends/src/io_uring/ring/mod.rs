@@ -7,33 +7,43 @@
 
 mod accepting;
 mod completion;
+mod entering;
+mod lending;
 mod operation;
+mod own_memory;
 mod probe;
+mod receipt;
 mod receiving;
 mod sending;
+mod socket;
 
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
+use slab::Slab;
 
-pub(super) use completion::{Completion, Payload};
+use accepting::Accepting;
+pub(super) use completion::{Completion, Input, Payload};
+use lending::Loan;
 pub(super) use operation::Id;
+use operation::{Kind, NOBODY};
+use own_memory::OwnMemory;
 pub(super) use probe::probe;
+use sending::Sending;
+pub(super) use socket::Socket;
+use socket::Table;
 
 use super::buffer_ring::{BufferRing, Shape};
 use super::patience::until_nothing_is_left;
-use super::setup::{self, Granted};
-use super::{SETTLE_PATIENCE, SETTLE_WAIT};
-use crate::backend::Receipt;
-use crate::kernel::failed;
-use crate::stats::{Counters, Syscall};
-use operation::{Kind, NOBODY};
-use sending::Sending;
+use super::setup::{Granted, TaskWork, granted_for};
+use super::variants::{Features, Variant};
+use super::{MSG_WAITALL, SETTLE_PATIENCE, SETTLE_WAIT};
+use crate::backend::Limits;
+use crate::stats::Counters;
 
 /// Entries of the submission queue: as many operations as can start in one turn without a second call.
 const SUBMISSIONS: u32 = 256;
@@ -48,11 +58,19 @@ const BUFFER_BYTES: u32 = 32 * 1024;
 
 /// A ring with its buffers.
 pub(super) struct Ring {
+    variant: &'static Variant,
+    /// Those of the variant.
+    features: Features,
     /// Dropped by hand, before the memory below.
     uring: ManuallyDrop<IoUring>,
-    buffers: ManuallyDrop<BufferRing>,
+    /// None where every connection has memory of its own to receive into.
+    buffers: ManuallyDrop<Option<BufferRing>>,
+    /// The kernel writes to what of it is lent.
+    own_memory: ManuallyDrop<OwnMemory>,
     /// What is being sent, by connection; the kernel reads it until the send completes.
     sending: ManuallyDrop<Vec<Option<Sending>>>,
+    /// What was or is being sent from where it lies; the network reads it until it says that it has let go.
+    lent: ManuallyDrop<Slab<Loan>>,
     /// Sends that say something only if they fail, and were not known to have succeeded yet.
     silent: Vec<Id>,
     /// Silent sends that have succeeded and were not reported yet.
@@ -62,86 +80,59 @@ pub(super) struct Ring {
     next_entry: usize,
     /// Operations whose last completion was not seen yet.
     outstanding: usize,
+    accepting: Accepting,
+    /// Direct descriptors, where sockets are such.
+    table: Option<Table>,
+    /// Shutdowns that have not come into force.
+    shutting_down: usize,
     flags: Vec<&'static str>,
     refused: Vec<&'static str>,
 }
 
 impl Ring {
-    /// Asks the kernel for a ring and its buffers. Only the calling thread may use it.
-    pub(super) fn new() -> io::Result<Self> {
-        let Granted { ring, flags, refused } = setup::granted(SUBMISSIONS, COMPLETIONS)?;
-        let shape = Shape { buffers: BUFFERS, buffer_bytes: BUFFER_BYTES };
-        // SAFETY: they are dropped after the ring, which is closed when nothing is outstanding: see `drop`.
-        let buffers = unsafe { BufferRing::register(&ring.submitter(), shape)? };
+    /// Asks the kernel for a ring with what `variant` uses. Only the calling thread may use it.
+    pub(super) fn new(variant: &'static Variant, limits: &Limits) -> io::Result<Self> {
+        let features = variant.features;
+        let task_work = match features {
+            Features { sq_poll: true, .. } => TaskWork::AtOnceAndPolled,
+            Features { deferred_task_work: false, .. } => TaskWork::AtOnce,
+            _ if variant.may_fall_back => TaskWork::DeferredOrNextBest,
+            _ => TaskWork::Deferred,
+        };
+        let Granted { ring, flags, refused } = granted_for(task_work, SUBMISSIONS, COMPLETIONS)?;
+        let table = features.direct_descriptors.then(|| Table::register(&ring, limits)).transpose()?;
+        let buffers = if features.multishot_receive {
+            let shape = Shape { buffers: BUFFERS, buffer_bytes: BUFFER_BYTES };
+            // SAFETY: they are dropped after the ring, which is closed when nothing is outstanding: see `drop`.
+            Some(unsafe { BufferRing::register(&ring.submitter(), shape)? })
+        } else {
+            None
+        };
         Ok(Self {
+            variant,
+            features,
             uring: ManuallyDrop::new(ring),
             buffers: ManuallyDrop::new(buffers),
-            sending: ManuallyDrop::new(Vec::new()),
+            own_memory: ManuallyDrop::default(),
+            sending: ManuallyDrop::default(),
+            lent: ManuallyDrop::default(),
             silent: Vec::new(),
             succeeded: Vec::new(),
             entries: Vec::new(),
             next_entry: 0,
             outstanding: 0,
+            accepting: Accepting::Ends,
+            table,
+            shutting_down: 0,
             flags,
             refused,
         })
     }
 
-    /// What was granted.
-    pub(super) fn receipt(&self) -> Receipt {
-        let params = self.uring.params();
-        Receipt::new()
-            .text("interface", "io_uring_enter")
-            .list("ring_flags", self.flags.clone())
-            .list("ring_flags_refused", self.refused.clone())
-            .list(
-                "operations",
-                vec!["ACCEPT multishot", "RECV multishot, provided buffers", "SEND without waiting, silent on success"],
-            )
-            .number("sq_entries", params.sq_entries().into())
-            .number("cq_entries", params.cq_entries().into())
-            .number("buffers", BUFFERS.into())
-            .number("buffer_bytes", BUFFER_BYTES.into())
-    }
-
     /// Completes once `stop` becomes readable.
     pub(super) fn watch_stop(&mut self, stop: impl AsFd, counters: &Counters) -> io::Result<()> {
         let poll = opcode::PollAdd::new(fd(&stop), rustix::event::PollFlags::IN.bits().into()).build();
-        self.push(poll, Kind::Stop, NOBODY, counters)
-    }
-
-    /// Submits everything and waits for a completion, a signal, or until `timeout` has passed.
-    pub(super) fn wait(&mut self, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
-        self.enter(1, timeout, counters)
-    }
-
-    /// Submits everything and does not wait. Afterwards silent sends are known to have succeeded or not.
-    pub(super) fn submit(&mut self, counters: &Counters) -> io::Result<()> {
-        self.enter(0, None, counters)
-    }
-
-    fn enter(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
-        self.enter_only(wanted, timeout, counters)?;
-        self.collect();
-        Ok(())
-    }
-
-    fn enter_only(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
-        self.buffers.publish();
-        counters.syscall(Syscall::IoUringEnter);
-        let entered = match timeout {
-            None => self.uring.submit_and_wait(wanted),
-            Some(timeout) => {
-                let timeout = Timespec::from(timeout);
-                self.uring.submitter().submit_with_args(wanted, &SubmitArgs::new().timespec(&timeout))
-            }
-        };
-        match entered.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
-            // EBUSY: completions wait outside a full queue; they move in as it is emptied.
-            Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
-            Err((_, error)) => return Err(failed("io_uring_enter", error)),
-        }
-        Ok(())
+        self.push_plain(poll, Kind::Stop, NOBODY, counters)
     }
 
     /// The next completion, of those that were there when the last wait ended.
@@ -160,18 +151,13 @@ impl Ring {
         }
         let result = match u32::try_from(entry.result()) {
             Ok(result) => Ok(result),
+            // A notice is no result, and says what it says with the top bit.
+            Err(_) if cqueue::notif(entry.flags()) => Ok(0),
             Err(_) => Err(Errno::from_raw_os_error(-entry.result())),
         };
         Some(match kind {
-            Kind::Accept => Completion::Accepted { result: result.map(|_| accepting::owned(entry.result())), last },
-            Kind::Receive => {
-                let buffer = cqueue::buffer_select(entry.flags()).map(|number| {
-                    let len = result.unwrap_or(0);
-                    // SAFETY: the kernel names a buffer in the one completion that hands it out.
-                    unsafe { self.buffers.take(number, len) }
-                });
-                Completion::Received { id, result: self.received(result, buffer), last }
-            }
+            Kind::Accept => self.accepted(result, last),
+            Kind::Receive => self.received(id, &entry, result, last),
             Kind::SendSilent => {
                 // Still listed only if the last wait could not tell which had succeeded.
                 self.silent.retain(|other| *other != id);
@@ -179,7 +165,11 @@ impl Ring {
             }
             Kind::SendWaiting => self.sent(id, Some(result)),
             Kind::Stop => Completion::Stopped,
-            Kind::Cancel => Completion::Cancelled,
+            Kind::SendZeroCopy => self.zero_copy(id.key as usize, &entry, result, last),
+            Kind::CancelReceive if matches!(result, Err(Errno::NOENT | Errno::ALREADY)) => {
+                Completion::NotCancelled { id }
+            }
+            Kind::CancelReceive | Kind::Cancel | Kind::Shutdown | Kind::Close => Completion::Done,
         })
     }
 
@@ -187,7 +177,10 @@ impl Ring {
     fn collect(&mut self) {
         self.entries.drain(..self.next_entry);
         self.next_entry = 0;
-        self.entries.extend(self.uring.completion());
+        self.take_over();
+        if self.silent.is_empty() {
+            return;
+        }
         let submissions = self.uring.submission();
         if !submissions.is_empty() || submissions.cq_overflow() {
             // A silent send may not have been made yet, or its failure may be waiting outside the queue. Both come to
@@ -198,15 +191,25 @@ impl Ring {
         self.find_successes();
     }
 
-    fn push(&mut self, entry: squeue::Entry, kind: Kind, id: Id, counters: &Counters) -> io::Result<()> {
+    /// An operation that no memory belongs to, but provided buffers.
+    fn push_plain(&mut self, entry: squeue::Entry, kind: Kind, id: Id, counters: &Counters) -> io::Result<()> {
+        // SAFETY: provided buffers outlive every operation, see `drop`. A wrong descriptor would be a mistake, but not
+        // one of memory.
+        unsafe { self.push(entry, kind, id, counters) }
+    }
+
+    /// # Safety
+    ///
+    /// What the operation points to stays where it is until its last completion was seen: in a field of this ring that
+    /// `drop` frees after that.
+    unsafe fn push(&mut self, entry: squeue::Entry, kind: Kind, id: Id, counters: &Counters) -> io::Result<()> {
         let entry = entry.user_data(kind.user_data(id));
         self.outstanding += 1;
-        // SAFETY: what the operation points to is a provided buffer or stands in `sending`; both outlive it, see
-        // `drop`. A wrong descriptor would be a mistake, but not one of memory.
+        // SAFETY: as the caller promises.
         while unsafe { self.uring.submission().push(&entry) }.is_err() {
             self.enter_only(0, None, counters)?;
             // Makes room for more where the kernel would not submit because completions were in its way.
-            self.entries.extend(self.uring.completion());
+            self.take_over();
         }
         Ok(())
     }
@@ -230,6 +233,14 @@ impl Ring {
         settled.is_ok()
     }
 
+    /// Closes what is left in the table of direct descriptors, once [settled](Self::settle).
+    pub(super) fn close_table(&mut self) {
+        if self.table.take().is_some() {
+            // Fails where there is none; and the ring, when it is dropped, closes what is left, later.
+            let _ = self.uring.submitter().unregister_files();
+        }
+    }
+
     fn forget_completions(&mut self) {
         while let Some(completion) = self.next() {
             drop(completion);
@@ -250,7 +261,9 @@ impl Drop for Ring {
         // outstanding, so the kernel touches none of the memory any more.
         unsafe {
             ManuallyDrop::drop(&mut self.buffers);
+            ManuallyDrop::drop(&mut self.own_memory);
             ManuallyDrop::drop(&mut self.sending);
+            ManuallyDrop::drop(&mut self.lent);
         }
     }
 }

@@ -29,6 +29,11 @@ pub(super) enum Kind {
     SendWaiting,
     Stop,
     Cancel,
+    /// A send that completes twice; named by its loan instead of its connection.
+    SendZeroCopy,
+    Shutdown,
+    Close,
+    CancelReceive,
 }
 
 const GENERATION_BITS: u32 = 24;
@@ -47,6 +52,10 @@ impl Kind {
             4 => Kind::SendWaiting,
             5 => Kind::Stop,
             6 => Kind::Cancel,
+            7 => Kind::SendZeroCopy,
+            8 => Kind::Shutdown,
+            9 => Kind::Close,
+            10 => Kind::CancelReceive,
             other => unreachable!("the kernel invented operation kind {other}"),
         };
         (kind, Id::new(user_data as u32, (user_data >> 32) as u32))
