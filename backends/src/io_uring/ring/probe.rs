@@ -25,7 +25,8 @@ const LITTLE_BYTES: usize = 1000;
 
 /// Tries every operation once, on a connection with ourselves.
 pub(in crate::io_uring) fn probe(variant: &'static Variant) -> io::Result<Receipt> {
-    let mut trial = Trial { features: variant.features, ring: Ring::new(variant, &few())?, counters: Counters::new() };
+    let ring = Ring::new(variant, &Limits::default())?;
+    let mut trial = Trial { features: variant.features, ring, counters: Counters::new() };
     let (socket, mut client) = trial.accept()?;
     client.set_read_timeout(Some(PATIENCE))?;
     let exchanged = trial.receive(&socket, &mut client).and_then(|()| trial.send(&socket, &mut client));
@@ -35,11 +36,6 @@ pub(in crate::io_uring) fn probe(variant: &'static Variant) -> io::Result<Receip
     trial.ring.close(socket, &trial.counters)?;
     closed?;
     Ok(trial.ring.receipt())
-}
-
-/// A probe has one connection; and what it asks for is not to depend on who asks.
-fn few() -> Limits {
-    Limits::default()
 }
 
 struct Trial {
@@ -93,7 +89,8 @@ impl Trial {
 
     fn send(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
         let bytes = if self.features.silent_sends { TOO_MUCH_BYTES } else { LITTLE_BYTES };
-        let payload = Payload::Copied(vec![7; bytes], 0..bytes);
+        // Zeros, which take no memory until they are written to.
+        let payload = Payload::Copied(vec![0; bytes], 0..bytes);
         self.ring.send(socket, NOBODY, payload, false, &self.counters)?;
         let (result, payload) = self.until("a send", |completion| match completion {
             Completion::Sent { result, payload, .. } => Some((result, payload)),
