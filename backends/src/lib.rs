@@ -39,10 +39,17 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &readiness::poll::PollBackend,
     &readiness::epoll::EpollBackend,
     &readiness::polling::PollingBackend,
-    &io_uring::IoUringBackend,
+    &io_uring::Main {},
     &readiness::epoll_et::EpollEtBackend,
     &readiness::spin::SpinBackend,
     &thread_pool::ThreadPoolBackend,
+    &io_uring::Oneshot {},
+    &io_uring::Accept {},
+    &io_uring::Provided {},
+    &io_uring::Defer {},
+    &io_uring::Direct {},
+    &io_uring::ZeroCopy {},
+    &io_uring::SqPoll {},
 ];
 
 /// The backend of that name.

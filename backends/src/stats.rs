@@ -58,6 +58,12 @@ counted! {
         BuffersExhausted => "buffers_exhausted",
         /// A thread came to a listener that it shares and nobody was there: another was quicker, or the peer had gone.
         AcceptMissed => "accept_missed",
+        /// Notices that the network reads no more what was sent from where it lay (`io_uring-zc`).
+        ZeroCopyNotices => "zero_copy_notices",
+        /// Those of them that said that it had been copied all the same.
+        ZeroCopyCopied => "zero_copy_copied",
+        /// Sends that were to be zero-copy and were made by copying: so much memory may not be pinned.
+        ZeroCopyRefused => "zero_copy_refused",
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Lent {
 #[cfg(not(asan))]
 #[expect(clippy::unused_self, reason = "there is something to do in the other build only")]
 impl Lent {
-    pub(super) fn lend(&mut self, _place: usize, _bytes: &[u8]) {}
+    pub(super) fn lend(&mut self, _place: usize, _start: *const u8, _bytes: usize) {}
     pub(super) fn take_back(&mut self, _place: usize) {}
     pub(super) fn look(&self) {}
 }
@@ -28,9 +28,9 @@ pub(super) fn to_us(_start: *const u8, _bytes: usize) {}
 
 #[cfg(asan)]
 impl Lent {
-    /// The kernel may read `bytes` from now on.
-    pub(super) fn lend(&mut self, place: usize, bytes: &[u8]) {
-        self.sending.insert(place, (bytes.as_ptr(), bytes.len()));
+    /// The kernel may read so many bytes from `start` on.
+    pub(super) fn lend(&mut self, place: usize, start: *const u8, bytes: usize) {
+        self.sending.insert(place, (start, bytes));
     }
 
     /// It does so no more.

@@ -2,22 +2,22 @@
 
 use std::mem;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use super::ring::{Id, Payload};
+use super::ring::{Id, Payload, Socket};
 use crate::buffers::Buffers;
 use crate::protocol::{Protocol, Violation};
 use crate::replies::Gather;
 use crate::stats::Counters;
 
 /// More output than this, beyond what is being sent, and a peer is not received from until it has read it. What
-/// arrives before the receive has been cancelled comes on top: at most what the buffer ring holds.
+/// arrives before the receive has been cancelled comes on top: at most what the buffer ring holds, and as much again where
+/// the kernel does not wait to be asked for completions.
 pub(super) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 #[expect(clippy::struct_excessive_bools)] // Independent facts; most of their combinations occur.
 pub(super) struct Peer<P: Protocol> {
-    pub(super) socket: OwnedFd,
+    pub(super) socket: Socket,
     pub(super) id: Id,
     pub(super) receiving: Receiving,
     /// Whether a send is in flight; only ever one.
@@ -61,7 +61,7 @@ pub(super) enum Reply {
 }
 
 impl<P: Protocol> Peer<P> {
-    pub(super) fn new(socket: OwnedFd, id: Id, now: Instant) -> Self {
+    pub(super) fn new(socket: Socket, id: Id, now: Instant) -> Self {
         Self {
             socket,
             id,

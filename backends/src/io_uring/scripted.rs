@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::peer::{Peer, Reply};
-use super::ring::{Id, Payload};
+use super::ring::{Id, Payload, Socket};
 use crate::buffers::Buffers;
 use crate::protocol::{Protocol, ProtocolKind};
 use crate::scripted::{Choices, Due};
@@ -41,7 +41,7 @@ fn converse_in<P: Protocol>(
         buffers: Buffers::new(),
     };
     let nothing = File::open("/dev/null").expect("Linux has a device that holds nothing");
-    let mut peer = Peer::<P>::new(nothing.into(), Id::new(0, 0), Instant::now());
+    let mut peer = Peer::<P>::new(Socket::Descriptor(nothing.into()), Id::new(0, 0), Instant::now());
     while kernel.complete_one(protocol, &mut peer, &counters) {
         let due = Due::of(kind, &stream[..kernel.received]);
         assert!(stream[..due.bytes].starts_with(&kernel.sent), "other bytes went out than were due");

@@ -2,21 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::Shutdown;
 use slab::Slab;
 
-use super::buffer_ring::Buffer;
 use super::peer::{Peer, Receiving, Reply};
-use super::ring::{BUFFERS, Completion, Id, Payload, Ring};
+use super::ring::{BUFFERS, Completion, Id, Input, Payload, Ring, Socket};
+use super::variants::VARIANTS;
 use crate::admission::AcceptFailure;
 use crate::backend::Receipt;
 use crate::buffers::Buffers;
 use crate::kernel::failed;
 use crate::protocol::Protocol;
-use crate::stats::{Counters, Event, Syscall, ThreadCounters};
+use crate::stats::{Counters, Event, ThreadCounters};
 use crate::timers::{Due, Phase, Timers};
 use crate::workers::{Context, Worker};
 
@@ -27,20 +26,20 @@ const SCARCE_BUFFERS: u16 = BUFFERS / 4;
 /// With fewer free buffers than this, those that have been sent are given back before the loop waits.
 const LOW_BUFFERS: u16 = BUFFERS / 2;
 
-/// One thread of the backend.
-pub(super) struct Server<'a> {
+/// One thread of the backend at that position of the table.
+pub(super) struct Server<'a, const POSITION: usize> {
     ring: Ring,
     context: Context<'a>,
     counters: ThreadCounters,
 }
 
-impl<'a> Worker<'a> for Server<'a> {
+impl<'a, const POSITION: usize> Worker<'a> for Server<'a, POSITION> {
     const WOKEN_BY_SHARED_LISTENER: &'static str =
         "one that waits (exclusive; ACCEPT for one connection at a time, not multishot)";
 
     fn start(context: Context<'a>) -> io::Result<Self> {
         let counters = context.stats.register();
-        Ok(Self { ring: Ring::new()?, context, counters })
+        Ok(Self { ring: Ring::new(&VARIANTS[POSITION], &context.limits)?, context, counters })
     }
 
     fn receipt(&self) -> Receipt {
@@ -128,20 +127,33 @@ impl<P: Protocol> Turns<'_, '_, P> {
             Completion::Received { id, result, last } => self.received(id, result, last),
             Completion::Sent { id, result, payload } => self.sent(id, result, payload),
             Completion::Accepted { result, last } => self.accepted(result, last),
+            Completion::NotCancelled { id } => self.cancel_again(id),
             Completion::Stopped => self.drain(),
-            Completion::Cancelled => Ok(()),
+            Completion::LetGo { id, copied, done } => {
+                self.let_go(id, copied, done);
+                Ok(())
+            }
+            Completion::Done => Ok(()),
         }
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        self.ring.accept(self.context.listener, self.context.shares_listener, self.counters)
+        if self.ring.has_room() {
+            return self.ring.accept(self.context.listener, self.context.shares_listener, self.counters);
+        }
+        self.counters.event(Event::AcceptPaused);
+        self.timers.rest();
+        Ok(())
     }
 
-    fn accepted(&mut self, result: Result<OwnedFd, Errno>, last: bool) -> io::Result<()> {
+    fn accepted(&mut self, result: Result<Socket, Errno>, last: bool) -> io::Result<()> {
         match result.map_err(|error| (AcceptFailure::of(error), error)) {
             Ok(socket) => self.open(socket)?,
             Err(_) if self.timers.phase() != Phase::Accepting => {}
-            Err((AcceptFailure::TryNext, _)) => {}
+            // The connection was accepted, and closed because the table of the ring is full.
+            Err((_, Errno::NFILE)) if !self.ring.has_room() => self.counters.event(Event::Unservable),
+            // Cancelled by us, to go on more cautiously.
+            Err((AcceptFailure::TryNext, _) | (_, Errno::CANCELED)) => {}
             // A multishot accept waits by itself; if it does not, to arm it again at once would be a busy loop.
             Err((AcceptFailure::Rest | AcceptFailure::NobodyWaits, _)) => {
                 self.counters.event(Event::AcceptPaused);
@@ -151,14 +163,15 @@ impl<P: Protocol> Turns<'_, '_, P> {
         }
         if last && self.timers.phase() == Phase::Accepting {
             self.accept()?;
+        } else if self.ring.accepts_too_freely() {
+            self.ring.cancel_accept(self.counters)?;
         }
         Ok(())
     }
 
-    fn open(&mut self, socket: OwnedFd) -> io::Result<()> {
+    fn open(&mut self, socket: Socket) -> io::Result<()> {
         if !self.context.admission.admit(self.counters) {
-            self.counters.syscall(Syscall::Close);
-            return Ok(());
+            return self.ring.close(socket, self.counters);
         }
         let entry = self.peers.vacant_entry();
         let key = u32::try_from(entry.key()).expect("a process has fewer descriptors than that");
@@ -167,23 +180,24 @@ impl<P: Protocol> Turns<'_, '_, P> {
         let peer = entry.insert(Peer::new(socket, id, self.timers.opened()));
         if self.timers.is_stopping() {
             // Accepted before the accept was cancelled: what it has sent is still answered.
-            shut_down(peer, Shutdown::Read, self.counters);
+            self.ring.shut_down(&peer.socket, Shutdown::Read, self.counters)?;
+            self.ring.await_shut_downs(self.counters)?;
         }
         peer.receiving = Receiving::Armed;
         self.ring.receive(&peer.socket, id, self.counters)
     }
 
-    fn received(&mut self, id: Id, result: Result<Option<Buffer>, Errno>, last: bool) -> io::Result<()> {
+    fn received(&mut self, id: Id, result: Result<Option<Input>, Errno>, last: bool) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
         debug_assert_eq!(peer.id, id);
         let mut receiving = if last { Receiving::Ended } else { peer.receiving };
         match result {
-            Ok(Some(buffer)) => {
-                self.counters.events(Event::BytesReceived, buffer.len() as u64);
+            Ok(Some(input)) => {
+                self.counters.events(Event::BytesReceived, input.len() as u64);
                 peer.unanswered = !last;
-                self.answer(id, buffer)?;
+                self.answer(id, input)?;
                 if last {
-                    // The end of a multishot is not the end of the stream.
+                    // The end of a receive is not the end of the stream.
                     receiving = Receiving::Paused;
                 }
             }
@@ -204,19 +218,30 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.go_on(id)
     }
 
-    /// Has the protocol answer what is in `buffer`, and sends the answer from there if nothing is in the way.
-    fn answer(&mut self, id: Id, buffer: Buffer) -> io::Result<()> {
+    /// A receive that the kernel is at work on, because more comes than it takes in at a time, is not found when it is to
+    /// be cancelled. It would go on for as long as there are buffers.
+    fn cancel_again(&mut self, id: Id) -> io::Result<()> {
+        let peer = self.peers.get(id.key as usize).filter(|peer| peer.id == id);
+        if peer.is_some_and(|peer| peer.receiving == Receiving::Pausing) {
+            self.ring.cancel_receive(id, self.counters)?;
+        }
+        Ok(())
+    }
+
+    /// Has the protocol answer what is in `input`, and sends the answer from there if nothing is in the way.
+    fn answer(&mut self, id: Id, input: Input) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
         if peer.ending {
-            self.ring.recycle(buffer);
+            self.ring.recycle(id, input);
             return Ok(());
         }
         self.timers.touch(&mut peer.last_moved);
-        let received = self.ring.bytes(&buffer);
+        let received = self.ring.bytes(&input);
         match peer.receive(self.protocol, received, &mut self.buffers, self.counters) {
             Ok(Reply::Direct(range)) if self.ring.free_buffers() >= SCARCE_BUFFERS => {
                 (peer.sending, peer.unanswered) = (true, false);
-                return self.ring.send(&peer.socket, id, Payload::Received(buffer, range), self.counters);
+                let reported = self.context.limits.idle_timeout.is_some();
+                return self.ring.send(&peer.socket, id, Payload::Received(input, range), reported, self.counters);
             }
             Ok(Reply::Direct(range)) => peer.queue(&received[range], &mut self.buffers),
             Ok(Reply::Queued) => {}
@@ -225,7 +250,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 peer.ending = true;
             }
         }
-        self.ring.recycle(buffer);
+        self.ring.recycle(id, input);
         Ok(())
     }
 
@@ -246,17 +271,32 @@ impl<P: Protocol> Turns<'_, '_, P> {
                     return self.ring.send_rest(&peer.socket, id, payload, reported, self.counters);
                 }
             }
+            // More memory than may be pinned is waiting to be read by the network.
+            Err(Errno::NOBUFS | Errno::NOMEM) if matches!(payload, Payload::Lent(..)) && !peer.is_abandoned() => {
+                self.counters.event(Event::ZeroCopyRefused);
+                peer.sending = true;
+                let reported = self.context.limits.idle_timeout.is_some();
+                return self.ring.send_copying(&peer.socket, id, payload, reported, self.counters);
+            }
             Err(_) => {
                 if peer.abandon() {
                     self.counters.event(Event::ConnectionErrors);
                 }
             }
         }
-        match payload {
-            Payload::Received(buffer, _) => self.ring.recycle(buffer),
-            Payload::Copied(bytes, _) => self.buffers.give_back(bytes),
+        if let Some(memory) = self.ring.give_back(id, payload) {
+            self.buffers.give_back(memory);
         }
         self.go_on(id)
+    }
+
+    /// The network reads no more what was sent from where it lay, on a connection that may have ended since.
+    fn let_go(&mut self, id: Id, copied: bool, done: Option<Payload>) {
+        self.counters.event(Event::ZeroCopyNotices);
+        self.counters.events(Event::ZeroCopyCopied, copied.into());
+        if let Some(memory) = done.and_then(|payload| self.ring.give_back(id, payload)) {
+            self.buffers.give_back(memory);
+        }
     }
 
     /// Starts whatever a connection can do next: send, receive, pause, or close.
@@ -266,7 +306,8 @@ impl<P: Protocol> Turns<'_, '_, P> {
             && let Some(payload) = peer.take_output().or_else(|| peer.take_test_for_reset())
         {
             (peer.sending, peer.unanswered) = (true, false);
-            self.ring.send(&peer.socket, id, payload, self.counters)?;
+            let reported = self.context.limits.idle_timeout.is_some();
+            self.ring.send(&peer.socket, id, payload, reported, self.counters)?;
         }
         self.send_awaited |= peer.sending && (peer.ending || peer.has_output());
         match peer.receiving {
@@ -274,36 +315,37 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 peer.receiving = Receiving::Pausing;
                 self.ring.cancel_receive(id, self.counters)
             }
-            Receiving::Paused if !peer.ending && !peer.has_output() => {
+            Receiving::Paused
+                if !peer.ending && !peer.has_output() && (self.ring.receives_while_sending() || !peer.sending) =>
+            {
                 peer.receiving = Receiving::Armed;
                 self.ring.receive(&peer.socket, id, self.counters)
             }
             _ if !peer.ending || peer.sending => Ok(()),
             Receiving::Armed => {
                 if peer.shut_down_first() {
-                    shut_down(peer, Shutdown::Both, self.counters);
+                    self.ring.shut_down(&peer.socket, Shutdown::Both, self.counters)?;
+                    self.ring.await_shut_downs(self.counters)?;
                 }
                 // Closing a descriptor does not end a receive on it, and a shutdown can be missed: see `drain`.
                 peer.receiving = Receiving::Pausing;
                 self.ring.cancel_receive(id, self.counters)
             }
             Receiving::Pausing => Ok(()),
-            Receiving::Paused | Receiving::Starved | Receiving::Ended => {
-                self.close(id);
-                Ok(())
-            }
+            Receiving::Paused | Receiving::Starved | Receiving::Ended => self.close(id),
         }
     }
 
     /// Forgets a connection on which nothing is in flight.
-    fn close(&mut self, id: Id) {
+    fn close(&mut self, id: Id) -> io::Result<()> {
         let peer = self.peers.remove(id.key as usize);
         debug_assert!(!peer.sending);
-        self.counters.syscall(Syscall::Close);
+        self.ring.forget(id);
         self.counters.event(Event::Closed);
-        drop(peer);
+        self.ring.close(peer.socket, self.counters)?;
         self.context.admission.leave();
         self.timers.closed();
+        Ok(())
     }
 
     /// Re-arms as many of those that found no buffer as there are buffers now: not before, or they would fail again.
@@ -324,8 +366,11 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn drain(&mut self) -> io::Result<()> {
         self.ring.cancel_accept(self.counters)?;
         self.timers.drain();
+        for (_, peer) in &self.peers {
+            self.ring.shut_down(&peer.socket, Shutdown::Read, self.counters)?;
+        }
+        self.ring.await_shut_downs(self.counters)?;
         for (_, peer) in &mut self.peers {
-            shut_down(peer, Shutdown::Read, self.counters);
             if peer.receiving == Receiving::Armed {
                 peer.receiving = Receiving::Pausing;
                 self.ring.cancel_receive(peer.id, self.counters)?;
@@ -357,7 +402,8 @@ impl<P: Protocol> Turns<'_, '_, P> {
             let peer = &mut self.peers[id.key as usize];
             peer.abandon();
             if peer.shut_down_first() {
-                shut_down(peer, Shutdown::Both, self.counters);
+                self.ring.shut_down(&peer.socket, Shutdown::Both, self.counters)?;
+                self.ring.await_shut_downs(self.counters)?;
             }
             self.go_on(id)?;
         }
@@ -369,12 +415,6 @@ impl<P: Protocol> Drop for Turns<'_, '_, P> {
     /// Before the sockets are closed: what was not submitted yet names them by number.
     fn drop(&mut self) {
         self.ring.settle();
+        self.ring.close_table();
     }
-}
-
-/// Makes the stream end once everything that came was received; with [`Shutdown::Both`] makes a send fail, too.
-fn shut_down<P: Protocol>(peer: &Peer<P>, how: Shutdown, counters: &Counters) {
-    counters.syscall(Syscall::Shutdown);
-    // Fails only where the peer has already gone; the operations in flight say so.
-    let _ = shutdown(&peer.socket, how);
 }

@@ -7,27 +7,52 @@ use rustix::io::Errno;
 
 use crate::kernel::failed;
 
-/// A setup flag that makes a loop cheaper and can be done without.
+/// Who works out completions, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskWork {
+    /// This thread when it asks for them; or the next best that the kernel grants.
+    DeferredOrNextBest,
+    /// This thread when it asks for them.
+    Deferred,
+    /// This thread, interrupted for it.
+    AtOnce,
+    /// This thread, interrupted for it, while one of the kernel takes submissions.
+    AtOnceAndPolled,
+}
+
+/// A setup flag.
 struct Flag {
     name: &'static str,
-    /// Not worth asking for beside this one.
-    pointless_with: Option<&'static str>,
     set: fn(&mut Builder),
 }
 
-/// In this order, for `DEFER_TASKRUN` is refused without `SINGLE_ISSUER`.
-const FLAGS: &[Flag] = &[
-    // 5.18: one refused submission does not hold back those behind it.
-    Flag { name: "SUBMIT_ALL", pointless_with: None, set: |ring| _ = ring.setup_submit_all() },
-    // 6.0: no locking against other submitters.
-    Flag { name: "SINGLE_ISSUER", pointless_with: None, set: |ring| _ = ring.setup_single_issuer() },
-    // 6.1: completions are worked out when the loop asks for them, not whenever it enters the kernel.
-    Flag { name: "DEFER_TASKRUN", pointless_with: None, set: |ring| _ = ring.setup_defer_taskrun() },
-    // 5.19: the next best, no interrupts to work out completions.
-    Flag { name: "COOP_TASKRUN", pointless_with: Some("DEFER_TASKRUN"), set: |ring| _ = ring.setup_coop_taskrun() },
-    // 6.6: the indirection through a second array, which nobody uses, is left out.
-    Flag { name: "NO_SQARRAY", pointless_with: None, set: |ring| _ = ring.setup_no_sqarray() },
-];
+/// 5.18: one refused submission does not hold back those behind it.
+const SUBMIT_ALL: Flag = Flag { name: "SUBMIT_ALL", set: |ring| _ = ring.setup_submit_all() };
+/// 6.0: no locking against other submitters.
+const SINGLE_ISSUER: Flag = Flag { name: "SINGLE_ISSUER", set: |ring| _ = ring.setup_single_issuer() };
+/// 6.1: completions are worked out when the loop asks for them, not whenever it enters the kernel. Refused without
+/// `SINGLE_ISSUER`.
+const DEFER_TASKRUN: Flag = Flag { name: "DEFER_TASKRUN", set: |ring| _ = ring.setup_defer_taskrun() };
+/// 5.19: the next best, no interrupts to work out completions.
+const COOP_TASKRUN: Flag = Flag { name: "COOP_TASKRUN", set: |ring| _ = ring.setup_coop_taskrun() };
+/// A thread of the kernel looks for submissions, and sleeps when for some time there were none.
+const SQPOLL: Flag = Flag { name: "SQPOLL", set: |ring| _ = ring.setup_sqpoll(SQ_THREAD_IDLE_MS) };
+/// 6.6: the indirection through a second array, which nobody uses, is left out.
+const NO_SQARRAY: Flag = Flag { name: "NO_SQARRAY", set: |ring| _ = ring.setup_no_sqarray() };
+
+/// Long enough to span the gaps of a busy server, short enough that an idle one does not keep a CPU.
+pub(super) const SQ_THREAD_IDLE_MS: u32 = 2;
+
+impl TaskWork {
+    /// Flags that must be had.
+    fn needed(self) -> &'static [Flag] {
+        match self {
+            Self::DeferredOrNextBest | Self::AtOnce => &[],
+            Self::Deferred => &[SINGLE_ISSUER, DEFER_TASKRUN],
+            Self::AtOnceAndPolled => &[SQPOLL],
+        }
+    }
+}
 
 /// A ring, and what the kernel said to each flag.
 pub struct Granted {
@@ -47,9 +72,14 @@ pub struct Granted {
 ///
 /// Where the kernel has no `io_uring`, forbids it, or lacks something that cannot be done without.
 pub fn granted(submissions: u32, completions: u32) -> io::Result<Granted> {
+    granted_for(TaskWork::DeferredOrNextBest, submissions, completions)
+}
+
+/// As [`granted`], with the flags of `task_work`.
+pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u32) -> io::Result<Granted> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(completions).setup_clamp();
-    let mut ring = builder.build(submissions).map_err(|error| match error.raw_os_error() {
+    let ring = builder.build(submissions).map_err(|error| match error.raw_os_error() {
         Some(raw) if raw == Errno::PERM.raw_os_error() => {
             failed("io_uring is forbidden here (see the sysctl kernel.io_uring_disabled)", error)
         }
@@ -58,20 +88,20 @@ pub fn granted(submissions: u32, completions: u32) -> io::Result<Granted> {
         }
         _ => failed("io_uring_setup", error),
     })?;
-    let (mut flags, mut refused) = (vec!["CQSIZE"], Vec::new());
-    for flag in FLAGS {
-        if flag.pointless_with.is_some_and(|other| flags.contains(&other)) {
-            continue;
-        }
-        let mut with_flag = builder.clone();
-        (flag.set)(&mut with_flag);
-        if let Ok(better) = with_flag.build(submissions) {
-            (builder, ring) = (with_flag, better);
-            flags.push(flag.name);
-        } else {
-            refused.push(flag.name);
+    let mut asking = Asking { builder, submissions, ring, flags: vec!["CQSIZE"], refused: Vec::new() };
+    // What is refused of the optional ones is in the receipt.
+    let _ = asking.ask(&SUBMIT_ALL);
+    for flag in task_work.needed() {
+        asking.ask(flag).map_err(|error| failed(&format!("the ring flag {} is refused", flag.name), error))?;
+    }
+    if task_work == TaskWork::DeferredOrNextBest {
+        let _ = asking.ask(&SINGLE_ISSUER);
+        if asking.ask(&DEFER_TASKRUN).is_err() {
+            let _ = asking.ask(&COOP_TASKRUN);
         }
     }
+    let _ = asking.ask(&NO_SQARRAY);
+    let Asking { ring, flags, refused, .. } = asking;
     let params = ring.params();
     if !params.is_feature_ext_arg() || !params.is_feature_nodrop() || !params.is_feature_skip_cqe_on_success() {
         return Err(io::Error::new(
@@ -80,4 +110,32 @@ pub fn granted(submissions: u32, completions: u32) -> io::Result<Granted> {
         ));
     }
     Ok(Granted { ring, flags, refused })
+}
+
+/// The best ring so far.
+struct Asking {
+    builder: Builder,
+    submissions: u32,
+    ring: IoUring,
+    flags: Vec<&'static str>,
+    refused: Vec<&'static str>,
+}
+
+impl Asking {
+    /// Asks for one flag more.
+    fn ask(&mut self, flag: &Flag) -> io::Result<()> {
+        let mut with_flag = self.builder.clone();
+        (flag.set)(&mut with_flag);
+        match with_flag.build(self.submissions) {
+            Ok(better) => {
+                (self.builder, self.ring) = (with_flag, better);
+                self.flags.push(flag.name);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused.push(flag.name);
+                Err(error)
+            }
+        }
+    }
 }

@@ -129,7 +129,24 @@ macro_rules! suite {
     };
 }
 
-conformance_of![threads, select, poll, epoll, polling, io_uring, epoll_et, spin, thread_pool];
+conformance_of![
+    threads,
+    select,
+    poll,
+    epoll,
+    polling,
+    io_uring,
+    epoll_et,
+    spin,
+    thread_pool,
+    io_uring_oneshot,
+    io_uring_accept,
+    io_uring_provided,
+    io_uring_defer,
+    io_uring_direct,
+    io_uring_zc,
+    io_uring_sqpoll,
+];
 
 #[test]
 fn every_backend_is_covered() {

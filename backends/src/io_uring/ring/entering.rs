@@ -1,0 +1,69 @@
+//! Entering the kernel: submitting, waiting, and doing without the call where a thread of the kernel submits.
+
+use std::io;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+use io_uring::types::{SubmitArgs, Timespec};
+use rustix::io::Errno;
+
+use super::Ring;
+use crate::kernel::failed;
+use crate::stats::{Counters, Syscall};
+
+impl Ring {
+    /// Submits everything and waits for a completion, a signal, or until `timeout` has passed.
+    pub(in crate::io_uring) fn wait(&mut self, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
+        self.enter(1, timeout, counters)
+    }
+
+    /// Submits everything and does not wait. Afterwards silent sends are known to have succeeded or not.
+    pub(in crate::io_uring) fn submit(&mut self, counters: &Counters) -> io::Result<()> {
+        self.enter(0, None, counters)
+    }
+
+    fn enter(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
+        self.enter_only(wanted, timeout, counters)?;
+        self.collect();
+        Ok(())
+    }
+
+    pub(super) fn enter_only(
+        &mut self,
+        wanted: usize,
+        timeout: Option<Duration>,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        self.sanitizer.look();
+        if let Some(buffers) = &*self.buffers {
+            buffers.publish();
+        }
+        if self.features.sq_poll && self.is_submitted_without_a_call(wanted) {
+            return Ok(());
+        }
+        counters.syscall(Syscall::IoUringEnter);
+        let entered = match timeout {
+            None => self.uring.submit_and_wait(wanted),
+            Some(timeout) => {
+                let timeout = Timespec::from(timeout);
+                self.uring.submitter().submit_with_args(wanted, &SubmitArgs::new().timespec(&timeout))
+            }
+        };
+        match entered.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
+            // EBUSY: completions wait outside a full queue; they move in as it is emptied.
+            Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
+            Err((_, error)) => return Err(failed("io_uring_enter", error)),
+        }
+        Ok(())
+    }
+
+    /// Whether the thread of the kernel is awake to take submissions, and what is `wanted` is there.
+    fn is_submitted_without_a_call(&mut self, wanted: usize) -> bool {
+        // What was submitted must be there for that thread before it is looked at whether it is going to sleep.
+        fence(Ordering::SeqCst);
+        let submissions = self.uring.submission();
+        let is_awake = !submissions.need_wakeup() && !submissions.cq_overflow();
+        drop(submissions);
+        is_awake && (wanted == 0 || !self.uring.completion().is_empty())
+    }
+}

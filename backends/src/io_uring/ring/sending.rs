@@ -1,0 +1,165 @@
+//! Sending: one operation per connection at a time, and what becomes of those that say nothing.
+#![expect(unsafe_code)]
+
+use std::io;
+
+use io_uring::{opcode, squeue};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use super::completion::{Completion, Payload};
+use super::operation::{Id, Kind};
+use super::socket::Socket;
+use super::{MSG_WAITALL, Ring};
+use crate::stats::Counters;
+
+/// A send in flight.
+pub(super) struct Sending {
+    payload: Payload,
+    /// The bytes that the kernel was asked to send.
+    asked_bytes: usize,
+    /// A completion for it was seen; so it is not a silent success.
+    spoke: bool,
+}
+
+impl Ring {
+    /// Sends `payload` to `socket`. A connection sends one payload at a time, for two sends in
+    /// flight on one socket may overtake each other (liburing #1001). The kernel goes on by itself after short sends,
+    /// unless each is to be `reported`.
+    ///
+    /// Most sends find room at once. Where they are silent, such a one is over when `io_uring_enter` returns, and posts
+    /// no completion (`IOSQE_CQE_SKIP_SUCCESS`): a completion would end the wait that follows before any request has
+    /// come. A short send counts as a failure with `MSG_WAITALL`, and speaks up.
+    pub(in crate::io_uring) fn send(
+        &mut self,
+        socket: &Socket,
+        id: Id,
+        payload: Payload,
+        reported: bool,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        if !self.features.silent_sends {
+            return self.send_rest(socket, id, payload, reported, counters);
+        }
+        self.silent.push(id);
+        let flags = SendFlags::DONTWAIT.bits() | MSG_WAITALL;
+        self.push_send(socket, id, payload, Kind::SendSilent, (flags, squeue::Flags::SKIP_SUCCESS), counters)
+    }
+
+    /// Sends a payload, or what a send that did not wait has left of it, waiting for room.
+    pub(in crate::io_uring) fn send_rest(
+        &mut self,
+        socket: &Socket,
+        id: Id,
+        payload: Payload,
+        reported: bool,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        if self.features.zero_copy_sends {
+            return self.send_zero_copy(socket, id, payload, reported, counters);
+        }
+        self.send_copying(socket, id, payload, reported, counters)
+    }
+
+    /// As [`send_rest`](Self::send_rest), never from where it lies.
+    pub(in crate::io_uring) fn send_copying(
+        &mut self,
+        socket: &Socket,
+        id: Id,
+        payload: Payload,
+        reported: bool,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let flags = if reported { 0 } else { MSG_WAITALL };
+        self.push_send(socket, id, payload, Kind::SendWaiting, (flags, squeue::Flags::empty()), counters)
+    }
+
+    fn push_send(
+        &mut self,
+        socket: &Socket,
+        id: Id,
+        payload: Payload,
+        kind: Kind,
+        (send_flags, entry_flags): (u32, squeue::Flags),
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range)) = &payload;
+        let bytes = &self.memory(&payload)[range.clone()];
+        let (start, len) = (bytes.as_ptr(), u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let flags = (send_flags | SendFlags::NOSIGNAL.bits()).cast_signed();
+        let send = opcode::Send::new(socket.fd(), start, len).flags(flags).build();
+        let send = send.flags(entry_flags | socket.flags());
+        let place = id.key as usize;
+        if place >= self.sending.len() {
+            self.sending.resize_with(place + 1, || None);
+        }
+        // Before it is replaced: the kernel may be reading what would be dropped.
+        assert!(self.sending[place].is_none(), "connection {place} already sends");
+        self.sanitizer.lend(place, start, len as usize);
+        self.sending[place] = Some(Sending { payload, asked_bytes: len as usize, spoke: false });
+        // SAFETY: it reads what the payload holds, a provided buffer or memory on the heap; the payload stands in
+        // `sending` until the send has completed. What is lent there is kept for longer still.
+        unsafe { self.push(send, kind, id, counters) }
+    }
+
+    /// All of the memory that a payload is part of.
+    pub(super) fn memory<'a>(&'a self, payload: &'a Payload) -> &'a [u8] {
+        match payload {
+            Payload::Received(input, _) => self.bytes(input),
+            Payload::Copied(bytes, _) => bytes,
+            Payload::Lent(place, _) => match &self.lent[*place].memory {
+                Payload::Received(input, _) => self.bytes(input),
+                Payload::Copied(bytes, _) => bytes,
+                Payload::Lent(..) => unreachable!("what is lent is not lent again"),
+            },
+        }
+    }
+
+    /// Takes back a payload of which nothing is to be sent any more. Memory that came with it is returned, once nothing
+    /// reads it.
+    pub(in crate::io_uring) fn give_back(&mut self, id: Id, payload: Payload) -> Option<Vec<u8>> {
+        match payload {
+            Payload::Received(input, _) => {
+                self.recycle(id, input);
+                None
+            }
+            Payload::Copied(bytes, _) => Some(bytes),
+            Payload::Lent(place, _) => {
+                let memory = self.end_loan(place)?;
+                self.give_back(id, memory)
+            }
+        }
+    }
+
+    /// Whether there are sends whose success is known only after the next submission.
+    pub(in crate::io_uring) fn has_silent_sends(&self) -> bool {
+        !self.silent.is_empty()
+    }
+
+    pub(super) fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
+        let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
+        self.sanitizer.take_back(id.key as usize);
+        let result = match result {
+            None => Ok(asked_bytes),
+            Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
+            // No room at once: nothing has gone out.
+            Some(Err(Errno::AGAIN)) => Ok(0),
+            Some(Err(error)) => Err(error),
+        };
+        Completion::Sent { id, result, payload }
+    }
+
+    /// Finds out which silent sends have succeeded: of those that were made, the ones that no completion speaks of.
+    pub(super) fn find_successes(&mut self) {
+        for entry in &self.entries {
+            if let (Kind::SendSilent, id) = Kind::of(entry.user_data())
+                && let Some(sending) = &mut self.sending[id.key as usize]
+            {
+                sending.spoke = true;
+            }
+        }
+        let sending = &self.sending;
+        let succeeded = |id: &Id| sending[id.key as usize].as_ref().is_some_and(|sending| !sending.spoke);
+        self.succeeded.extend(self.silent.drain(..).filter(succeeded));
+    }
+}
