@@ -3,8 +3,10 @@
 //! A loop handles one connection at a time, so one receive buffer, always hot in the cache, serves them all; a
 //! connection owns memory only while it has something unfinished.
 
-/// Bytes that one receive asks for, at the least.
-pub(crate) const RECEIVE_BYTES: usize = 64 * 1024;
+/// Bytes that one receive asks for, at the least: many long messages in one call, and few that are cut by its end, but
+/// no more than stays in the cache until it is sent. A quarter of it costs a third more where 16 messages of 16 KiB are in
+/// flight on each connection.
+pub(crate) const RECEIVE_BYTES: usize = 256 * 1024;
 
 /// Buffers kept for re-use: growing one for each long frame would cost a page fault for every 4 KiB of it.
 const SPARE_BUFFERS: usize = 8;

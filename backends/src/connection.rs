@@ -17,6 +17,9 @@ use crate::protocol::Protocol;
 use crate::replies::Gather;
 use crate::stats::{Counters, Event, Syscall};
 
+/// The longest beginning of a unit that is copied in order to be received after. It leaves room to receive.
+const LONGEST_CARRIED_BYTES: usize = 32 * 1024;
+
 /// Why a connection is over.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -137,13 +140,16 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
         counters: &Counters,
     ) -> Result<Received, Ended> {
         debug_assert!(!self.has_output());
-        let resumed = !self.input.is_empty();
-        let received = if resumed {
-            // A unit longer than one receive is gathered where it will be answered from.
+        // A unit longer than one receive is gathered where it will be answered from. A short beginning is taken along into
+        // the buffer of the loop, which is hot in the cache, where that of a connection is not: with 16 KiB frames, 16 in
+        // flight, that is most receives.
+        let gathers = self.input.len() > LONGEST_CARRIED_BYTES;
+        let received = if gathers {
             self.input.reserve(RECEIVE_BYTES);
             &mut self.input
         } else {
             buffers.receive.clear();
+            buffers.receive.extend_from_slice(&self.input);
             &mut buffers.receive
         };
         let room_bytes = received.capacity() - received.len();
@@ -166,7 +172,7 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
 
         let all_taken = parsed.as_ref().is_ok_and(|&taken| taken == received.len());
         if sent_bytes < reply.len() {
-            if resumed && all_taken {
+            if gathers && all_taken {
                 // The rest of a long answer goes out from where it is.
                 mem::swap(&mut self.input, &mut self.output);
                 self.output_sent = direct.start + sent_bytes;
@@ -175,14 +181,15 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
             }
         }
         let taken = parsed.map_err(|_| Ended::Violation)?;
-        if resumed {
-            if all_taken {
-                buffers.give_back(mem::take(&mut self.input));
-            } else {
-                self.input.drain(..taken);
+        if all_taken {
+            buffers.give_back(mem::take(&mut self.input));
+        } else if gathers {
+            self.input.drain(..taken);
+        } else {
+            if self.input.capacity() == 0 {
+                self.input = buffers.take();
             }
-        } else if !all_taken {
-            self.input = buffers.take();
+            self.input.clear();
             self.input.extend_from_slice(&buffers.receive[taken..]);
         }
         Ok(rest)
