@@ -122,8 +122,6 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
 
     /// Receives once, lets the protocol answer, and sends the answer once. Not to be called while there is output.
     ///
-    /// One receive a call keeps loops fair; a level-triggered one comes back if there is more.
-    ///
     /// # Errors
     ///
     /// When the connection is over. After a violation there may still be output: the replies to what came before it.
@@ -131,7 +129,7 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
         self.receive_some(protocol, buffers, counters).map(Received::moved)
     }
 
-    /// As [`receive`](Self::receive), and says whether there may be more: for those whom nobody tells a second time.
+    /// As [`receive`](Self::receive), and says whether there may be more: for loops, which decide how often a peer has its turn.
     #[inline]
     pub(crate) fn receive_some(
         &mut self,

@@ -1,9 +1,9 @@
 //! The event loop of every readiness backend: `select`, `poll`, `epoll` and its variants and `polling` differ in one
 //! [`Readiness`] each.
 //!
-//! Connections are level-triggered, and then one call is made for one report; or edge-triggered, and then `edges.rs`
-//! remembers what was reported. Which of the two is known when this is compiled, so neither pays for the other. The
-//! listener and the stop are level-triggered for all.
+//! Connections are level-triggered, and then nothing is remembered between two reports; or edge-triggered, and then
+//! `edges.rs` remembers what was reported. Which of the two is known when this is compiled, so neither pays for the
+//! other. The listener and the stop are level-triggered for all.
 
 mod edges;
 pub(crate) mod epoll;
@@ -12,6 +12,8 @@ pub(crate) mod poll;
 pub(crate) mod polling;
 pub(crate) mod select;
 pub(crate) mod spin;
+#[cfg(test)]
+mod stepped;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,8 +24,8 @@ use slab::Slab;
 
 use crate::admission::AcceptFailure;
 use crate::backend::{Receipt, Unavailable};
-use crate::buffers::Buffers;
-use crate::connection::{Connection, Ended, Moved};
+use crate::buffers::{Buffers, RECEIVE_BYTES};
+use crate::connection::{Connection, Ended, Moved, Received};
 use crate::kernel::failed;
 use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, Syscall, ThreadCounters};
@@ -33,6 +35,13 @@ use edges::Edges;
 
 /// Connections taken in before those that are open have their turn again.
 const ACCEPTS_PER_TURN: usize = 256;
+
+/// Receives for one connection before the others have their turn, each but the last of which has filled the buffer.
+///
+/// Who sends much is served while its data and the buffer are in the cache, and for fewer waits. The price is fairness:
+/// the others wait while 512 KiB of one peer are answered, or more where it sends a frame so long that a receive has room
+/// for more.
+const RECEIVES_PER_TURN: usize = 512 * 1024 / RECEIVE_BYTES;
 
 /// A way to learn which descriptors can be read from or written to.
 pub(crate) trait Readiness: Sized {
@@ -330,16 +339,23 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         }
     }
 
-    /// Makes the one call that a level-triggered connection is ready for.
+    /// Makes the call that a level-triggered connection is ready for; again where a receive has filled its buffer.
     fn serve(&mut self, key: usize) -> io::Result<()> {
         let open = &mut self.connections[key];
-        let moved = if open.connection.has_output() {
-            open.connection.flush(&mut self.buffers, self.counters)
-        } else {
-            open.connection.receive(self.protocol, &mut self.buffers, self.counters)
-        };
-        if open.has_ended(moved, &self.timers, self.counters) {
-            return self.close(key);
+        for _ in 0..RECEIVES_PER_TURN {
+            let (moved, may_be_more) = if open.connection.has_output() {
+                (open.connection.flush(&mut self.buffers, self.counters), false)
+            } else {
+                let received = open.connection.receive_some(self.protocol, &mut self.buffers, self.counters);
+                let may_be_more = matches!(received, Ok(Received::Full));
+                (received.map(Received::moved), may_be_more)
+            };
+            if open.has_ended(moved, &self.timers, self.counters) {
+                return self.close(key);
+            }
+            if !may_be_more || open.connection.has_output() {
+                break;
+            }
         }
         let wanted = if open.connection.has_output() { Interest::Write } else { Interest::Read };
         if open.interest != wanted {
