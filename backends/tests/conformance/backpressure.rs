@@ -1,6 +1,6 @@
 //! A peer that sends and never reads: the server stops taking from it, remembers little, and loses nothing.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
@@ -160,6 +160,11 @@ pub(crate) struct NeverReading {
 
 impl NeverReading {
     pub(crate) fn connect(server: &Server) -> Self {
+        Self::try_connect(server).expect("the server takes what is sent")
+    }
+
+    /// As [`connect`](Self::connect); an error where the server has ended the connection meanwhile.
+    pub(crate) fn try_connect(server: &Server) -> io::Result<Self> {
         let client = Client::connect(server);
         client.stream.set_nonblocking(true).expect("an open socket takes options");
         let mut taken_bytes = 0;
@@ -171,11 +176,11 @@ impl NeverReading {
                         break;
                     }
                 }
-                Err(error) => panic!("the server does not take what is sent: {error}"),
+                Err(error) => return Err(error),
             }
         }
         client.stream.set_nonblocking(false).expect("an open socket takes options");
-        Self { client, taken_bytes }
+        Ok(Self { client, taken_bytes })
     }
 
     /// Reads at last, and checks every byte. What is missing of the last frame is sent while doing so.

@@ -1,6 +1,7 @@
 //! What no peer may exceed: the length of a frame, the number of connections, the time without a byte.
 
 use std::collections::VecDeque;
+use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -132,17 +133,25 @@ pub(crate) fn an_idle_connection_is_closed_and_a_busy_one_is_not(backend: Subjec
 
 pub(crate) fn a_peer_that_never_reads_is_idle(backend: Subject) {
     let server = Server::start(backend, impatient());
-    let _never_reading = NeverReading::connect(&server);
+    // On a busy machine it may be closed before it has sent all that it could, which is as good.
+    let _never_reading = NeverReading::try_connect(&server);
     server.wait_for(Event::IdleClosed, 1);
     server.wait_for(Event::Closed, 1);
 }
 
 pub(crate) fn a_half_closed_peer_that_never_reads_is_idle(backend: Subject) {
+    // On a busy machine it may be closed for being idle before it has half-closed; then nothing has been seen.
+    assert!((0..5).any(|_| half_closed_peer_was_idle(backend)), "this machine is too busy for a peer to half-close");
+}
+
+/// False where it was closed before it had half-closed.
+fn half_closed_peer_was_idle(backend: Subject) -> bool {
     let server = Server::start(backend, impatient());
-    let never_reading = NeverReading::connect(&server);
-    never_reading.client.finish_sending();
+    let half_closed =
+        NeverReading::try_connect(&server).and_then(|peer| peer.client.stream.shutdown(Shutdown::Write).map(|()| peer));
     server.wait_for(Event::IdleClosed, 1);
     server.wait_for(Event::Closed, 1);
+    half_closed.is_ok()
 }
 
 pub(crate) fn a_slow_but_steady_reader_is_not_idle(backend: Subject) {
