@@ -487,14 +487,21 @@ where
             stream.set_nodelay(true).unwrap();
             // How it ends is for the client to see.
             thread::spawn(move || {
-                let mut greeting = [0; 4];
-                stream.read_exact(&mut greeting)?;
-                stream.write_all(&greeting)?;
+                answer_greeting(&mut stream)?;
                 connection(stream, number)
             });
         }
     });
     address
+}
+
+/// A greeting is a frame, of whichever length.
+fn answer_greeting(stream: &mut TcpStream) -> io::Result<()> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header)?;
+    let mut payload = vec![0; u32::from_be_bytes(header) as usize];
+    stream.read_exact(&mut payload)?;
+    stream.write_all(&[&header, payload.as_slice()].concat())
 }
 
 fn echo(mut stream: TcpStream, _number: usize) -> io::Result<()> {

@@ -26,10 +26,10 @@ fn noting_server() -> (SocketAddr, Times) {
             let (mut stream, noted) = (stream.unwrap(), Arc::clone(&noted));
             thread::spawn(move || -> std::io::Result<()> {
                 stream.set_nodelay(true)?;
-                let mut greeting = [0; 4];
-                stream.read_exact(&mut greeting)?;
-                stream.write_all(&greeting)?;
                 let mut frame = [0; FRAME_BYTES];
+                // The greeting is as long as a request, and none.
+                stream.read_exact(&mut frame)?;
+                stream.write_all(&frame)?;
                 loop {
                     stream.read_exact(&mut frame)?;
                     noted.lock().unwrap().push(Instant::now());
@@ -73,6 +73,8 @@ fn poisson_requests_arrive_as_a_poisson_process() {
         let distance = distance_of_arrivals(Arrivals::Poisson);
         ensure(distance < 1.95 / 750_f64.sqrt(), || distance.to_string())
     });
-    let distance = distance_of_arrivals(Arrivals::Constant);
-    assert!(distance > 0.3, "evenly spaced requests are told from them: {distance}");
+    on_a_quiet_machine(|| {
+        let distance = distance_of_arrivals(Arrivals::Constant);
+        ensure(distance > 0.3, || format!("evenly spaced requests are not told from them: {distance}"))
+    });
 }
