@@ -14,6 +14,15 @@ use crate::kernel::{failed, timespec};
 use crate::stats::{Event, Syscall, ThreadCounters};
 use crate::workers::Context;
 
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WokenBy {
+    Stop,
+    Listener,
+    /// The time was up, or a signal came.
+    Nobody,
+}
+
 /// What a thread accepts with.
 pub(crate) struct Acceptor<'a> {
     pub(crate) context: Context<'a>,
@@ -36,10 +45,17 @@ impl<'a> Acceptor<'a> {
     ) -> io::Result<()> {
         let mut next_time = every.map(|every| Instant::now() + every);
         // The listener does not block, so that a connection which goes away between the two calls is no trap.
-        while self.wait(Some(self.context.listener), next_time)? {
+        loop {
+            let woken_by = self.wait(Some(self.context.listener), next_time)?;
+            if woken_by == WokenBy::Stop {
+                return Ok(());
+            }
             if let Some(every) = every.filter(|_| next_time.is_some_and(|due| due <= Instant::now())) {
                 on_time();
                 next_time = Some(Instant::now() + every);
+            }
+            if woken_by != WokenBy::Listener {
+                continue;
             }
             self.counters.syscall(Syscall::Accept4);
             match accept_with(self.context.listener, SocketFlags::CLOEXEC) {
@@ -58,18 +74,18 @@ impl<'a> Acceptor<'a> {
                 },
             }
         }
-        Ok(())
     }
 
-    /// Waits for `listener`, the time that is `due` or the stop; false once the stop was requested.
-    fn wait(&self, listener: Option<&TcpListener>, due: Option<Instant>) -> io::Result<bool> {
+    /// Waits for `listener`, the time that is `due` or the stop.
+    fn wait(&self, listener: Option<&TcpListener>, due: Option<Instant>) -> io::Result<WokenBy> {
         let stop = PollFd::new(self.context.stop, PollFlags::IN);
         let mut fds = [stop.clone(), listener.map_or(stop, |listener| PollFd::new(listener, PollFlags::IN))];
         let timeout = due.map(|due| timespec(due.saturating_duration_since(Instant::now())));
         self.counters.syscall(Syscall::Ppoll);
         match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => Ok(fds[0].revents().is_empty()),
-            Err(Errno::INTR) => Ok(true),
+            Ok(_) if !fds[0].revents().is_empty() => Ok(WokenBy::Stop),
+            Ok(_) if !fds[1].revents().is_empty() => Ok(WokenBy::Listener),
+            Ok(_) | Err(Errno::INTR) => Ok(WokenBy::Nobody),
             Err(error) => Err(failed("cannot wait", error)),
         }
     }

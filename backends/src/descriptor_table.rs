@@ -44,6 +44,17 @@ pub unsafe fn own(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes everything but the standard streams in the table of the calling thread. The kernel lets go of a table some time
+/// after whoever waits for its last thread was woken; what must be closed by then is closed by this.
+///
+/// # Safety
+///
+/// The thread is alone in a table of its [`own`], and will use nothing that is open there any more.
+pub unsafe fn close_all() {
+    // Fails for nobody for whom `own` did not.
+    let _ = close_range(AFTER_STANDARD_STREAMS, libc::c_uint::MAX, 0);
+}
+
 /// Not in rustix, and in nix only without flags.
 fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> io::Result<()> {
     // By number: not every C library has a function for it.

@@ -27,10 +27,13 @@ impl<S: AsFd> OpenSockets<S> {
 
     pub(crate) fn remove(&self, key: usize) {
         let mut sockets = self.lock();
-        sockets.remove(key);
+        let socket = sockets.remove(key);
         if sockets.is_empty() {
             self.empty.notify_all();
         }
+        drop(sockets);
+        // Closes it, for which nobody else has to wait.
+        drop(socket);
     }
 
     /// Has every thread answer what its peer has sent and end; by force when `timeout` has passed.

@@ -1,5 +1,6 @@
 //! Runs one loop per server thread: the part of serving that is the same for every backend.
 
+use std::fmt;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
@@ -90,10 +91,10 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
                 };
                 let granted = granted.clone();
                 thread::Builder::new().name("server".into()).spawn_scoped(scope, move || {
+                    let table = Table::own(&context);
                     let _others = StopOnDrop(stop);
-                    let descriptors = own_descriptors(&context);
                     let mut worker = W::start(context)?;
-                    let receipt = worker.receipt().text("descriptors", descriptors);
+                    let receipt = worker.receipt().text("descriptors", table.to_string());
                     // The receiver outlives all senders.
                     let _ = granted.send((place, receipt, ServerThread::current(worker.counters())));
                     drop(granted);
@@ -120,14 +121,44 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
     Ok(stats.report())
 }
 
-/// Has the calling thread leave the descriptor table of the process, and says for the receipt what came of it.
-#[expect(unsafe_code)]
-fn own_descriptors(context: &Context<'_>) -> String {
-    // SAFETY: a worker, and every thread that it starts, uses these two and what it opens itself; all of that belongs to the
-    // worker, which is dropped on this thread. What leaves the thread is its receipt, its counters and its result.
-    match unsafe { descriptor_table::own(&[context.listener.as_fd(), context.stop.as_fd()]) } {
-        Ok(()) => "own table".to_owned(),
-        Err(refused) => format!("shared table: {refused}"),
+/// The descriptor table that a worker uses.
+enum Table {
+    /// Its own, closed when this is dropped: after the worker, and what requests the stop.
+    Own,
+    /// That of the process, because of this.
+    Shared(io::Error),
+}
+
+impl Table {
+    /// Has the calling thread leave the descriptor table of the process.
+    #[expect(unsafe_code)]
+    fn own(context: &Context<'_>) -> Self {
+        // SAFETY: a worker, and every thread that it starts, uses these two and what it opens itself; all of that belongs to
+        // the worker, which is dropped on this thread. What leaves the thread is its receipt, its counters and its result.
+        match unsafe { descriptor_table::own(&[context.listener.as_fd(), context.stop.as_fd()]) } {
+            Ok(()) => Self::Own,
+            Err(refused) => Self::Shared(refused),
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("own table"),
+            Self::Shared(refused) => write!(f, "shared table: {refused}"),
+        }
+    }
+}
+
+impl Drop for Table {
+    /// The listener is open here as well, and must not go on taking connections when the server has ended.
+    #[expect(unsafe_code)]
+    fn drop(&mut self) {
+        if matches!(self, Self::Own) {
+            // SAFETY: the worker is gone, with the threads that it started, and this thread does nothing more.
+            unsafe { descriptor_table::close_all() };
+        }
     }
 }
 

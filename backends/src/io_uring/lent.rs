@@ -97,7 +97,7 @@ mod tests {
     fn what_is_freed_while_it_is_sent_is_reported() {
         is_reported("what_is_freed_while_it_is_sent_is_reported", "heap-use-after-free", || {
             let (mut lent, bytes) = (Lent::default(), vec![1; 1000]);
-            lent.lend(3, &bytes);
+            lent.lend(3, bytes.as_ptr(), bytes.len());
             lent.look();
             drop(hint::black_box(bytes));
             lent.look();
@@ -108,7 +108,7 @@ mod tests {
     fn what_is_given_back_while_it_is_sent_is_reported() {
         is_reported("what_is_given_back_while_it_is_sent_is_reported", "use-after-poison", || {
             let (mut lent, bytes) = (Lent::default(), vec![1; 1024]);
-            lent.lend(3, &bytes[..500]);
+            lent.lend(3, bytes.as_ptr(), 500);
             to_kernel(bytes.as_ptr(), bytes.len());
             lent.look();
         });
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn nothing_is_reported_when_it_was_sent() {
         let (mut lent, bytes) = (Lent::default(), vec![1; 1000]);
-        lent.lend(3, &bytes);
+        lent.lend(3, bytes.as_ptr(), bytes.len());
         to_kernel(bytes.as_ptr(), bytes.len());
         to_us(bytes.as_ptr(), bytes.len());
         lent.look();

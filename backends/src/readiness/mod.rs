@@ -297,7 +297,10 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
             }
         }
         if self.context.shares_listener {
-            self.readiness.stand_back(self.context.listener.as_fd(), Token::LISTENER, self.counters)?;
+            let stood_back = self.readiness.stand_back(self.context.listener.as_fd(), Token::LISTENER, self.counters);
+            if stood_back.is_err() {
+                self.rest_unwatched();
+            }
         }
         Ok(())
     }
@@ -323,6 +326,12 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         self.counters.event(Event::AcceptPaused);
         self.timers.rest();
         self.watch_listener(Interest::None)
+    }
+
+    /// As [`rest`](Self::rest), where the kernel has refused to watch the listener: it will be asked again.
+    fn rest_unwatched(&mut self) {
+        self.counters.event(Event::AcceptPaused);
+        self.timers.rest();
     }
 
     fn watch_listener(&mut self, interest: Interest) -> io::Result<()> {
@@ -393,7 +402,11 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
     fn on_time(&mut self) -> io::Result<()> {
         while let Some(due) = self.timers.next_due() {
             match due {
-                Due::Accept => self.watch_listener(Interest::Read)?,
+                Due::Accept => {
+                    if self.watch_listener(Interest::Read).is_err() {
+                        self.rest_unwatched();
+                    }
+                }
                 Due::Force => self.close_all_where(Event::Forced, |_| true)?,
                 // Closing is all there is to do here, and was done.
                 Due::GiveUp => return Ok(()),

@@ -98,6 +98,8 @@ impl Readiness for Spin {
             if let Some(moved) = self.connections.get(position) {
                 self.positions[moved.0] = position;
             }
+        } else if token == Token::LISTENER {
+            self.listens = false;
         }
         Ok(())
     }

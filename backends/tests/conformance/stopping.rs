@@ -3,8 +3,10 @@
 //! That `serve` returns is checked by [`Server::stop`] itself.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,11 @@ pub(crate) fn patient() -> Setup {
 
 pub(crate) fn stops_without_connections(backend: Subject) {
     let server = Server::start(backend, patient());
+    let address = server.address;
     stops_at_once(server);
+    // No thread of the server listens on in a descriptor table of its own.
+    let refused = TcpStream::connect(address).expect_err("nobody listens any more");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
 
 pub(crate) fn stops_while_idle(backend: Subject) {
