@@ -14,6 +14,7 @@ mod descriptors;
 mod endings;
 mod lies;
 mod limits;
+mod probing;
 mod process;
 mod quiet;
 mod refusals;
@@ -119,6 +120,7 @@ macro_rules! suite {
             signals::signals_cost_no_byte
             signals::stops_amid_signals
             refusals::a_refused_thread_costs_one_connection
+            probing::a_probe_leaves_nothing_behind
         }
     };
     ($runner:ident, $backend:expr, $($theme:ident::$test:ident)+) => {
