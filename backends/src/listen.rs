@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// The longest queue of connections not yet accepted that is asked for; the kernel cuts it to `net.core.somaxconn`.
-const BACKLOG: i32 = 65_535;
+pub(crate) const BACKLOG: i32 = 65_535;
 
 /// How connections are spread over several threads. With one thread there is nothing to spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub(super) struct Peer<P: Protocol> {
     /// To be closed when nothing is in flight and nothing is owed any more.
     pub(super) ending: bool,
     pub(super) last_moved: Instant,
-    /// Whether nothing was sent since something was received: a reset may have been missed.
+    /// Whether nothing was sent since something was received, and no receive has to follow: a reset may have been missed.
     pub(super) unanswered: bool,
     abandoned: bool,
     /// Whether the socket was shut down to make what is in flight end.

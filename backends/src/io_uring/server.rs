@@ -124,7 +124,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
 
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
         match completion {
-            Completion::Received { id, result, last } => self.received(id, result, last),
+            Completion::Received { id, result, last, more } => self.received(id, result, last, more),
             Completion::Sent { id, result, payload } => self.sent(id, result, payload),
             Completion::Accepted { result, last } => self.accepted(result, last),
             Completion::NotCancelled { id } => self.cancel_again(id),
@@ -187,14 +187,15 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.ring.receive(&peer.socket, id, self.counters)
     }
 
-    fn received(&mut self, id: Id, result: Result<Option<Input>, Errno>, last: bool) -> io::Result<()> {
+    fn received(&mut self, id: Id, result: Result<Option<Input>, Errno>, last: bool, more: bool) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
         debug_assert_eq!(peer.id, id);
         let mut receiving = if last { Receiving::Ended } else { peer.receiving };
         match result {
             Ok(Some(input)) => {
                 self.counters.events(Event::BytesReceived, input.len() as u64);
-                peer.unanswered = !last;
+                // The receive that the kernel makes next sees a reset, too.
+                peer.unanswered = !last && !more;
                 self.answer(id, input)?;
                 if last {
                     // The end of a receive is not the end of the stream.

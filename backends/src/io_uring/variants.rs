@@ -123,7 +123,7 @@ pub(super) static VARIANTS: &[Variant] = &[
         [
             "io_uring, but sockets live in a table of the ring instead of that of the process (direct descriptors)",
             "threads share the table of descriptors, whose reference counts then cost; or descriptors are scarce",
-            "something else has to use the sockets, or more than half of the descriptor limit connects at once",
+            "something else has to use the sockets; or the limit is low: near it connections are accepted one at a time",
         ],
     ),
     variant(

@@ -34,7 +34,8 @@ fn held_bytes_max(backend: Subject) -> u64 {
         IoModel::Blocking | IoModel::Readiness => 1024 * 1024,
         // The kernel fills all the buffers that it was given before it hears that it should stop.
         IoModel::Completion if is_asked_for_completions(backend) => BUFFERS_BYTES + 2 * 1024 * 1024,
-        // It goes on by itself meanwhile, and fills those that it is given back, too.
+        // It goes on by itself meanwhile: between the call that gives the buffers back and the one of its turns in which
+        // the cancellation takes effect it fills all of them once more.
         IoModel::Completion => 2 * BUFFERS_BYTES + 2 * 1024 * 1024,
     }
 }
@@ -50,10 +51,10 @@ fn is_asked_for_completions(backend: Subject) -> bool {
 /// What may go out of the hands of a peer that never reads: all that its server may hold, and what the kernel's buffers
 /// do, on both sides and in both directions.
 fn taken_bytes_max(backend: Subject) -> usize {
-    match backend.info().model {
-        IoModel::Completion if !is_asked_for_completions(backend) => OFFERED.len() / 8 * 7,
-        _ => OFFERED.len() / 2,
-    }
+    /// Each way what one side has not received and the other has not got rid of. Linux may be allowed more, but grows
+    /// these buffers only by what is taken from them.
+    const IN_THE_KERNEL: usize = 20 * 1024 * 1024;
+    usize::try_from(held_bytes_max(backend)).expect("memory can be counted") + IN_THE_KERNEL
 }
 
 pub(crate) fn a_peer_that_never_reads_is_read_from_no_more(backend: Subject) {

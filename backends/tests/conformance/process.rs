@@ -30,13 +30,19 @@ pub(crate) fn own_descriptor_table() {
     assert_eq!(left, 0, "needs close_range (Linux 5.9 or newer): {}", io::Error::last_os_error());
 }
 
-/// The threads of this process, but for those of the kernel that work for it: `io_uring` has some.
+/// Set in the flags of a thread that the kernel has started to do `io_uring`'s work (`PF_IO_WORKER`).
+const WORKS_FOR_IO_URING: u32 = 0x10;
+
+/// The threads of this process, but for those of the kernel that work for it: `io_uring` has some, and they handle no
+/// signal. Their names tell them apart only once they have run.
 pub(crate) fn threads() -> BTreeSet<i32> {
     let tasks = fs::read_dir("/proc/self/task").expect("Linux lists the threads of a process");
     let numbers = tasks.filter_map(|task| {
         let task = task.ok()?;
-        let name = fs::read_to_string(task.path().join("comm")).ok()?;
-        (!name.starts_with("iou-")).then(|| task.file_name().into_string().ok()?.parse().ok())?
+        let stat = fs::read_to_string(task.path().join("stat")).ok()?;
+        // Behind the name, which may contain anything: state, five numbers, flags.
+        let flags: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(6)?.parse().ok()?;
+        (flags & WORKS_FOR_IO_URING == 0).then(|| task.file_name().into_string().ok()?.parse().ok())?
     });
     numbers.collect()
 }
@@ -77,6 +83,22 @@ pub(crate) fn memory() -> Memory {
         kib * 1024
     };
     Memory { touched: bytes("RssAnon"), reserved: bytes("VmData") }
+}
+
+/// Whether `round` can be repeated until it takes no more memory than `slack_bytes`. What is kept to be used again is
+/// taken in one of the first rounds; what leaks is taken in each.
+pub(crate) fn expect_memory_taken_once(slack_bytes: u64, rounds_max: usize, mut round: impl FnMut()) -> usize {
+    let mut taken_bytes = Vec::new();
+    while taken_bytes.len() < rounds_max {
+        let before = memory();
+        round();
+        let taken = memory().touched.saturating_sub(before.touched);
+        taken_bytes.push(taken);
+        if taken <= slack_bytes {
+            return taken_bytes.len();
+        }
+    }
+    panic!("{taken_bytes:?} bytes were taken in rounds that should need {slack_bytes} at most");
 }
 
 /// Waits until no more memory is touched than there was `before`, and `slack_bytes`.

@@ -27,6 +27,9 @@ const WAITING_BYTES: usize = 512 * 1024;
 /// A frame that fits into one buffer, to be sent many times.
 const SHORT_BYTES: usize = 8 * 1024;
 
+/// How often the spare buffers of a server may grow: they are few, and which peers leave theirs is by chance.
+const ROUNDS_MAX: usize = 6;
+
 pub(crate) fn resets_end_sends_in_flight_and_nothing_else(backend: Subject) {
     raise_descriptor_limit();
     let setup = Setup { send_buffer_bytes: Some(SEND_BUFFER_BYTES), ..Setup::default() };
@@ -35,13 +38,14 @@ pub(crate) fn resets_end_sends_in_flight_and_nothing_else(backend: Subject) {
     server.use_all_buffers(&honest[0]);
     // Once beforehand, for the memory that a server keeps to use it again.
     send_and_reset(&server, backend, &honest);
-    let (memory, descriptors) = (process::memory(), process::descriptors());
-    send_and_reset(&server, backend, &honest);
-
-    wait::until("descriptors are back", || process::descriptors_are_back(&descriptors));
-    process::expect_memory_back(memory, SIZES.resetting as u64 * WAITING_BYTES as u64 / 4);
+    let descriptors = process::descriptors();
+    let sent_bytes = SIZES.resetting as u64 * WAITING_BYTES as u64;
+    let rounds = process::expect_memory_taken_once(sent_bytes / 4, ROUNDS_MAX, || {
+        send_and_reset(&server, backend, &honest);
+        wait::until("descriptors are back", || process::descriptors_are_back(&descriptors));
+    });
     let report = server.stop();
-    assert_eq!(report.count(Event::ConnectionErrors), 2 * SIZES.resetting as u64);
+    assert_eq!(report.count(Event::ConnectionErrors), (1 + rounds) as u64 * SIZES.resetting as u64);
     assert_eq!(report.count(Event::Violations), 0);
 }
 

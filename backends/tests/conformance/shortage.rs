@@ -30,7 +30,8 @@ pub(crate) fn peers_take_turns_while_descriptors_are_out(backend: Subject) {
         }
         wait_for_pause(server, 0);
         let admitted = usize::try_from(server.count(Event::Accepted)).expect("few are admitted");
-        assert!((1..waiting.len() / 2).contains(&admitted), "{admitted} of {} were admitted", waiting.len());
+        // All but those of the server itself, or, where sockets live in a table of their own, all.
+        assert!((1..=DESCRIPTORS).contains(&(admitted as u64)), "{admitted} of {} were admitted", waiting.len());
 
         let (mut first, mut pauses) = (0, 0);
         while !waiting.is_empty() {

@@ -66,14 +66,13 @@ impl Ring {
         self.table.as_ref().is_none_or(|table| table.used < table.places)
     }
 
-    /// Whether an accept goes on that could find more connections than there are places. It takes all that wait at
-    /// once; with half of the places free those are more than wait in most queues.
+    /// Whether an accept goes on that could find more connections than there are places.
     pub(in crate::io_uring) fn accepts_too_freely(&self) -> bool {
         self.accepting == Accepting::GoesOn && self.is_room_scarce()
     }
 
     fn is_room_scarce(&self) -> bool {
-        self.table.as_ref().is_some_and(|table| table.used >= table.places / 2)
+        self.table.as_ref().is_some_and(|table| table.places.saturating_sub(table.used) < table.multishot_places)
     }
 
     /// The completion of an accept, with what it says or why it failed.

@@ -39,6 +39,12 @@ pub(in crate::io_uring) enum Payload {
 }
 
 impl Payload {
+    /// Whether nothing is left to be sent.
+    pub(in crate::io_uring) fn is_empty(&self) -> bool {
+        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range)) = self;
+        range.is_empty()
+    }
+
     /// Moves past what was sent; false when there is no more.
     pub(in crate::io_uring) fn advance(&mut self, sent_bytes: usize) -> bool {
         let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range)) = self;
@@ -52,8 +58,9 @@ impl Payload {
 pub(in crate::io_uring) enum Completion {
     /// A connection, or why there is none. `last`: the accept has ended.
     Accepted { result: Result<Socket, Errno>, last: bool },
-    /// What came in, `None` at the end of the stream. `last`: the receive has ended.
-    Received { id: Id, result: Result<Option<Input>, Errno>, last: bool },
+    /// What came in, `None` at the end of the stream. `last`: the receive has ended. `more`: it has not, and the kernel
+    /// tries at once to receive what waits behind this.
+    Received { id: Id, result: Result<Option<Input>, Errno>, last: bool, more: bool },
     /// How many bytes went out, and what they were part of.
     Sent { id: Id, result: Result<usize, Errno>, payload: Payload },
     /// The network does not read any more what was sent from where it lay, or had `copied` it; `done` is what nobody

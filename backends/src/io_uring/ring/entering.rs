@@ -62,8 +62,9 @@ impl Ring {
         // What was submitted must be there for that thread before it is looked at whether it is going to sleep.
         fence(Ordering::SeqCst);
         let submissions = self.uring.submission();
-        let is_awake = !submissions.need_wakeup() && !submissions.cq_overflow();
+        let (sleeps, overflows) = (submissions.need_wakeup(), submissions.cq_overflow());
         drop(submissions);
-        is_awake && (wanted == 0 || !self.uring.completion().is_empty())
+        // What waits outside a full queue moves in only in a call that waits.
+        !sleeps && (wanted == 0 || (!overflows && !self.uring.completion().is_empty()))
     }
 }

@@ -88,7 +88,12 @@ impl Ring {
             return Completion::LetGo { id, copied: entry.result() & COPIED != 0, done: self.end_of_loan(place) };
         }
         let payload = Payload::Lent(place, loan.range.clone());
-        Completion::Sent { id, result: result.map(|sent_bytes| sent_bytes as usize), payload }
+        let result = match result {
+            // Nothing has gone out; it is to be tried again.
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            other => other.map(|sent_bytes| sent_bytes as usize),
+        };
+        Completion::Sent { id, result, payload }
     }
 
     /// Nothing is to be sent any more from what is lent at `place`: the memory, once nothing reads it.

@@ -22,7 +22,9 @@ impl Ring {
             .number("buffers", if features.multishot_receive { BUFFERS.into() } else { 0 })
             .number("buffer_bytes", BUFFER_BYTES.into());
         let receipt = match &self.table {
-            Some(table) => receipt.number("direct_descriptors", table.places.into()),
+            Some(table) => receipt
+                .number("direct_descriptors", table.places.into())
+                .number("multishot_accept_needs_free", table.multishot_places.into()),
             None => receipt,
         };
         if features.sq_poll { receipt.number("sq_thread_idle_ms", SQ_THREAD_IDLE_MS.into()) } else { receipt }

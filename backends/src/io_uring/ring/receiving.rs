@@ -57,7 +57,8 @@ impl Ring {
             // SAFETY: this is the completion of the receive that it was lent to, the only one that there is.
             unsafe { self.own_memory.take_back(id.key as usize, bytes) }.map(Input::Own)
         };
-        Completion::Received { id, result: result.map(|_| input), last }
+        let more = !last && cqueue::sock_nonempty(entry.flags());
+        Completion::Received { id, result: result.map(|_| input), last, more }
     }
 
     /// What was received into `input`.

@@ -55,7 +55,8 @@ impl Ring {
         reported: bool,
         counters: &Counters,
     ) -> io::Result<()> {
-        if self.features.zero_copy_sends {
+        // Nothing at all is sent only to see whether that fails: no memory is to be lent for it.
+        if self.features.zero_copy_sends && !payload.is_empty() {
             return self.send_zero_copy(socket, id, payload, reported, counters);
         }
         self.send_copying(socket, id, payload, reported, counters)
@@ -142,8 +143,8 @@ impl Ring {
         let result = match result {
             None => Ok(asked_bytes),
             Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
-            // No room at once: nothing has gone out.
-            Some(Err(Errno::AGAIN)) => Ok(0),
+            // No room at once, or interrupted: nothing has gone out.
+            Some(Err(Errno::AGAIN | Errno::INTR)) => Ok(0),
             Some(Err(error)) => Err(error),
         };
         Completion::Sent { id, result, payload }

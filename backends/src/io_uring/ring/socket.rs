@@ -1,8 +1,8 @@
 //! A socket, and where it lives: in the table of the process, or in one of the ring (a direct descriptor), which knows
 //! no calls, so that shutting down and closing are operations too.
 
-use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::{fs, io};
 
 use io_uring::types::{Fd, Fixed};
 use io_uring::{IoUring, cqueue, opcode, squeue};
@@ -13,6 +13,7 @@ use super::Ring;
 use super::operation::{Kind, NOBODY};
 use crate::backend::Limits;
 use crate::kernel::failed;
+use crate::listen::BACKLOG;
 use crate::stats::{Counters, Syscall};
 
 /// A connected socket. One that is direct has to be closed by its ring.
@@ -47,6 +48,9 @@ impl Socket {
 pub(super) struct Table {
     pub(super) places: u32,
     pub(super) used: u32,
+    /// With fewer free places connections are accepted one at a time. A multishot accept takes all that wait, and loses
+    /// who finds no place; so that needs places for as many as can wait, and once more for who comes meanwhile.
+    pub(super) multishot_places: u32,
 }
 
 /// The most direct descriptors that the kernel lets a ring have.
@@ -62,8 +66,16 @@ impl Table {
         ring.submitter()
             .register_files_sparse(places)
             .map_err(|error| failed("a table of direct descriptors (Linux 5.19 or newer) is refused", error))?;
-        Ok(Self { places, used: 0 })
+        let multishot_places = backlog_max().saturating_mul(2);
+        Ok(Self { places, used: 0, multishot_places })
     }
+}
+
+/// The most connections that can wait to be accepted from one of our listeners.
+fn backlog_max() -> u32 {
+    let limit = fs::read_to_string("/proc/sys/net/core/somaxconn").ok().and_then(|limit| limit.trim().parse().ok());
+    // Where it is not known, or is more than we ask for, that is the most.
+    limit.unwrap_or(u32::MAX).min(BACKLOG.cast_unsigned())
 }
 
 impl Ring {
