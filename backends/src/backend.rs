@@ -104,6 +104,29 @@ pub enum Waiting {
     Sleeps,
     /// It looks again and again, and keeps its CPUs busy whatever the load is: how busy they are then says nothing.
     Spins,
+    /// Its threads sleep, but for each of them one of the kernel looks again and again, and sleeps only when there was
+    /// nothing for milliseconds. That is on the server's CPU time and its CPUs, and as little a sign of work.
+    KernelSpins,
+}
+
+impl Waiting {
+    /// Whether CPU time is used whatever the load is, so that how busy the server looks says nothing.
+    #[must_use]
+    pub fn hides_load(self) -> bool {
+        match self {
+            Self::Sleeps => false,
+            Self::Spins | Self::KernelSpins => true,
+        }
+    }
+
+    /// Threads of the kernel that run beside each thread of the server.
+    #[must_use]
+    pub fn kernel_threads(self) -> usize {
+        match self {
+            Self::Sleeps | Self::Spins => 0,
+            Self::KernelSpins => 1,
+        }
+    }
 }
 
 /// Whom a peer that does not read its answers holds up.

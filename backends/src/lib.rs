@@ -31,6 +31,7 @@ pub use backend::{
 pub use listen::{Listeners, Spread, bind};
 pub use stats::{Event, ServeReport, Stats, Syscall};
 pub use stop::Stop;
+pub use workers::SHARED_LISTENER;
 
 /// Every backend, in the order in which they are listed and compared.
 pub static BACKENDS: &[&dyn Backend] = &[

@@ -37,6 +37,9 @@ pub(crate) trait Worker<'a>: Sized {
 /// Without anything exclusive about their waits, all threads come for each connection and all but one in vain.
 pub(crate) const ALL_WHO_WAIT: &str = "all that wait";
 
+/// What a receipt says of its `spread` where all threads accept from one listener.
+pub const SHARED_LISTENER: &str = "shared listener";
+
 /// What a worker is given.
 pub(crate) struct Context<'a> {
     /// Of the thread that called `serve`, and closed by it: the worker has a descriptor table of its own, where nothing is
@@ -190,7 +193,7 @@ fn shared_by(receipt: Receipt, threading: Threading, threads: usize, woken: Opti
     match woken {
         _ if threads == 1 => receipt.text("spread", "one thread accepts all"),
         None => receipt.text("spread", "SO_REUSEPORT"),
-        Some(woken) => receipt.text("spread", "shared listener").text("woken_by_listener", woken),
+        Some(woken) => receipt.text("spread", SHARED_LISTENER).text("woken_by_listener", woken),
     }
 }
 

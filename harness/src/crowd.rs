@@ -6,13 +6,13 @@
 use std::fs;
 
 use crate::descriptors;
-use crate::environment::{field, kibibytes};
+use crate::environment::{Root, ThreadBound, field, kibibytes};
 
 /// Kernel memory for both ends of a connection that carries nothing (measured on Linux 6.18, rounded up).
 const KERNEL_BYTES_PER_CONNECTION: u64 = 8 * 1024;
 
 /// Connections that are to be open at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Crowd {
     /// On which nothing is sent.
     pub idle: usize,
@@ -22,6 +22,8 @@ pub struct Crowd {
     pub ipv6: bool,
     /// Threads of the server, if it is ours.
     pub server_threads: Option<usize>,
+    /// A server of ours that has a thread for each connection, by its name.
+    pub thread_each: Option<String>,
 }
 
 /// What there is; nothing known where that cannot be read.
@@ -35,6 +37,8 @@ pub struct Room {
     pub ports: Option<u64>,
     /// Memory to be had without swapping.
     pub memory_bytes: Option<u64>,
+    /// How many threads a process may have.
+    pub threads: Option<ThreadBound>,
 }
 
 impl Room {
@@ -48,6 +52,7 @@ impl Room {
             files: read("/proc/sys/fs/file-nr").and_then(|text| files_left(&text)),
             ports: read("/proc/sys/net/ipv4/ip_local_port_range").and_then(|text| ports(&text)),
             memory_bytes: memory.and_then(|table| field(&table, "MemAvailable").and_then(kibibytes)),
+            threads: ThreadBound::of(&Root::system()),
         }
     }
 }
@@ -76,6 +81,15 @@ impl Crowd {
                     room.descriptors
                 ));
             }
+        }
+        if let Some((name, bound)) =
+            self.thread_each.as_ref().zip(room.threads).filter(|(_, bound)| bound.most < all as u64)
+        {
+            return Err(format!(
+                "{what} need {all} threads of '{name}', and there may be about {} ({}): leave '{name}' out, ask for fewer, or \
+                 raise that",
+                bound.most, bound.name
+            ));
         }
         let files = 2 * all as u64;
         if let Some(left) = room.files.filter(|&left| left < files) {
@@ -128,9 +142,14 @@ pub(crate) fn ports(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const ROOM: Room =
-        Room { descriptors: 20_000, files: Some(1_000_000), ports: Some(28_232), memory_bytes: Some(16 << 30) };
-    const CROWD: Crowd = Crowd { idle: 100_000, busy: 100, ipv6: false, server_threads: Some(6) };
+    const ROOM: Room = Room {
+        descriptors: 20_000,
+        files: Some(1_000_000),
+        ports: Some(28_232),
+        memory_bytes: Some(16 << 30),
+        threads: Some(ThreadBound { name: "kernel.pid_max", most: 100_099 }),
+    };
+    const CROWD: Crowd = Crowd { idle: 100_000, busy: 100, ipv6: false, server_threads: Some(6), thread_each: None };
 
     #[test]
     fn a_limit_is_one_of_each_table() {
@@ -140,6 +159,17 @@ mod tests {
         assert!(refused.contains("need 100228 descriptors") && refused.contains("--server-threads 6"), "{refused}");
         let raised = Room { descriptors: 200_000, ..ROOM };
         assert_eq!(Crowd { server_threads: Some(1), ..CROWD }.check(&raised), Ok(()));
+    }
+
+    #[test]
+    fn a_thread_for_each_needs_as_many_threads() {
+        let crowd = Crowd { thread_each: Some("threads".to_owned()), ..CROWD };
+        let refused = crowd.check(&ROOM).unwrap_err();
+        assert!(refused.contains("need 100100 threads of 'threads'"), "{refused}");
+        assert!(refused.contains("about 100099 (kernel.pid_max): leave 'threads' out"), "{refused}");
+        assert_eq!(crowd.check(&Room { threads: None, ..ROOM }), Ok(()));
+        let most = Some(ThreadBound { name: "pids.max", most: 100_100 });
+        assert_eq!(crowd.check(&Room { threads: most, ..ROOM }), Ok(()));
     }
 
     #[test]
@@ -153,7 +183,7 @@ mod tests {
 
     #[test]
     fn without_idle_connections_nothing_is_refused_here() {
-        let nothing = Room { descriptors: 0, files: Some(0), ports: Some(0), memory_bytes: Some(0) };
+        let nothing = Room { descriptors: 0, files: Some(0), ports: Some(0), memory_bytes: Some(0), threads: None };
         assert_eq!(Crowd { idle: 0, ..CROWD }.check(&nothing), Ok(()));
     }
 

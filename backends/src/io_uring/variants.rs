@@ -163,7 +163,7 @@ const fn variant(
             avoid_when,
             model: IoModel::Completion,
             threading: Threading::LoopPerThread,
-            waiting: Waiting::Sleeps,
+            waiting: if features.sq_poll { Waiting::KernelSpins } else { Waiting::Sleeps },
             isolation: Isolation::Full,
         },
         step_from,
@@ -265,6 +265,14 @@ mod tests {
             assert!(!(features.zero_copy_sends && features.silent_sends), "{name}: SEND_ZC says EINVAL");
             // A connection's own memory goes with it, and the network may go on reading.
             assert!(!features.zero_copy_sends || features.multishot_receive, "{name}: memory would be freed too early");
+        }
+    }
+
+    #[test]
+    fn who_has_a_thread_of_the_kernel_says_that_it_spins() {
+        for Variant { info, features, .. } in VARIANTS {
+            assert_eq!(info.waiting.hides_load(), features.sq_poll, "{}", info.name);
+            assert_eq!(info.waiting.kernel_threads(), usize::from(features.sq_poll), "{}", info.name);
         }
     }
 

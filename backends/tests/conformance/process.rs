@@ -63,7 +63,7 @@ pub(crate) fn descriptors_are_back(before: &BTreeMap<i32, usize>) -> bool {
 /// Memory of this process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    /// What it has touched of its heap and stacks (`RssAnon`).
+    /// What it has touched of its heap and stacks, counted page by page.
     pub(crate) touched: u64,
     /// What it has reserved for them (`VmData`).
     pub(crate) reserved: u64,
@@ -76,13 +76,14 @@ pub(crate) fn memory() -> Memory {
     unsafe {
         libc::malloc_trim(0);
     }
-    let status = fs::read_to_string("/proc/self/status").expect("Linux describes a process");
-    let bytes = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("memory is described");
-        let kib: u64 = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().expect("an amount is a number");
+    let bytes = |file: &str, name: &str| {
+        let table = fs::read_to_string(format!("/proc/self/{file}")).expect("Linux describes a process");
+        let line = table.lines().find_map(|line| line.strip_prefix(name)).expect("memory is described");
+        let kib: u64 = line.trim_matches([' ', '\t', 'k', 'B']).parse().expect("an amount is a number");
         kib * 1024
     };
-    Memory { touched: bytes("RssAnon"), reserved: bytes("VmData") }
+    // `RssAnon` of `status` lacks what CPUs have not handed in yet, on some kernels.
+    Memory { touched: bytes("smaps_rollup", "Anonymous:"), reserved: bytes("status", "VmData:") }
 }
 
 /// Whether `round` can be repeated until it takes no more memory than `slack_bytes`. What is kept to be used again is

@@ -37,7 +37,7 @@ pub(crate) fn the_report_adds_up(backend: Subject) {
             }
             // One wake-up may serve several connections; without any nothing was served, but by who never sleeps.
             Event::Wakeups => {
-                assert_eq!(count > 0, backend.info().waiting == Waiting::Sleeps, "{count} {}", event.name());
+                assert_eq!(count > 0, backend.info().waiting != Waiting::Spins, "{count} {}", event.name());
             }
             _ => assert_eq!(count, 0, "{}", event.name()),
         }
@@ -61,7 +61,7 @@ pub(crate) fn the_calls_of_its_model_are_counted(backend: Subject) {
             // Each connection ends with a receive that finds its end.
             let (receives, useful) = (report.syscall(Syscall::Recvfrom), frames + CONNECTIONS);
             match backend.info().waiting {
-                Waiting::Sleeps => assert_eq!(receives, useful),
+                Waiting::Sleeps | Waiting::KernelSpins => assert_eq!(receives, useful),
                 Waiting::Spins => assert!(receives > useful, "{receives} receives for {useful}"),
             }
             assert_eq!(report.syscall(Syscall::Sendto), frames);

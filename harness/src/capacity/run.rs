@@ -103,7 +103,7 @@ impl<'a> CapacitySearch<'a> {
         let around = cell::Cell::new(AROUND_A_TRIAL);
         let mut measure = |plan: &SweepPlan, slot: &Slot| {
             let begun = Instant::now();
-            let trial = run_trial(Sweep { plan, seed, server_executable }, slot, cancel);
+            let trial = run_trial(Sweep { plan, seed, server_executable }, slot, &mut |_, _| {}, cancel);
             around.set(around.get().max(begun.elapsed().saturating_sub(plan.warmup() + plan.duration())));
             // One that was cut short says nothing; one that was measured is whole.
             (trial.measured.is_some() || !cancel.load(Ordering::Relaxed)).then_some(trial)

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use backends::Threading;
 use clap::Args;
 use glob::Pattern;
 use harness::cpus::{self, CpuSet};
@@ -173,7 +174,18 @@ impl Settings {
         let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
         let entrants = self.entrants()?;
         let any_is_ours = entrants.iter().any(|entrant| backends::backend(entrant).is_some());
+        if self.spread.is_some() && !any_is_ours {
+            return Err(
+                "a spread means nothing to servers that are not ours, which listen as they like; name a backend, or \
+                        leave it out"
+                    .to_owned(),
+            );
+        }
+        let has_thread_each = |name: &String| {
+            backends::backend(name).is_some_and(|backend| backend.info().threading == Threading::ThreadPerConnection)
+        };
         let crowd = Crowd {
+            thread_each: entrants.iter().find(|name| has_thread_each(name)).cloned(),
             idle: most(&idle_connections),
             busy: most(&connections),
             // Our servers listen on 127.0.0.1, and others are told to.
@@ -297,13 +309,19 @@ fn nanoseconds(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use harness::crowd::Room;
+    use harness::environment::ThreadBound;
 
     use super::super::values::AtMost;
     use super::*;
 
     fn machine() -> Machine {
-        let room =
-            Room { descriptors: 20_000, files: Some(1_000_000), ports: Some(28_000), memory_bytes: Some(8 << 30) };
+        let room = Room {
+            descriptors: 20_000,
+            files: Some(1_000_000),
+            ports: Some(28_000),
+            memory_bytes: Some(8 << 30),
+            threads: None,
+        };
         Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], descriptors: 20_000, room }
     }
 
@@ -441,6 +459,42 @@ mod tests {
         assert!(plan(&[1]).unwrap_err().starts_with("a spread means nothing with one server thread"));
         let settings = from_file("server-threads = 2\nspread = 'shared'\n").unwrap();
         assert_eq!(settings.plan(&machine()).unwrap().spread, Spread::Shared);
+    }
+
+    #[test]
+    fn a_spread_needs_a_server_of_ours() {
+        let plan = |backends: &str| {
+            let settings = Settings {
+                backends: Some(backends.parse().unwrap()),
+                servers: Some(vec!["b=sh {port}".parse().unwrap()]),
+                spread: Some(Spread::Shared),
+                server_threads: Some(List(vec![Count(2)])),
+                ..Settings::default()
+            };
+            settings.plan(&machine())
+        };
+        assert_eq!(plan("epoll").unwrap().spread, Spread::Shared);
+        assert!(plan("none").unwrap_err().starts_with("a spread means nothing to servers that are not ours"));
+    }
+
+    #[test]
+    fn idle_connections_need_a_thread_each_where_a_server_is_made_so() {
+        let plan = |backends: &str| {
+            let machine = machine();
+            let threads = Some(ThreadBound { name: "kernel.threads-max", most: 90_000 });
+            let machine = Machine { room: Room { threads, ..machine.room }, ..machine };
+            let settings = Settings {
+                backends: Some(backends.parse().unwrap()),
+                idle: Some(List(vec![AtMost(100_000)])),
+                server_threads: Some(List(vec![Count(6)])),
+                ..Settings::default()
+            };
+            settings.plan(&machine)
+        };
+        assert!(plan("epoll,thread-pool").is_ok());
+        let refused = plan("epoll,threads").unwrap_err();
+        assert!(refused.contains("need 100512 threads of 'threads'"), "{refused}");
+        assert!(refused.contains("about 90000 (kernel.threads-max)"), "{refused}");
     }
 
     #[test]

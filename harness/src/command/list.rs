@@ -67,6 +67,7 @@ impl Entry {
             waiting: match info.waiting {
                 Waiting::Sleeps => "sleeps",
                 Waiting::Spins => "spins",
+                Waiting::KernelSpins => "sleeps while the kernel spins",
             },
             stopped_by_unread_peers: match info.isolation {
                 Isolation::Full => None,

@@ -69,6 +69,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
         busy: cell.connections,
         ipv6: arguments.target.is_ipv6(),
         server_threads: None,
+        thread_each: None,
     };
     crowd.check(&machine.room).map_err(usage)?;
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;

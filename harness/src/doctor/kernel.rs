@@ -2,6 +2,7 @@
 
 use super::Level::{Good, Note, Warning};
 use super::{Check, Finding, NOT_FROM_WITHIN, Subject, Topic};
+use crate::environment::ThreadBound;
 use crate::figures;
 
 pub(super) const CHECKS: &[Check] =
@@ -83,16 +84,9 @@ fn threads(subject: Subject<'_>) -> Option<Finding> {
         effect: "A thread per connection is not possible beyond this: 'threads' then refuses connections that others serve.",
         change: "raise what is smallest: ulimit -u, kernel.pid_max, kernel.threads-max, vm.max_map_count, pids.max",
     };
-    let limits = &subject.environment.limits;
-    let bounds = [
-        ("limit on processes", subject.conditions.process.processes),
-        ("kernel.pid_max", limits.kernel_pid_max),
-        ("kernel.threads-max", limits.kernel_threads_max),
-        ("vm.max_map_count", limits.vm_max_map_count.map(|regions| regions / 2)),
-        ("pids.max", subject.environment.cgroup.pids_max),
-    ];
-    let (name, most) =
-        bounds.into_iter().filter_map(|(name, most)| Some((name, most?))).min_by_key(|(_, most)| *most)?;
+    let environment = &subject.environment;
+    let processes = subject.conditions.process.processes;
+    let ThreadBound { name, most } = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup)?;
     Some(topic.found(enough(most), format!("about {} ({name})", grouped(most))))
 }
 

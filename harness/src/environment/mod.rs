@@ -16,6 +16,7 @@ mod limits;
 mod network;
 mod root;
 mod tables;
+mod threads;
 mod topology;
 mod virtualisation;
 
@@ -31,6 +32,7 @@ pub use self::limits::Limits;
 pub use self::network::Network;
 pub use self::root::Root;
 pub(crate) use self::tables::{field, kibibytes};
+pub use self::threads::ThreadBound;
 pub use self::topology::{NumaNode, Topology};
 pub use self::virtualisation::Virtualisation;
 

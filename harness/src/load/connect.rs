@@ -40,8 +40,8 @@ pub(super) fn connect(
     Ok(connected)
 }
 
-/// Opens `count` connections until `deadline`; `begin` is given how many were begun before. `goes_on` is told now and then
-/// how many are open.
+/// Opens `count` connections until `deadline`; `begin` is given how many were begun before. `goes_on` is told in
+/// every turn how many are open.
 pub(super) fn open(
     target: SocketAddr,
     count: usize,
@@ -49,6 +49,7 @@ pub(super) fn open(
     begin: impl Fn(usize) -> Result<OwnedFd, LoadError>,
     mut goes_on: impl FnMut(usize) -> bool,
 ) -> Result<Vec<OwnedFd>, LoadError> {
+    let start = Instant::now();
     let mut connected = Vec::with_capacity(count);
     let mut pending: Vec<OwnedFd> = Vec::with_capacity(PENDING);
     while connected.len() < count {
@@ -56,7 +57,12 @@ pub(super) fn open(
             return Err(LoadError::Cancelled);
         }
         if Instant::now() >= deadline {
-            return Err(LoadError::ConnectTimeout { target, connected: connected.len(), count });
+            return Err(LoadError::ConnectTimeout {
+                target,
+                connected: connected.len(),
+                count,
+                after: start.elapsed(),
+            });
         }
         while pending.len() < PENDING && connected.len() + pending.len() < count {
             pending.push(begin(connected.len() + pending.len())?);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::connect::TIMEOUT;
 
@@ -27,7 +28,7 @@ pub enum LoadError {
     #[error(
         "only {connected} of {count} connections to {target} were accepted in {} s: ask for fewer, or give the server \
          a longer listen queue",
-        TIMEOUT.as_secs()
+        after.as_secs()
     )]
     ConnectTimeout {
         /// The target.
@@ -36,6 +37,8 @@ pub enum LoadError {
         connected: usize,
         /// Connections asked for.
         count: usize,
+        /// How long they were tried for.
+        after: Duration,
     },
     /// The server did not answer an empty frame on every connection in time.
     #[error(

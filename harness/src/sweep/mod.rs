@@ -40,6 +40,8 @@ pub struct Sweep<'a> {
 pub trait Observer {
     /// A trial begins.
     fn trial_starts(&mut self, slot: &Slot);
+    /// `open` of the idle connections of that trial are open, of `all`. Not called where there are to be none.
+    fn idle_connections(&mut self, _open: usize, _all: usize) {}
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
     /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
@@ -79,7 +81,7 @@ fn run_slots(
             break;
         }
         observer.trial_starts(&slot);
-        let trial = trial::run(sweep, &slot, cancel);
+        let trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
         if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {

@@ -1,12 +1,14 @@
 //! One trial: a fresh server, load on it, and what both of them spent on it.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use backends::{BackendInfo, Threading, Waiting};
+use backends::{BackendInfo, Threading};
+use serde_json::Value;
 
-use super::idle::{self, IdleMemory};
+use super::idle::{self, IdleLook};
 use super::process::CpuReading;
 use super::server::{Server, Started, Watched};
 use super::tree::{MOST_THREADS, ThreadsReading};
@@ -19,13 +21,20 @@ use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecor
 use crate::run_delay::ThreadCounts;
 use crate::verdict::{Evidence, judge};
 
+/// Told how many idle connections are open, and how many there are to be.
+pub(crate) type TellsIdle<'a> = &'a mut dyn FnMut(usize, usize);
+
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
-pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRecord {
+pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, tells_idle: TellsIdle<'_>, cancel: &AtomicBool) -> TrialRecord {
     let name = server_of(&slot.backend);
     if let Some(entrant) = sweep.plan.foreign(name) {
         let cpus = &sweep.plan.server_cpus;
         let started = Server::start_foreign(sweep.server_executable, entrant, &slot.cell, cpus, cancel);
-        return record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, None, cancel)));
+        return record(
+            sweep,
+            slot,
+            started.and_then(|started| measure(sweep, slot, started, None, tells_idle, cancel)),
+        );
     }
     let Some(backend) = backends::backend(name) else {
         return without_measurement(slot, Outcome::Failed, format!("there is no backend '{}'", slot.backend));
@@ -36,7 +45,7 @@ pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, cancel: &AtomicBool) -> TrialRe
     let (spread, cpus) = (sweep.plan.spread, &sweep.plan.server_cpus);
     let started = Server::start(sweep.server_executable, name, &slot.cell, spread, cpus);
     let info = Some(backend.info());
-    record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, info, cancel)))
+    record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, info, tells_idle, cancel)))
 }
 
 fn record(sweep: Sweep<'_>, slot: &Slot, trial: Result<Trial, String>) -> TrialRecord {
@@ -52,6 +61,7 @@ fn measure(
     slot: &Slot,
     started: Started,
     info: Option<&BackendInfo>,
+    tells_idle: TellsIdle<'_>,
     cancel: &AtomicBool,
 ) -> Result<Trial, String> {
     let plan = sweep.plan;
@@ -75,7 +85,9 @@ fn measure(
     let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
     // Threads that have to wait for each other are made to wait by nobody else.
     let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
-    let own_threads = threading.map(|threading| server_threads(threading, &slot.cell));
+    let own_threads = info.map(|info| {
+        server_threads(info.threading, &slot.cell) + slot.cell.server_threads * info.waiting.kernel_threads()
+    });
     let own_counted = own_threads.is_some_and(|threads| threads <= MOST_THREADS);
     let mut window = Window {
         server: &mut server,
@@ -84,7 +96,9 @@ fn measure(
         watch,
         opened: None,
         closed: None,
-        idle: IdleMemory::default(),
+        idle: IdleLook::default(),
+        shares_table: receipt.get("descriptors").is_some_and(shares_table),
+        tells_idle,
         cancel,
     };
     let outcome = load::run(&load, &mut window, cancel);
@@ -112,8 +126,9 @@ fn measure(
     let most =
         readings.as_ref().and_then(|(opened, closed)| closed.counts.as_ref()?.most_since(opened.counts.as_ref()?));
     let busiest_thread = most.map(|most| most.ran);
-    let loops = info.is_some_and(|info| info.threading == Threading::LoopPerThread);
-    let shares = readings.as_ref().filter(|_| loops).map(|(opened, closed)| ThreadShares::between(opened, closed));
+    let shares = threading.zip(readings.as_ref()).map(|(threading, (opened, closed))| {
+        ThreadShares::between(threading, &idle.accepted_per_thread, opened, closed)
+    });
     let ThreadShares { connections_per_thread, busy_per_thread } = shares.unwrap_or_default();
     let mut server = ServerMeasured {
         max_rss_bytes,
@@ -124,7 +139,7 @@ fn measure(
         busy_per_thread,
         ..spans.measured(elapsed, outcome.requests, cpus)
     };
-    if info.is_some_and(|info| info.waiting == Waiting::Spins) {
+    if info.is_some_and(|info| info.waiting.hides_load()) {
         // It is always busy, so this does not say whether it could have done more.
         (server.utilisation, server.busiest_thread) = (None, None);
     }
@@ -161,7 +176,10 @@ struct Window<'a> {
     watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
-    idle: IdleMemory,
+    idle: IdleLook,
+    /// Whether all threads of the server have one table of descriptors.
+    shares_table: bool,
+    tells_idle: TellsIdle<'a>,
     cancel: &'a AtomicBool,
 }
 
@@ -193,13 +211,16 @@ impl Window<'_> {
 
 impl load::Observer for Window<'_> {
     fn idle_connections(&mut self, open: usize, all: usize) -> Result<(), String> {
+        (self.tells_idle)(open, all);
         // What another program has accepted cannot be seen.
         let (Watched::Process(process), true) = (self.process, open == 0 || open == all) else { return Ok(()) };
         if open == 0 {
-            let accepted = idle::accepted(self.server)?;
-            self.idle = IdleMemory { accepted, before: process.anonymous_bytes(), after: None };
+            let opened = idle::report(self.server)?;
+            self.idle = IdleLook { opened, before: process.anonymous_bytes(), ..IdleLook::default() };
         } else {
-            idle::wait_until_accepted(self.server, self.idle.accepted, all, self.cancel)?;
+            let before = &self.idle.opened;
+            let report = idle::wait_until_accepted(self.server, before, all, self.shares_table, self.cancel)?;
+            self.idle.accepted_per_thread = report.accepted_per_thread;
             self.idle.after = process.anonymous_bytes();
         }
         Ok(())
@@ -216,6 +237,11 @@ impl load::Observer for Window<'_> {
         let answers = self.opened.as_ref().is_some_and(|opened| opened.report.is_some());
         self.closed = Some(self.snapshot(answers));
     }
+}
+
+/// Whether a receipt says of its `descriptors` that the threads share a table.
+fn shares_table(descriptors: &Value) -> bool {
+    descriptors.as_str().is_some_and(|text| text.starts_with("shared table"))
 }
 
 /// CPUs that the server's threads could run on at once.
@@ -301,13 +327,23 @@ struct ThreadShares {
 }
 
 impl ThreadShares {
-    /// Of threads that each serve what they accept.
-    fn between(opened: &Snapshot, closed: &Snapshot) -> Self {
+    /// Of threads that each serve what they accept, themselves or with workers of their own. `idle`: what each of them had
+    /// accepted when the idle connections were open, which are no part of the load.
+    fn between(threading: Threading, idle: &[u64], opened: &Snapshot, closed: &Snapshot) -> Self {
         let Some(report) = closed.report.as_ref() else { return Self::default() };
-        let counts = opened.counts.as_ref().zip(closed.counts.as_ref());
-        Self {
-            connections_per_thread: Some(report.accepted_per_thread.clone()),
-            busy_per_thread: counts.and_then(|(opened, closed)| closed.ran_since(opened, &report.thread_ids)),
+        let accepted = || {
+            let idle = idle.iter().copied().chain(iter::repeat(0));
+            report.accepted_per_thread.iter().zip(idle).map(|(all, idle)| all.saturating_sub(idle)).collect()
+        };
+        let ran = || {
+            let counts = opened.counts.as_ref().zip(closed.counts.as_ref());
+            counts.and_then(|(opened, closed)| closed.ran_since(opened, &report.thread_ids))
+        };
+        match threading {
+            Threading::LoopPerThread => Self { connections_per_thread: Some(accepted()), busy_per_thread: ran() },
+            // Those that accept do nothing else, and how busy they are says nothing of their workers.
+            Threading::Pool { .. } => Self { connections_per_thread: Some(accepted()), busy_per_thread: None },
+            Threading::ThreadPerConnection => Self::default(),
         }
     }
 }
@@ -435,6 +471,26 @@ mod tests {
         assert_eq!(measured.syscalls_by_name, Some(BTreeMap::from([("read".to_owned(), 2000)])));
         // A load that ended early leaves nothing to scale to.
         assert_eq!(spans.measured(None, 1000, 1).cpu_ns, Some(550_000_000));
+    }
+
+    #[test]
+    fn idle_connections_do_not_hide_how_the_others_are_spread() {
+        let at = Instant::now();
+        let opened = snapshot(at, 0, Some(report(0, 0)));
+        let accepted_per_thread = vec![16_700, 16_790, 16_610];
+        let closed = snapshot(at, 0, Some(Report { accepted_per_thread, ..report(1, 0) }));
+        let of =
+            |threading, idle: &[u64]| ThreadShares::between(threading, idle, &opened, &closed).connections_per_thread;
+        assert_eq!(of(Threading::LoopPerThread, &[16_699, 16_700, 16_601]), Some(vec![1, 90, 9]));
+        assert_eq!(of(Threading::Pool { workers: 4 }, &[16_699, 16_700, 16_601]), Some(vec![1, 90, 9]));
+        assert_eq!(of(Threading::LoopPerThread, &[]), Some(vec![16_700, 16_790, 16_610]));
+        assert_eq!(of(Threading::ThreadPerConnection, &[]), None);
+    }
+
+    #[test]
+    fn only_a_receipt_that_says_so_is_one_of_a_shared_table() {
+        assert!(shares_table(&"shared table: Function not implemented".into()));
+        assert!(!shares_table(&"own table".into()) && !shares_table(&7.into()));
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct Evidence {
     pub interference: Interference,
     /// Connections that each thread of the server served; empty where that is unknown, or not how it works.
     pub connections_per_thread: Vec<u64>,
+    /// Whether these threads accept from one listener.
+    pub listener_is_shared: bool,
 }
 
 impl Evidence {
@@ -114,6 +116,9 @@ impl Evidence {
                 .as_ref()
                 .and_then(|server| server.connections_per_thread.clone())
                 .unwrap_or_default(),
+            listener_is_shared: measured.server.as_ref().is_some_and(|server| {
+                server.receipt.get("spread").is_some_and(|spread| spread == backends::SHARED_LISTENER)
+            }),
         }
     }
 

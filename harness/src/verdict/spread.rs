@@ -17,6 +17,10 @@ const BY_CHANCE: &str = "connections fell unevenly on the server threads, by cha
 const BEYOND_CHANCE: &str = "connections were spread over the server threads more unevenly than by chance: one has more \
                              than 1.5 × its share, and throughput follows that";
 
+const BY_WHO_WAS_AWAKE: &str = "connections fell unevenly on the server threads, which share one listener: one has more \
+                                than 1.5 × its share, and throughput follows that; a listener for each (--spread \
+                                reuseport) spreads them as evenly as chance does";
+
 pub(super) fn reason_to_doubt(evidence: &Evidence) -> Option<String> {
     let spread = &evidence.connections_per_thread;
     let (connections, threads) = (spread.iter().sum::<u64>(), spread.len() as u64);
@@ -25,6 +29,10 @@ pub(super) fn reason_to_doubt(evidence: &Evidence) -> Option<String> {
     // Connections are whole: where there are few of them, some thread has more than its share at best.
     if most as f64 <= UNEVEN * share || most <= connections.div_ceil(threads) {
         return None;
+    }
+    // There is no hash then whose chance could be reckoned with.
+    if evidence.listener_is_shared {
+        return Some(BY_WHO_WAS_AWAKE.to_owned());
     }
     let by_chance = chance_of(most, connections, threads) >= SIGNIFICANCE;
     Some(if by_chance { BY_CHANCE } else { BEYOND_CHANCE }.to_owned())

@@ -32,6 +32,7 @@ fn sound() -> Evidence {
         server_left_its_cpus: false,
         interference: Interference { hiccup_floor_ns: Some(1_000_000), server: quiet(), client: quiet() },
         connections_per_thread: vec![50],
+        listener_is_shared: false,
     }
 }
 
@@ -372,5 +373,17 @@ fn a_thread_with_far_more_than_its_share_makes_it_suspect() {
     }
     for beyond in [&[0, 8][..], &[49, 15], &[64, 0], &[80_000, 20_000], &[40, 8, 8, 8]] {
         assert!(only_reason(&of(beyond)).contains("more unevenly than by chance"), "{beyond:?}");
+    }
+}
+
+#[test]
+fn more_connections_are_not_promised_to_help_where_threads_share_a_listener() {
+    let of = |spread: &[u64]| {
+        only_reason(&Evidence { connections_per_thread: spread.to_vec(), listener_is_shared: true, ..sound() })
+    };
+    for uneven in [&[2, 0][..], &[1, 7], &[64, 0]] {
+        let reason = of(uneven);
+        assert!(reason.contains("1.5 × its share") && reason.contains("--spread reuseport"), "{reason}");
+        assert!(!reason.contains("by chance") && !reason.contains("more connections"), "{reason}");
     }
 }

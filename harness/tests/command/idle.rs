@@ -99,6 +99,10 @@ fn the_limit_on_open_files_is_one_of_each_thread_that_holds_connections() {
     let trial: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
     assert_eq!((&trial["outcome"], &trial["errors"]), (&"ok".into(), &0.into()), "{trial}");
 
+    // What is said of the spread is said of those that work.
+    let spread: Option<Vec<u64>> = serde_json::from_value(trial["server"]["connections_per_thread"].clone()).unwrap();
+    assert_eq!(spread.map(|spread| (spread.len(), spread.iter().sum())), Some((4, 10)), "{trial}");
+
     let ended = harness_within_300(&format!("{sweep} 1"), directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(2), 1), "{ended:?}");
     assert!(ended.stderr[0].contains("ask for --server-threads 4, or raise it"), "{ended:?}");

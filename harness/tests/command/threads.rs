@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use harness::plan::Spread;
-use harness::results::{Outcome, Recorded, read};
+use harness::results::{Bottleneck, Outcome, Recorded, read};
 use serde_json::Value;
 
 use crate::support::{Ended, harness, serve};
@@ -75,4 +75,20 @@ fn a_server_says_who_accepted_while_it_serves() {
     assert!(ids.len() == 2 && ids[0] != ids[1], "{report}");
     served.process.close_stdin();
     assert_eq!(served.process.end().code(), Some(0));
+}
+
+#[test]
+fn a_thread_of_the_kernel_that_spins_is_not_taken_for_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let rate = ["--backends", "io_uring-sqpoll", "--rate", "5000"];
+    let (_, recorded) = sweep(&rate, directory.path());
+    for trial in recorded.trials {
+        if trial.outcome == Outcome::Unavailable {
+            continue;
+        }
+        let server = trial.measured.as_ref().unwrap().server.as_ref().unwrap();
+        assert!(server.cpu_ns.is_some_and(|cpu_ns| cpu_ns > 0), "{trial:?}");
+        assert_eq!((server.utilisation, server.busiest_thread), (None, None), "how busy it is says nothing");
+        assert_ne!(trial.bottleneck, Some(Bottleneck::Server));
+    }
 }

@@ -19,6 +19,8 @@ pub(super) struct Progress {
     /// Draws nothing where standard error is no terminal.
     bar: ProgressBar,
     json: bool,
+    /// The trial that runs.
+    trial: String,
     /// Whether every trial could be written to standard output; after the first that could not, none was tried.
     printed: Result<(), Failure>,
 }
@@ -39,7 +41,7 @@ impl Progress {
             .with_style(style.expect("the template is a constant").with_key("left", left))
             .with_position(finished as u64);
         bar.enable_steady_tick(TICK);
-        Self { bar, json, printed: Ok(()) }
+        Self { bar, json, trial: String::new(), printed: Ok(()) }
     }
 
     /// Removes the bar, and says whether all that was to be printed was.
@@ -51,7 +53,13 @@ impl Progress {
 
 impl Observer for Progress {
     fn trial_starts(&mut self, slot: &Slot) {
-        self.bar.set_message(format!("{} · {}", slot.backend, slot.cell.load()));
+        self.trial = format!("{} · {}", slot.backend, slot.cell.load());
+        self.bar.set_message(self.trial.clone());
+    }
+
+    fn idle_connections(&mut self, open: usize, all: usize) {
+        let open = if open < all { format!(" · {open} of {all} idle connections open") } else { String::new() };
+        self.bar.set_message(format!("{}{open}", self.trial));
     }
 
     fn round_starts(&mut self, trials: usize, half_width: f64) {

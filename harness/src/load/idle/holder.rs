@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -35,6 +37,8 @@ pub(super) enum Opened {
 pub(super) struct Holder {
     /// Asks how many are lost. None when it is to end.
     ask: Option<Sender<Sender<u64>>>,
+    /// Nobody waits for what it opens any more.
+    given_up: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -47,6 +51,8 @@ impl Holder {
         opened: Sender<Opened>,
     ) -> io::Result<Self> {
         let (ask, asked) = mpsc::channel();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let is_given_up = Arc::clone(&given_up);
         let thread = thread::Builder::new().name("idle".into());
         let thread = thread.spawn(move || {
             // SAFETY: the thread uses the sockets that it opens from here on, and no other descriptor. They stay with it.
@@ -54,7 +60,7 @@ impl Holder {
             let what = "give idle connections a descriptor table of their own (Linux 5.9, or a sandbox that allows it)";
             let sockets = own
                 .map_err(|cause| LoadError::Kernel { what, cause })
-                .and_then(|()| open_all(target, sources, indices, &opened));
+                .and_then(|()| open_all(target, sources, indices, &opened, &is_given_up));
             match sockets {
                 Ok(sockets) => {
                     // Whoever gave up meanwhile drops `ask`, too.
@@ -66,7 +72,7 @@ impl Holder {
                 }
             }
         })?;
-        Ok(Self { ask: Some(ask), thread: Some(thread) })
+        Ok(Self { ask: Some(ask), given_up, thread: Some(thread) })
     }
 
     /// Connections that are lost.
@@ -81,6 +87,7 @@ impl Holder {
 impl Drop for Holder {
     fn drop(&mut self) {
         self.ask = None;
+        self.given_up.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             // A panic was printed when it happened, and `lost` panics after it.
             let _ = thread.join();
@@ -93,17 +100,19 @@ fn open_all(
     sources: Sources,
     indices: Range<usize>,
     opened: &Sender<Opened>,
+    given_up: &AtomicBool,
 ) -> Result<Vec<OwnedFd>, LoadError> {
     let count = indices.len();
     let timeout = TIMEOUT + TIMEOUT_EACH.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
     let mut next_report = REPORTED;
     let goes_on = |open: usize| {
-        if open < next_report {
-            return true;
+        if open >= next_report {
+            next_report = open + REPORTED;
+            // Whoever does not listen any more has given up.
+            let _ = opened.send(Opened::Some(open));
         }
-        next_report = open + REPORTED;
-        // Nobody listens any more when the run was cancelled.
-        opened.send(Opened::Some(open)).is_ok()
+        // Looked at in every turn: a server that accepts nobody makes for turns without a report.
+        !given_up.load(Ordering::Relaxed)
     };
     open(target, count, Instant::now() + timeout, |begun| sources.begin(indices.start + begun), goes_on)
 }

@@ -10,7 +10,7 @@ mod source;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::holder::{Holder, Opened};
 use self::source::Sources;
@@ -44,6 +44,7 @@ impl Idle {
         let most_each = usize::try_from(limit.saturating_sub(descriptors::needed(0))).unwrap_or(usize::MAX).max(1);
         let sources = Sources::of(target)?;
         observer.idle_connections(0, count).map_err(LoadError::Idle)?;
+        let begun = Instant::now();
         let mut open = 0;
         while open < count {
             let share = most_each.min(count - open);
@@ -56,7 +57,7 @@ impl Idle {
                 }
                 match reports.recv_timeout(LONGEST_WAIT) {
                     Ok(Opened::Some(some)) => observer.idle_connections(open + some, count).map_err(LoadError::Idle)?,
-                    Ok(Opened::All(outcome)) => break outcome?,
+                    Ok(Opened::All(outcome)) => break outcome.map_err(|error| of_all(error, open, count, begun))?,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => unreachable!("a holder says how it ends, or panics"),
                 }
@@ -73,11 +74,22 @@ impl Idle {
     }
 }
 
+/// What one holder says of its share, said of all connections: `before` were opened by others.
+fn of_all(error: LoadError, before: usize, count: usize, begun: Instant) -> LoadError {
+    match error {
+        LoadError::ConnectTimeout { target, connected, .. } => {
+            LoadError::ConnectTimeout { target, connected: before + connected, count, after: begun.elapsed() }
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::load::connect::TIMEOUT;
 
     /// Fits into the queue of a listener.
     const COUNT: usize = 100;
@@ -118,6 +130,36 @@ mod tests {
         accepted.pop();
         std::io::Write::write_all(&mut accepted[0], b"?").unwrap();
         assert_eq!(idle.lost(), 2);
+    }
+
+    #[test]
+    fn a_server_that_accepts_nobody_does_not_keep_a_run_from_being_cancelled() {
+        struct Cancels<'a>(&'a AtomicBool);
+        impl Observer for Cancels<'_> {
+            fn idle_connections(&mut self, _: usize, _: usize) -> Result<(), String> {
+                self.0.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 1).unwrap();
+        let cancel = AtomicBool::new(false);
+        let begun = Instant::now();
+        let target = listener.local_addr().unwrap();
+        let cancelled = Idle::open(target, COUNT, &mut Cancels(&cancel), &cancel).unwrap_err();
+        assert!(matches!(cancelled, LoadError::Cancelled), "{cancelled}");
+        // It took as long as opening may take, when only reports were looked at.
+        assert!(begun.elapsed() < TIMEOUT / 2, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn what_one_thread_could_not_open_is_said_of_all() {
+        let target = "127.0.0.1:7".parse().unwrap();
+        let of_one = LoadError::ConnectTimeout { target, connected: 30, count: 100, after: Duration::ZERO };
+        let said = of_all(of_one, 400, 1000, Instant::now()).to_string();
+        assert!(said.starts_with("only 430 of 1000 connections to 127.0.0.1:7 were accepted in 0 s"), "{said}");
+        let other = of_all(LoadError::Cancelled, 400, 1000, Instant::now());
+        assert!(matches!(other, LoadError::Cancelled), "{other}");
     }
 
     #[test]
