@@ -143,8 +143,9 @@ impl Ring {
         let result = match result {
             None => Ok(asked_bytes),
             Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
-            // No room at once, or interrupted: nothing has gone out.
-            Some(Err(Errno::AGAIN | Errno::INTR)) => Ok(0),
+            // No room at once, or interrupted: nothing has gone out. Nobody here cancels a send: the kernel does where a
+            // signal keeps it from starting a thread to make it.
+            Some(Err(Errno::AGAIN | Errno::INTR | Errno::CANCELED)) => Ok(0),
             Some(Err(error)) => Err(error),
         };
         Completion::Sent { id, result, payload }
