@@ -3,6 +3,12 @@
 //! Read from the top the table is a ladder: each step adds one feature to the one before, so that what two neighbours
 //! differ by in a measurement is what that feature buys. What is not on the way to `io_uring` hangs at the side, also
 //! one step away from what it is to be compared with.
+//!
+//! Sends of several pieces at once (bundles) are no step yet. Measured on Linux 6.18 with framed echoes of 64 B and 16 KiB,
+//! 16 in flight: at most 3 % of the bytes of replies are copied because a send is in flight, which is all that a bundle
+//! saves; one of small pieces costs 4 to 5 % more CPU than copying and one send, one of 16 KiB pieces 13 % less. Each
+//! connection with a backlog needs a registered ring (an `RLIMIT_MEMLOCK` of 8 MiB holds 2,046 of them), and a bundle that
+//! is cancelled consumes buffers that it did not send.
 
 use crate::backend::{BackendInfo, IoModel, Isolation, Threading, Waiting};
 
@@ -14,9 +20,13 @@ pub(super) struct Features {
     pub(super) multishot_accept: bool,
     /// One receive goes on from message to message, into buffers that the kernel picks from a ring shared by all.
     pub(super) multishot_receive: bool,
-    /// `SINGLE_ISSUER` and `DEFER_TASKRUN`: completions are worked out when the loop asks for them.
+    /// The ring flags `SINGLE_ISSUER`, without which the other is refused, and `DEFER_TASKRUN`: no locking against other
+    /// submitters, and completions are worked out when the loop asks for them.
     pub(super) deferred_task_work: bool,
-    /// A send that finds room at once posts no completion.
+    /// A send that finds room at once posts no completion (`IOSQE_CQE_SKIP_SUCCESS`). So that its end is known when the
+    /// call returns it does not wait (`MSG_DONTWAIT`), and fails if it is short (`MSG_WAITALL`); what is left goes out with
+    /// a second send that waits. Where a connection has to go on after a success, the loop enters the kernel once more
+    /// to learn of it.
     pub(super) silent_sends: bool,
     /// Sockets live in a table of the ring, not in that of the process.
     pub(super) direct_descriptors: bool,
@@ -122,8 +132,8 @@ pub(super) static VARIANTS: &[Variant] = &[
         DIRECT,
         [
             "io_uring, but sockets live in a table of the ring instead of that of the process (direct descriptors)",
-            "threads share the table of descriptors, whose reference counts then cost; or descriptors are scarce",
-            "something else has to use the sockets; or the limit is low: near it connections are accepted one at a time",
+            "descriptors are scarce (reference counts of a shared table, which it saves elsewhere, threads here do not have)",
+            "something else has to use the sockets, CPU is all that it is for, or the limit is so low that accepts are single",
         ],
     ),
     variant(
@@ -222,6 +232,17 @@ impl Features {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BACKENDS;
+
+    #[test]
+    fn every_variant_is_a_backend() {
+        let mut variants: Vec<_> = VARIANTS.iter().map(|variant| variant.info.name).collect();
+        let names = BACKENDS.iter().map(|backend| backend.info().name);
+        let mut backends: Vec<_> = names.filter(|name| name.starts_with("io_uring")).collect();
+        variants.sort_unstable();
+        backends.sort_unstable();
+        assert_eq!(variants, backends);
+    }
 
     fn differences(a: Features, b: Features) -> Vec<&'static str> {
         a.all().zip(b.all()).filter(|(a, b)| a.1 != b.1).map(|(a, _)| a.0).collect()
