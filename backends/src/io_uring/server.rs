@@ -43,7 +43,7 @@ impl<'a, const POSITION: usize> Worker<'a> for Server<'a, POSITION> {
     }
 
     fn receipt(&self) -> Receipt {
-        self.ring.receipt()
+        self.ring.receipt(self.context.shares_listener)
     }
 
     fn run<P: Protocol>(&mut self, protocol: &P) -> io::Result<()> {
@@ -133,6 +133,10 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 self.let_go(id, copied, done);
                 Ok(())
             }
+            Completion::Closed => {
+                self.timers.closed();
+                Ok(())
+            }
             Completion::Done => Ok(()),
         }
     }
@@ -150,8 +154,14 @@ impl<P: Protocol> Turns<'_, '_, P> {
         match result.map_err(|error| (AcceptFailure::of(error), error)) {
             Ok(socket) => self.open(socket)?,
             Err(_) if self.timers.phase() != Phase::Accepting => {}
-            // The connection was accepted, and closed because the table of the ring is full.
-            Err((_, Errno::NFILE)) if !self.ring.has_room() => self.counters.event(Event::Unservable),
+            // The connection was accepted, and closed because the table of the ring is full. Where it is not, the system
+            // has as many open files as it may have, and to accept again at once would be a busy loop.
+            Err((_, Errno::NFILE)) if self.ring.has_table() => {
+                self.counters.event(Event::Unservable);
+                if self.ring.has_room() {
+                    self.timers.rest();
+                }
+            }
             // Cancelled by us, to go on more cautiously.
             Err((AcceptFailure::TryNext, _) | (_, Errno::CANCELED)) => {}
             // A multishot accept waits by itself; if it does not, to arm it again at once would be a busy loop.
@@ -345,7 +355,10 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.counters.event(Event::Closed);
         self.ring.close(peer.socket, self.counters)?;
         self.context.admission.leave();
-        self.timers.closed();
+        // In the table of the ring it takes a place until that is closed.
+        if self.ring.has_room() {
+            self.timers.closed();
+        }
         Ok(())
     }
 
@@ -398,14 +411,17 @@ impl<P: Protocol> Turns<'_, '_, P> {
     /// Ends connections without asking their peers. They close when the kernel has let go of them.
     fn end_all_where(&mut self, why: Event, ends: impl Fn(&Peer<P>) -> bool) -> io::Result<()> {
         let ids: Vec<Id> = self.peers.iter().filter(|(_, peer)| ends(peer)).map(|(_, peer)| peer.id).collect();
-        for id in ids {
+        for id in &ids {
             self.counters.event(why);
             let peer = &mut self.peers[id.key as usize];
             peer.abandon();
             if peer.shut_down_first() {
                 self.ring.shut_down(&peer.socket, Shutdown::Both, self.counters)?;
-                self.ring.await_shut_downs(self.counters)?;
             }
+        }
+        // Once for all: where shutting down is an operation, each wait is one for another thread.
+        self.ring.await_shut_downs(self.counters)?;
+        for id in ids {
             self.go_on(id)?;
         }
         Ok(())

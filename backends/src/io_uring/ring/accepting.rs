@@ -75,6 +75,19 @@ impl Ring {
         self.table.as_ref().is_some_and(|table| table.places.saturating_sub(table.used) < table.multishot_places)
     }
 
+    /// Whether sockets live in a table of the ring.
+    pub(in crate::io_uring) fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The completion of a close in the table. Only then the place is free.
+    pub(super) fn closed(&mut self) -> Completion {
+        if let Some(table) = &mut self.table {
+            table.used -= 1;
+        }
+        Completion::Closed
+    }
+
     /// The completion of an accept, with what it says or why it failed.
     pub(super) fn accepted(&mut self, result: Result<u32, Errno>, last: bool) -> Completion {
         let result = result.map(|number| match &mut self.table {

@@ -70,6 +70,8 @@ pub(in crate::io_uring) enum Completion {
     NotCancelled { id: Id },
     /// The stop was requested.
     Stopped,
-    /// Something has been dealt with that nobody waits for: a cancellation, a shutdown, a close.
+    /// A place in the table of the ring is free again.
+    Closed,
+    /// Something has been dealt with that nobody waits for: a cancellation, a shutdown.
     Done,
 }

@@ -8,6 +8,8 @@ use io_uring::types::{SubmitArgs, Timespec};
 use rustix::io::Errno;
 
 use super::Ring;
+use crate::io_uring::patience::until_nothing_is_left;
+use crate::io_uring::{SETTLE_PATIENCE, SETTLE_WAIT};
 use crate::kernel::failed;
 use crate::stats::{Counters, Syscall};
 
@@ -55,6 +57,32 @@ impl Ring {
             Err((_, error)) => return Err(failed("io_uring_enter", error)),
         }
         Ok(())
+    }
+
+    /// Has the kernel take in what fills the submission queue.
+    pub(super) fn make_room(&mut self, counters: &Counters) -> io::Result<()> {
+        let made = until_nothing_is_left(SETTLE_PATIENCE, || {
+            self.enter_only(0, None, counters)?;
+            // Makes room for more where the kernel would not submit because completions were in its way.
+            self.take_over();
+            if !self.uring.submission().is_full() {
+                return Ok(0);
+            }
+            if self.features.sq_poll {
+                // Sleeps: the thread of the kernel may need this CPU.
+                counters.syscall(Syscall::IoUringEnter);
+                match self.uring.submitter().squeue_wait() {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                    _ => {}
+                }
+            } else {
+                // What ends may free what the kernel lacks.
+                self.enter_only(1, Some(SETTLE_WAIT), counters)?;
+                self.take_over();
+            }
+            Ok(self.uring.submission().is_full().into())
+        });
+        made.map_err(|error| failed("the submission queue of an io_uring stays full", error))
     }
 
     /// Whether the thread of the kernel is awake to take submissions, and what is `wanted` is there.

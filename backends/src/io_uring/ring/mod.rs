@@ -35,7 +35,7 @@ use own_memory::OwnMemory;
 pub(super) use probe::probe;
 use sending::Sending;
 pub(super) use socket::Socket;
-use socket::Table;
+use socket::{ShutDowns, Table};
 
 use super::buffer_ring::{BufferRing, Shape};
 use super::lent::Lent;
@@ -84,8 +84,7 @@ pub(super) struct Ring {
     accepting: Accepting,
     /// Direct descriptors, where sockets are such.
     table: Option<Table>,
-    /// Shutdowns that have not come into force.
-    shutting_down: usize,
+    shut_downs: ShutDowns,
     flags: Vec<&'static str>,
     refused: Vec<&'static str>,
     sanitizer: Lent,
@@ -125,7 +124,7 @@ impl Ring {
             outstanding: 0,
             accepting: Accepting::Ends,
             table,
-            shutting_down: 0,
+            shut_downs: ShutDowns::default(),
             flags,
             refused,
             sanitizer: Lent::default(),
@@ -172,7 +171,8 @@ impl Ring {
             Kind::CancelReceive if matches!(result, Err(Errno::NOENT | Errno::ALREADY)) => {
                 Completion::NotCancelled { id }
             }
-            Kind::CancelReceive | Kind::Cancel | Kind::Shutdown | Kind::Close => Completion::Done,
+            Kind::Close => self.closed(),
+            Kind::CancelReceive | Kind::Cancel | Kind::Shutdown => Completion::Done,
         })
     }
 
@@ -207,13 +207,11 @@ impl Ring {
     /// `drop` frees after that.
     unsafe fn push(&mut self, entry: squeue::Entry, kind: Kind, id: Id, counters: &Counters) -> io::Result<()> {
         let entry = entry.user_data(kind.user_data(id));
-        self.outstanding += 1;
         // SAFETY: as the caller promises.
         while unsafe { self.uring.submission().push(&entry) }.is_err() {
-            self.enter_only(0, None, counters)?;
-            // Makes room for more where the kernel would not submit because completions were in its way.
-            self.take_over();
+            self.make_room(counters)?;
         }
+        self.outstanding += 1;
         Ok(())
     }
 

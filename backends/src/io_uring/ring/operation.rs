@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::io_uring) struct Id {
     pub(in crate::io_uring) key: u32,
-    generation: u32,
+    pub(super) generation: u32,
 }
 
 impl Id {

@@ -2,7 +2,7 @@
 //! what a vendor's kernel grants.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -13,6 +13,7 @@ use super::{Completion, Features, Payload, Ring, Socket};
 use crate::backend::{Limits, Receipt};
 use crate::io_uring::variants::Variant;
 use crate::kernel::failed;
+use crate::listen::{Spread, bind};
 use crate::stats::Counters;
 
 /// Far longer than any operation here takes.
@@ -28,13 +29,12 @@ pub(in crate::io_uring) fn probe(variant: &'static Variant) -> io::Result<Receip
     let mut trial = Trial { features: variant.features, ring, counters: Counters::new() };
     let (socket, mut client) = trial.accept()?;
     client.set_read_timeout(Some(PATIENCE))?;
-    let exchanged = trial.receive(&socket, &mut client).and_then(|()| trial.send(&socket, &mut client));
-    let closed = exchanged.and_then(|()| trial.close(&socket, &mut client));
+    let tried = trial.exchange(&socket, &mut client);
     // Before the socket is closed, which operations name.
     trial.ring.settle();
-    trial.ring.close(socket, &trial.counters)?;
-    closed?;
-    Ok(trial.ring.receipt())
+    let closed = trial.close(socket);
+    tried.and(closed)?;
+    Ok(trial.ring.receipt(false))
 }
 
 struct Trial {
@@ -45,9 +45,10 @@ struct Trial {
 
 impl Trial {
     fn accept(&mut self) -> io::Result<(Socket, TcpStream)> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        self.ring.accept(&listener, false, &self.counters)?;
-        let client = TcpStream::connect(listener.local_addr()?)?;
+        // As that of a server, which does not wait.
+        let listeners = bind((Ipv4Addr::LOCALHOST, 0).into(), 1, Spread::default())?;
+        self.ring.accept(&listeners.sockets()[0], false, &self.counters)?;
+        let client = TcpStream::connect(listeners.local_addr()?)?;
         let accepted = self.until("an accept", |completion| match completion {
             Completion::Accepted { result, last } => Some((result, last)),
             _ => None,
@@ -68,6 +69,16 @@ impl Trial {
         Ok((socket, client))
     }
 
+    fn exchange(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
+        self.receive(socket, client)?;
+        self.send(socket, client, LITTLE_BYTES)?;
+        if self.features.silent_sends {
+            self.send(socket, client, TOO_MUCH_BYTES)?;
+        }
+        self.cancel(socket)?;
+        self.shut_down(socket, client)
+    }
+
     fn receive(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
         self.ring.receive(socket, NOBODY, &self.counters)?;
         client.write_all(b"?")?;
@@ -86,11 +97,13 @@ impl Trial {
         }
     }
 
-    fn send(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
-        let bytes = if self.features.silent_sends { TOO_MUCH_BYTES } else { LITTLE_BYTES };
+    /// Sends so many bytes, for which there is room at once or not.
+    fn send(&mut self, socket: &Socket, client: &mut TcpStream, bytes: usize) -> io::Result<()> {
         // Zeros, which take no memory until they are written to.
         let payload = Payload::Copied(vec![0; bytes], 0..bytes);
         self.ring.send(socket, NOBODY, payload, false, &self.counters)?;
+        // A silent success is known from now on, and ends no wait.
+        self.ring.submit(&self.counters)?;
         let (result, payload) = self.until("a send", |completion| match completion {
             Completion::Sent { result, payload, .. } => Some((result, payload)),
             _ => None,
@@ -102,7 +115,7 @@ impl Trial {
         };
         let sent_bytes = result.map_err(|error| failed(&format!("{what} is refused"), error))?;
         // Kernels before 6.1 could say that nothing was sent when something was.
-        if sent_bytes == 0 || (sent_bytes < bytes) != self.features.silent_sends || !arrives(client, sent_bytes)? {
+        if sent_bytes == 0 || (sent_bytes < bytes) != (bytes == TOO_MUCH_BYTES) || !arrives(client, sent_bytes)? {
             return Err(unlike(what));
         }
         let is_done = self.ring.give_back(NOBODY, payload).is_some();
@@ -114,8 +127,25 @@ impl Trial {
         Ok(())
     }
 
-    /// What a table of the ring makes operations of.
-    fn close(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
+    /// Ends a receive as a server does that stops.
+    fn cancel(&mut self, socket: &Socket) -> io::Result<()> {
+        if !self.features.multishot_receive {
+            // The one before has ended.
+            self.ring.receive(socket, NOBODY, &self.counters)?;
+        }
+        self.ring.cancel_receive(NOBODY, &self.counters)?;
+        let result = self.until("the end of a receive", |completion| match completion {
+            Completion::Received { result, last: true, .. } => Some(result),
+            _ => None,
+        })?;
+        match result {
+            Err(Errno::CANCELED) => Ok(()),
+            _ => Err(unlike("the cancelling of a receive")),
+        }
+    }
+
+    /// Also an operation where sockets live in a table of the ring.
+    fn shut_down(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
         self.ring.shut_down(socket, Shutdown::Both, &self.counters)?;
         self.ring.await_shut_downs(&self.counters)?;
         match client.read(&mut [0]) {
@@ -123,6 +153,16 @@ impl Trial {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(()),
             _ => Err(unlike("a shutdown")),
         }
+    }
+
+    /// Also an operation where sockets live in a table of the ring.
+    fn close(&mut self, socket: Socket) -> io::Result<()> {
+        let is_operation = matches!(socket, Socket::Direct(_));
+        self.ring.close(socket, &self.counters)?;
+        if is_operation {
+            self.until("a close", |completion| matches!(completion, Completion::Closed).then_some(()))?;
+        }
+        Ok(())
     }
 
     /// Waits until `wanted` takes a completion.

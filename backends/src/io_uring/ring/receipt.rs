@@ -5,18 +5,21 @@ use crate::backend::Receipt;
 use crate::io_uring::setup::SQ_THREAD_IDLE_MS;
 use crate::io_uring::variants::Features;
 
+/// What the kernel holds for each place of a table of direct descriptors, taken or not: a pointer.
+const TABLE_PLACE_BYTES: u64 = 8;
+
 impl Ring {
-    /// What was granted.
-    pub(in crate::io_uring) fn receipt(&self) -> Receipt {
+    /// What was granted, and is used where other threads accept from the same listener or do not.
+    pub(in crate::io_uring) fn receipt(&self, shares_listener: bool) -> Receipt {
         let params = self.uring.params();
         let features = self.features;
         let receipt = Receipt::new()
             .text("interface", "io_uring_enter")
             .text("step_from", self.variant.step_from.unwrap_or("nothing"))
-            .list("features", self.granted_features())
+            .list("features", self.granted_features(shares_listener))
             .list("ring_flags", self.flags.clone())
             .list("ring_flags_refused", self.refused.clone())
-            .list("operations", self.operations())
+            .list("operations", self.operations(shares_listener))
             .number("sq_entries", params.sq_entries().into())
             .number("cq_entries", params.cq_entries().into())
             .number("buffers", if features.multishot_receive { BUFFERS.into() } else { 0 })
@@ -24,23 +27,30 @@ impl Ring {
         let receipt = match &self.table {
             Some(table) => receipt
                 .number("direct_descriptors", table.places.into())
+                .number("direct_table_kernel_bytes", u64::from(table.places) * TABLE_PLACE_BYTES)
                 .number("multishot_accept_needs_free", table.multishot_places.into()),
             None => receipt,
         };
         if features.sq_poll { receipt.number("sq_thread_idle_ms", SQ_THREAD_IDLE_MS.into()) } else { receipt }
     }
 
-    /// The names of the features that it has. All were asked for, and only one may be missing.
-    fn granted_features(&self) -> Vec<&'static str> {
-        let is_deferred = self.flags.contains(&"DEFER_TASKRUN");
-        let granted = Features { deferred_task_work: is_deferred, ..self.features };
+    /// The names of the features that it has. All were asked for; one may be missing, and one is not used at a listener
+    /// that is shared, see [`Ring::accept`].
+    fn granted_features(&self, shares_listener: bool) -> Vec<&'static str> {
+        let granted = Features {
+            deferred_task_work: self.flags.contains(&"DEFER_TASKRUN"),
+            multishot_accept: self.features.multishot_accept && !shares_listener,
+            ..self.features
+        };
         granted.all().filter(|(_, used)| *used).map(|(name, _)| name).collect()
     }
 
-    fn operations(&self) -> Vec<&'static str> {
+    fn operations(&self, shares_listener: bool) -> Vec<&'static str> {
         let features = self.features;
         let mut operations = vec![
             match (features.multishot_accept, features.direct_descriptors) {
+                (true, false) if shares_listener => "ACCEPT one at a time (shared listener)",
+                (true, true) if shares_listener => "ACCEPT one at a time (shared listener), direct descriptors",
                 (false, false) => "ACCEPT",
                 (false, true) => "ACCEPT, direct descriptors",
                 (true, false) => "ACCEPT multishot",
@@ -57,5 +67,28 @@ impl Ring {
             operations.extend(["SHUTDOWN", "CLOSE"]);
         }
         operations
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::backend::Limits;
+    use crate::io_uring::ring::Ring;
+    use crate::io_uring::variants::VARIANTS;
+
+    #[test]
+    fn at_a_shared_listener_no_multishot_accept_is_claimed() {
+        let limits = Limits { max_connections: Some(4), ..Limits::default() };
+        for variant in VARIANTS {
+            let Ok(ring) = Ring::new(variant, &limits) else {
+                assert_ne!(std::env::var("REQUIRE_BACKENDS").as_deref(), Ok("all"), "{}", variant.info.name);
+                continue;
+            };
+            for shares_listener in [false, true] {
+                let multishot = variant.features.multishot_accept && !shares_listener;
+                assert_eq!(ring.granted_features(shares_listener).contains(&"multishot_accept"), multishot);
+                assert_eq!(ring.operations(shares_listener)[0].starts_with("ACCEPT multishot"), multishot);
+            }
+        }
     }
 }

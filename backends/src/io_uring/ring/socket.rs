@@ -2,16 +2,20 @@
 //! no calls, so that shutting down and closing are operations too.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::{fs, io};
+use std::time::Duration;
+use std::{fs, io, mem};
 
 use io_uring::types::{Fd, Fixed};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{IoUring, opcode, squeue};
+use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, getrlimit};
 
 use super::Ring;
-use super::operation::{Kind, NOBODY};
+use super::operation::{Id, Kind, NOBODY};
 use crate::backend::Limits;
+use crate::io_uring::SETTLE_WAIT;
+use crate::io_uring::patience::until_nothing_is_left;
 use crate::kernel::failed;
 use crate::listen::BACKLOG;
 use crate::stats::{Counters, Syscall};
@@ -53,6 +57,21 @@ pub(super) struct Table {
     pub(super) multishot_places: u32,
 }
 
+/// Shutdowns that are operations.
+#[derive(Debug, Default)]
+pub(super) struct ShutDowns {
+    /// How many have not come into force.
+    pending: usize,
+    /// Those of them that the kernel gave up before they did anything.
+    interrupted: Vec<Id>,
+    /// How often it was given up to wait for them. Who belongs to an earlier time is of no interest any more: its place
+    /// in the table may be another's by now.
+    era: u32,
+}
+
+/// How long shutdowns may come no further before they are given up.
+const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The most direct descriptors that the kernel lets a ring have.
 const MAX_DIRECT: u64 = 1 << 20;
 
@@ -69,6 +88,14 @@ impl Table {
         let multishot_places = backlog_max().saturating_mul(2);
         Ok(Self { places, used: 0, multishot_places })
     }
+}
+
+/// How a socket is shut down takes so many of the low bits of what tells operations on the same place apart.
+const HOW_BITS: u32 = 2;
+
+/// Whether that result says that nothing was done, and may be the next time.
+fn is_interrupted(result: i32) -> bool {
+    result < 0 && matches!(Errno::from_raw_os_error(-result), Errno::INTR | Errno::CANCELED | Errno::AGAIN)
 }
 
 /// The most connections that can wait to be accepted from one of our listeners.
@@ -95,34 +122,73 @@ impl Ring {
                 Ok(())
             }
             Socket::Direct(place) => {
-                let how = match how {
+                let how: u32 = match how {
                     Shutdown::Read => 0,
                     Shutdown::Write => 1,
                     Shutdown::Both => 2,
                 };
-                self.shutting_down += 1;
-                self.push_plain(opcode::Shutdown::new(Fixed(*place), how).build(), Kind::Shutdown, NOBODY, counters)
+                let id = Id::new(*place, self.shut_downs.era << HOW_BITS | how);
+                self.push_shut_down(id, counters)
             }
         }
     }
 
+    /// Shuts down the socket at the place and in the way that `id` says.
+    fn push_shut_down(&mut self, id: Id, counters: &Counters) -> io::Result<()> {
+        let how = (id.generation & ((1 << HOW_BITS) - 1)).cast_signed();
+        self.push_plain(opcode::Shutdown::new(Fixed(id.key), how).build(), Kind::Shutdown, id, counters)?;
+        self.shut_downs.pending += 1;
+        Ok(())
+    }
+
     /// Waits until sockets are shut down. The kernel leaves that to a thread of its own, which an operation that is
     /// started afterwards could overtake.
+    ///
+    /// A signal can keep the kernel from starting that thread, and then it cancels what was to be done: that is asked for
+    /// again. What the kernel does not do at all is given up in the end: whoever waits for an end of the stream has a
+    /// time-out, and closing needs no shutdown.
     pub(in crate::io_uring) fn await_shut_downs(&mut self, counters: &Counters) -> io::Result<()> {
-        while self.shutting_down > 0 {
-            self.enter_only(1, None, counters)?;
-            self.take_over();
+        let in_force = until_nothing_is_left(SHUT_DOWN_PATIENCE, || {
+            for id in mem::take(&mut self.shut_downs.interrupted) {
+                self.shut_downs.pending -= 1;
+                self.push_shut_down(id, counters)?;
+            }
+            if self.shut_downs.pending > 0 && self.shut_downs.interrupted.is_empty() {
+                self.enter_only(1, Some(SETTLE_WAIT), counters)?;
+                self.take_over();
+            }
+            Ok(self.shut_downs.pending)
+        });
+        match in_force {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.shut_downs = ShutDowns { era: self.shut_downs.era.wrapping_add(1), ..ShutDowns::default() };
+                Ok(())
+            }
+            in_force => in_force,
         }
-        Ok(())
     }
 
     /// Takes over what has completed, in order.
     pub(super) fn take_over(&mut self) {
         let before = self.entries.len();
         self.entries.extend(self.uring.completion());
-        if self.shutting_down > 0 {
-            let is_shut_down = |entry: &&cqueue::Entry| Kind::of(entry.user_data()).0 == Kind::Shutdown;
-            self.shutting_down -= self.entries[before..].iter().filter(is_shut_down).count();
+        let ShutDowns { pending, interrupted, era } = &mut self.shut_downs;
+        if *pending == 0 {
+            return;
+        }
+        let era = Id::new(0, *era << HOW_BITS).generation >> HOW_BITS;
+        for entry in &self.entries[before..] {
+            match Kind::of(entry.user_data()) {
+                (Kind::Shutdown, id) if id.generation >> HOW_BITS == era => {
+                    if is_interrupted(entry.result()) {
+                        interrupted.push(id);
+                    } else {
+                        // Also where the peer has already gone; the operations in flight say so.
+                        *pending -= 1;
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
@@ -135,11 +201,88 @@ impl Ring {
                 Ok(())
             }
             Socket::Direct(place) => {
-                if let Some(table) = &mut self.table {
-                    table.used -= 1;
-                }
                 self.push_plain(opcode::Close::new(Fixed(place)).build(), Kind::Close, NOBODY, counters)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpStream;
+
+    use io_uring::cqueue;
+
+    use super::*;
+    use crate::io_uring::ring::{Completion, fd};
+    use crate::io_uring::variants::{VARIANTS, position};
+    use crate::listen::{Spread, bind};
+    use crate::stop::Stop;
+
+    /// A ring with direct descriptors and a connection among them; none where the kernel grants no such ring.
+    fn connected() -> Option<(Ring, Socket, TcpStream, Counters)> {
+        let limits = Limits { max_connections: Some(4), ..Limits::default() };
+        let counters = Counters::new();
+        let mut ring = match Ring::new(&VARIANTS[position("io_uring-direct")], &limits) {
+            Ok(ring) => ring,
+            Err(error) => {
+                assert_ne!(std::env::var("REQUIRE_BACKENDS").as_deref(), Ok("all"), "{error}");
+                return None;
+            }
+        };
+        let listeners = bind("127.0.0.1:0".parse().unwrap(), 1, Spread::default()).unwrap();
+        ring.accept(&listeners.sockets()[0], false, &counters).unwrap();
+        let client = TcpStream::connect(listeners.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let socket = loop {
+            ring.wait(Some(SETTLE_WAIT), &counters).unwrap();
+            if let Some(Completion::Accepted { result, .. }) = ring.next() {
+                break result.unwrap();
+            }
+        };
+        Some((ring, socket, client, counters))
+    }
+
+    #[test]
+    fn a_shutdown_that_was_cancelled_is_made_again() {
+        let Some((mut ring, socket, mut client, counters)) = connected() else { return };
+        // What is linked to an operation that fails is cancelled.
+        let fails = opcode::Shutdown::new(Fixed(1_000_000), 2).build().flags(squeue::Flags::IO_LINK);
+        ring.push_plain(fails, Kind::Cancel, NOBODY, &counters).unwrap();
+        ring.shut_down(&socket, Shutdown::Both, &counters).unwrap();
+        ring.await_shut_downs(&counters).unwrap();
+        assert_eq!((ring.shut_downs.pending, ring.shut_downs.era), (0, 0));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        let shut_downs = ring.entries.iter().filter(|entry| Kind::of(entry.user_data()).0 == Kind::Shutdown);
+        let results: Vec<i32> = shut_downs.map(cqueue::Entry::result).collect();
+        assert_eq!(results, [-Errno::CANCELED.raw_os_error(), 0], "one was cancelled, and one was not");
+    }
+
+    #[test]
+    fn a_shutdown_that_does_not_come_is_given_up() {
+        let Some((mut ring, socket, _client, counters)) = connected() else { return };
+        // What is linked to an operation that does not end does not begin.
+        let never = Stop::new().unwrap();
+        let waits = opcode::PollAdd::new(fd(&never), 1).build().flags(squeue::Flags::IO_LINK);
+        ring.push_plain(waits, Kind::Cancel, NOBODY, &counters).unwrap();
+        ring.shut_down(&socket, Shutdown::Both, &counters).unwrap();
+        ring.await_shut_downs(&counters).unwrap();
+        assert_eq!((ring.shut_downs.pending, ring.shut_downs.era), (0, 1));
+        // It ends with what it waits for, and then nobody asks for it again.
+        assert!(ring.settle());
+        assert!(ring.shut_downs.interrupted.is_empty());
+    }
+
+    #[test]
+    fn a_place_is_free_when_its_socket_is_closed_and_not_before() {
+        let Some((mut ring, socket, _client, counters)) = connected() else { return };
+        let used = |ring: &Ring| ring.table.as_ref().map(|table| table.used);
+        ring.close(socket, &counters).unwrap();
+        assert_eq!(used(&ring), Some(1));
+        while !matches!(ring.next(), Some(Completion::Closed)) {
+            ring.wait(Some(SETTLE_WAIT), &counters).unwrap();
+        }
+        assert_eq!(used(&ring), Some(0));
     }
 }
