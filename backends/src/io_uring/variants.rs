@@ -132,8 +132,8 @@ pub(super) static VARIANTS: &[Variant] = &[
         DIRECT,
         [
             "io_uring, but sockets live in a table of the ring instead of that of the process (direct descriptors)",
-            "descriptors are scarce (reference counts of a shared table, which it saves elsewhere, threads here do not have)",
-            "something else has to use the sockets, CPU is all that it is for, or the limit is so low that accepts are single",
+            "descriptors are scarce; reference counts of a shared table, which it saves elsewhere, threads here do not pay",
+            "something else has to use the sockets; or the limit is low: near it connections are accepted one at a time",
         ],
     ),
     variant(
