@@ -66,8 +66,8 @@ impl Sockets {
             IpAddr::V6(ip) => ip.octets().to_vec(),
         };
         let words = bytes.chunks_exact(4).map(|word| u32::from_ne_bytes(word.try_into().expect("four bytes")));
-        let ip: String = words.map(|word| format!("{word:08X}")).collect();
-        format!("{ip}:{:04X}", self.address.port())
+        let ip: Vec<String> = words.map(|word| format!("{word:08X}")).collect();
+        format!("{}:{:04X}", ip.concat(), self.address.port())
     }
 }
 

@@ -144,7 +144,10 @@ pub(crate) fn a_peer_that_never_reads_is_idle(backend: Subject) {
 
 pub(crate) fn a_half_closed_peer_that_never_reads_is_idle(backend: Subject) {
     // On a busy machine it may be closed for being idle before it has half-closed; then nothing has been seen.
-    assert!((0..ATTEMPTS).any(|_| half_closed_peer_was_idle(backend)), "this machine is too busy for a peer to half-close");
+    assert!(
+        (0..ATTEMPTS).any(|_| half_closed_peer_was_idle(backend)),
+        "this machine is too busy for a peer to half-close"
+    );
 }
 
 /// False where it was closed before it had half-closed.

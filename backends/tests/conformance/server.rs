@@ -181,7 +181,7 @@ impl Server {
         self.join()
     }
 
-    /// Waits until no more sockets are open than connections: what each fault, and each way to end, has to leave behind.
+    /// Waits until no more sockets are open than connections are counted: exact where a test has waited for those that end.
     fn keeps_nothing(&self) {
         if self.text_granted("descriptors") != Some("own table") {
             return;
