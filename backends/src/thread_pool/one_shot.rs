@@ -190,9 +190,12 @@ mod tests {
     fn what_the_kernel_does_not_take_is_given_back() {
         let counters = Arc::new(Stats::default()).register();
         let set = EmptySet::new().unwrap().holding::<UnixStream>();
-        let (_peer, ours) = UnixStream::pair().unwrap();
+        let (mut peer, ours) = UnixStream::pair().unwrap();
         let never_added = set.rearm(Box::new(ours), &counters).unwrap_err();
         set.add(never_added, &counters).unwrap();
+        peer.write_all(b"x").unwrap();
+        // Taken out again: what the set holds in the end is leaked.
+        assert!(set.wait(&counters).unwrap().is_some());
         set.end();
         assert!(set.wait(&counters).unwrap().is_none());
     }

@@ -166,6 +166,9 @@ impl NeverReading {
 
     /// As [`connect`](Self::connect); an error where the server has ended the connection meanwhile.
     pub(crate) fn try_connect(server: &Server) -> io::Result<Self> {
+        // Made before anybody waits for it: on a slow machine, or for a sanitizer, that takes longer than a connection may
+        // be idle.
+        LazyLock::force(&OFFERED);
         let client = Client::connect(server);
         client.stream.set_nonblocking(true).expect("an open socket takes options");
         let mut taken_bytes = 0;

@@ -102,6 +102,7 @@ pub(crate) fn floods_of_empty_frames_are_answered(backend: Subject) {
         other.stream(&frame(1, 500_000));
     });
     assert_eq!(server.count(Event::Replies), 2 * SIZES.empty_frames as u64 + 1);
+    server.wait_for(Event::Closed, 2);
 }
 
 /// Memory for each peer that has promised the longest frame, 16 MiB, and sent a few bytes of it: room for what may come

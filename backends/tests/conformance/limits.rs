@@ -1,6 +1,7 @@
 //! What no peer may exceed: the length of a frame, the number of connections, the time without a byte.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -107,6 +108,9 @@ fn limit_of_two_holds(server: &Server) {
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How often what a busy machine, or a slow build, may prevent is tried. One is enough elsewhere.
+const ATTEMPTS: usize = 15;
+
 fn impatient() -> Setup {
     Setup::limited(Limits { idle_timeout: Some(IDLE_TIMEOUT), ..Limits::default() })
 }
@@ -141,7 +145,10 @@ pub(crate) fn a_peer_that_never_reads_is_idle(backend: Subject) {
 
 pub(crate) fn a_half_closed_peer_that_never_reads_is_idle(backend: Subject) {
     // On a busy machine it may be closed for being idle before it has half-closed; then nothing has been seen.
-    assert!((0..5).any(|_| half_closed_peer_was_idle(backend)), "this machine is too busy for a peer to half-close");
+    assert!(
+        (0..ATTEMPTS).any(|_| half_closed_peer_was_idle(backend)),
+        "this machine is too busy for a peer to half-close"
+    );
 }
 
 /// False where it was closed before it had half-closed.
@@ -156,15 +163,18 @@ fn half_closed_peer_was_idle(backend: Subject) -> bool {
 
 pub(crate) fn a_slow_but_steady_reader_is_not_idle(backend: Subject) {
     // On a busy machine the reader may not be steady; then nothing has been seen.
-    assert!((0..5).any(|_| steady_reader_was_served(backend)), "this machine is too busy for a steady reader");
+    assert!((0..ATTEMPTS).any(|_| steady_reader_was_served(backend)), "this machine is too busy for a steady reader");
 }
 
 /// False where the reader was not steady.
 fn steady_reader_was_served(backend: Subject) -> bool {
     let server = Server::start(backend, impatient());
-    let client = Client::connect(&server);
     let message = long_frame();
-    client.send(&message);
+    let client = Client::connect(&server);
+    // A machine may be so busy that nothing moves for longer than a connection may be idle.
+    if (&client.stream).write_all(&message).is_err() {
+        return false;
+    }
     // Twice as long as the time-out, in many steps.
     let step_bytes = message.len().div_ceil(128);
     // The server hears of room when a third of its buffer is free: after ten steps or so.

@@ -12,6 +12,7 @@ mod client;
 mod crowds;
 mod descriptors;
 mod endings;
+mod kept;
 mod lies;
 mod limits;
 mod probing;

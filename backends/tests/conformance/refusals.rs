@@ -34,4 +34,5 @@ pub(crate) fn a_refused_thread_costs_one_connection(backend: Subject) {
     process::limit(Resource::Nproc, before);
     Client::connect(&server).exchange(&message);
     admitted.exchange(&message);
+    server.wait_for(Event::Closed, server.count(Event::Accepted) - 1);
 }

@@ -14,6 +14,7 @@ use backends::{Event, Limits, Listeners, Receipt, ReceiptValue, ServeJob, ServeR
 use socket2::SockRef;
 
 use crate::client::{Client, frame};
+use crate::kept::Sockets;
 use crate::{Subject, wait};
 
 /// Both protocols. A client that sends whole frames cannot tell one from the other.
@@ -79,6 +80,7 @@ pub(crate) struct Server {
     pub(crate) receipt: Receipt,
     stats: Arc<Stats>,
     stop: Arc<Stop>,
+    sockets: Sockets,
     drain_timeout: Duration,
     /// None once joined.
     serving: Option<JoinHandle<io::Result<ServeReport>>>,
@@ -92,6 +94,7 @@ impl Server {
     /// Starts a server on listeners of its setup.
     pub(crate) fn start_on(listeners: Listeners, backend: Subject, setup: Setup) -> Self {
         let address = listeners.local_addr().expect("a bound listener has an address");
+        let sockets = Sockets::of(&listeners);
         let stats = Arc::new(Stats::default());
         let stop = Arc::new(Stop::new().expect("a stop needs one descriptor"));
         let drain_timeout = setup.limits.drain_timeout;
@@ -113,7 +116,7 @@ impl Server {
             assert!(serving.is_finished(), "the server was not ready within {:?}", wait::DEADLINE);
             panic!("the server ended before it was ready: {:?}", serving.join());
         };
-        Self { address, receipt, stats, stop, drain_timeout, serving: Some(serving) }
+        Self { address, receipt, stats, stop, sockets, drain_timeout, serving: Some(serving) }
     }
 
     /// What has been counted so far.
@@ -125,6 +128,14 @@ impl Server {
     pub(crate) fn granted(&self, name: &str) -> Option<u64> {
         self.receipt.entries().find_map(|entry| match entry {
             (other, ReceiptValue::Number(number)) if other == name => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// A text in the receipt.
+    pub(crate) fn text_granted(&self, name: &str) -> Option<&str> {
+        self.receipt.entries().find_map(|entry| match entry {
+            (other, ReceiptValue::Text(text)) if other == name => Some(text.as_str()),
             _ => None,
         })
     }
@@ -165,8 +176,25 @@ impl Server {
 
     /// Stops the server and returns what it did.
     pub(crate) fn stop(mut self) -> ServeReport {
+        self.keeps_nothing();
         self.request_stop();
         self.join()
+    }
+
+    /// Waits until no more sockets are open than connections are counted: exact where a test has waited for those that end.
+    fn keeps_nothing(&self) {
+        if self.text_granted("descriptors") != Some("own table") {
+            return;
+        }
+        wait::until("no socket is kept of a connection that has ended", || {
+            let kept = match self.granted("direct_descriptors") {
+                // Its table belongs to the ring, which lists it for nobody.
+                Some(_) => self.sockets.in_tables() + self.sockets.in_the_network(),
+                None => self.sockets.in_tables(),
+            };
+            let report = self.report();
+            kept as u64 <= report.count(Event::Accepted) - report.count(Event::Closed)
+        });
     }
 
     fn join(&mut self) -> ServeReport {
@@ -190,11 +218,13 @@ impl Drop for Server {
         if self.serving.is_none() {
             return;
         }
-        self.request_stop();
         if thread::panicking() {
+            self.request_stop();
             // The test has failed already; a second panic would hide why.
             mem::forget(self.serving.take());
         } else {
+            self.keeps_nothing();
+            self.request_stop();
             self.join();
         }
     }

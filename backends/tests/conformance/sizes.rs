@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// How many of what.
 pub(crate) struct Sizes {
-    /// Connections that all send before anybody reads. Each takes a descriptor on both sides.
+    /// Connections that all send before anybody reads, some of them after the server has started. Each takes a descriptor on both sides.
     pub(crate) bursting: usize,
     /// Peers that open a connection and close it.
     pub(crate) visits: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Sizes {
 }
 
 const EVERY_RUN: Sizes = Sizes {
-    bursting: 1500,
+    bursting: 1800,
     visits: 1500,
     resetting: 64,
     promising: 250,
