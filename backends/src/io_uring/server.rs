@@ -415,6 +415,9 @@ impl<P: Protocol> Turns<'_, '_, P> {
             self.counters.event(why);
             let peer = &mut self.peers[id.key as usize];
             peer.abandon();
+            if why == Event::Forced {
+                self.ring.reset_on_close(&peer.socket, self.counters)?;
+            }
             if peer.shut_down_first() {
                 self.ring.shut_down(&peer.socket, Shutdown::Both, self.counters)?;
             }

@@ -172,7 +172,7 @@ impl Ring {
                 Completion::NotCancelled { id }
             }
             Kind::Close => self.closed(),
-            Kind::CancelReceive | Kind::Cancel | Kind::Shutdown => Completion::Done,
+            Kind::CancelReceive | Kind::SetOption | Kind::Cancel | Kind::Shutdown => Completion::Done,
         })
     }
 

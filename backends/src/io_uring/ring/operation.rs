@@ -34,6 +34,7 @@ pub(super) enum Kind {
     Shutdown,
     Close,
     CancelReceive,
+    SetOption,
 }
 
 const GENERATION_BITS: u32 = 24;
@@ -56,6 +57,7 @@ impl Kind {
             8 => Kind::Shutdown,
             9 => Kind::Close,
             10 => Kind::CancelReceive,
+            11 => Kind::SetOption,
             other => unreachable!("the kernel invented operation kind {other}"),
         };
         (kind, Id::new(user_data as u32, (user_data >> 32) as u32))

@@ -8,6 +8,7 @@ use std::{fs, io, mem};
 use io_uring::types::{Fd, Fixed};
 use io_uring::{IoUring, opcode, squeue};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, getrlimit};
 
@@ -105,7 +106,42 @@ fn backlog_max() -> u32 {
     limit.unwrap_or(u32::MAX).min(BACKLOG.cast_unsigned())
 }
 
+/// Close with a reset, whatever is or was there to be read. Operations read it for as long as they like.
+static RESET_ON_CLOSE: Linger = Linger { is_on: 1, seconds: 0 };
+
+/// `struct linger` of the kernel.
+#[repr(C)]
+struct Linger {
+    is_on: i32,
+    seconds: i32,
+}
+
+/// `SOL_SOCKET` and `SO_LINGER`, for which rustix has a call and no numbers.
+const SOCKET_LEVEL: u32 = 1;
+const LINGER: u32 = 13;
+const LINGER_BYTES: u32 = 8;
+
 impl Ring {
+    /// Has the peer learn from a reset that the connection was given up. Without it, who was shut down while it had no room
+    /// left, and is then read from to the end by a receive that was under way, ends in order: its peer was told of no room,
+    /// is never told of any, and waits in its send for as long as the kernel keeps the rest of the connection in mind.
+    pub(in crate::io_uring) fn reset_on_close(&mut self, socket: &Socket, counters: &Counters) -> io::Result<()> {
+        match socket {
+            Socket::Descriptor(fd) => {
+                counters.syscall(Syscall::Setsockopt);
+                // Fails for no TCP socket; and the end is only less abrupt then.
+                let _ = set_socket_linger(fd, Some(Duration::ZERO));
+                Ok(())
+            }
+            Socket::Direct(place) => {
+                let linger = (&raw const RESET_ON_CLOSE).cast();
+                let option = opcode::SetSockOpt::new(Fixed(*place), SOCKET_LEVEL, LINGER, linger, LINGER_BYTES).build();
+                // What it points to is never freed. Before Linux 6.7 it fails, and the end is less abrupt.
+                self.push_plain(option, Kind::SetOption, NOBODY, counters)
+            }
+        }
+    }
+
     /// Makes the stream end once everything that came was received; with [`Shutdown::Both`] makes a send fail, too. In
     /// force after [`Ring::await_shut_downs`].
     pub(in crate::io_uring) fn shut_down(
