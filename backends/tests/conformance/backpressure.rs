@@ -170,20 +170,7 @@ impl NeverReading {
         // be idle.
         LazyLock::force(&OFFERED);
         let client = Client::connect(server);
-        client.stream.set_nonblocking(true).expect("an open socket takes options");
-        let mut taken_bytes = 0;
-        while taken_bytes < OFFERED.len() {
-            match (&client.stream).write(&OFFERED[taken_bytes..]) {
-                Ok(written_bytes) => taken_bytes += written_bytes,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !becomes_writable(&client) {
-                        break;
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        client.stream.set_nonblocking(false).expect("an open socket takes options");
+        let taken_bytes = offer(&client)?;
         Ok(Self { client, taken_bytes })
     }
 
@@ -201,8 +188,28 @@ impl NeverReading {
     }
 }
 
+/// Sends until nothing more is taken, and returns how much was. Says nothing about the server: what it has not come to
+/// look at is not taken either. Whoever needs it to be in the middle of an answer sends a [`long_frame`].
+pub(crate) fn offer(client: &Client) -> io::Result<usize> {
+    client.stream.set_nonblocking(true).expect("an open socket takes options");
+    let mut taken_bytes = 0;
+    while taken_bytes < OFFERED.len() {
+        match (&client.stream).write(&OFFERED[taken_bytes..]) {
+            Ok(written_bytes) => taken_bytes += written_bytes,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if !becomes_writable(client) {
+                    break;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    client.stream.set_nonblocking(false).expect("an open socket takes options");
+    Ok(taken_bytes)
+}
+
 /// Whether there is room to send again before long. Where a slow machine makes the answer wrong, less was sent than
-/// could have been, which no test minds.
+/// could have been.
 fn becomes_writable(client: &Client) -> bool {
     let long = Timespec::try_from(Duration::from_millis(200)).expect("a short time is representable");
     let mut fds = [PollFd::new(&client.stream, PollFlags::OUT)];

@@ -86,6 +86,7 @@ macro_rules! suite {
             stopping::stops_all_threads
             stopping::stops_with_half_a_frame_pending
             stopping::stops_with_a_peer_that_never_reads
+            stopping::a_peer_that_never_reads_holds_up_nobody_who_ends
             stopping::answers_what_was_sent_before_the_stop
             stopping::finishes_a_long_answer_after_the_stop
             quiet::idle_connections_cost_nothing

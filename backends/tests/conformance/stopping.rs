@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use backends::{Event, Limits};
 
-use crate::backpressure::{NeverReading, long_frame};
+use crate::backpressure::{long_frame, offer};
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
 use crate::{Subject, wait};
@@ -105,14 +105,35 @@ pub(crate) fn stops_while_long_frames_stream(backend: Subject) {
 pub(crate) fn stops_with_a_peer_that_never_reads(backend: Subject) {
     let drain_timeout = Duration::from_millis(300);
     let server = Server::start(backend, Setup::limited(Limits { drain_timeout, ..Limits::default() }));
-    let idle = Client::connect(&server);
-    idle.exchange(&frame(1, 10));
-    let _never_reading = NeverReading::connect(&server);
+    let _owed = owed_more_than_fits(&server);
     let start = Instant::now();
     let report = server.stop();
     assert!(start.elapsed() >= drain_timeout, "given up after {:?} already", start.elapsed());
-    assert_eq!(report.count(Event::Forced), 1, "only the one that never reads is closed by force");
+    assert_eq!(report.count(Event::Forced), 1, "the one that never reads is closed by force");
+}
+
+pub(crate) fn a_peer_that_never_reads_holds_up_nobody_who_ends(backend: Subject) {
+    // Nothing is closed by force: the machine would have to be slower than any client is patient.
+    let server = Server::start(backend, patient());
+    let idle = Client::connect(&server);
+    idle.exchange(&frame(1, 10));
+    let owed = owed_more_than_fits(&server);
+    server.request_stop();
     idle.expect_eof();
+    owed.reset();
+    assert_eq!(server.stop().count(Event::Forced), 0);
+}
+
+/// A client that has sent more than its server can get rid of the answer to, and reads nothing.
+pub(crate) fn owed_more_than_fits(server: &Server) -> Client {
+    let before = server.count(Event::BytesReceived);
+    let client = Client::connect(server);
+    let message = long_frame();
+    client.send(&message);
+    server.wait_for(Event::BytesReceived, before + message.len() as u64);
+    // Behind it comes what the server may not be ready to take.
+    offer(&client).expect("the server takes what is sent");
+    client
 }
 
 pub(crate) fn answers_what_was_sent_before_the_stop(backend: Subject) {
