@@ -9,6 +9,9 @@ use crate::backend::Limits;
 
 /// For the kernel to end the operations of sockets that were shut down; it takes it no time, but is trusted no further.
 const FORCE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often the kernel has that time anew where it has done something in it: a busy machine may keep the loop from its
+/// CPU for longer, and closing takes a few turns.
+const FORCE_TIMEOUTS: u32 = 5;
 
 /// The clock of one loop, and what is due by it.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub(crate) struct Timers {
     idle_timeout: Option<Duration>,
     drain_timeout: Duration,
     next_idle_scan: Option<Instant>,
+    force_timeouts_left: u32,
 }
 
 /// What a loop does about new connections.
@@ -30,7 +34,7 @@ pub(crate) enum Phase {
     RestingUntil(Instant),
     /// The server is stopping; what is still open then is closed by force.
     DrainingUntil(Instant),
-    /// It was closed by force; what the kernel has not let go of then is given up.
+    /// It was closed by force; what the kernel has not let go of then is given up, unless it is at work on it.
     ForcedUntil(Instant),
 }
 
@@ -55,6 +59,7 @@ impl Timers {
             idle_timeout: limits.idle_timeout,
             drain_timeout: limits.drain_timeout,
             next_idle_scan: None,
+            force_timeouts_left: FORCE_TIMEOUTS,
         }
     }
 
@@ -116,6 +121,17 @@ impl Timers {
     /// The stop was requested.
     pub(crate) fn drain(&mut self) {
         self.phase = Phase::DrainingUntil(Instant::now() + self.drain_timeout);
+    }
+
+    /// The kernel has done something in this turn: what was closed by force is not given up in it.
+    pub(crate) fn kernel_works(&mut self) {
+        if let Phase::ForcedUntil(due) = &mut self.phase
+            && self.now >= *due
+            && self.force_timeouts_left > 0
+        {
+            self.force_timeouts_left -= 1;
+            *due = self.now + FORCE_TIMEOUT;
+        }
     }
 
     /// The next thing that has fallen due, if any; each is told once.
@@ -180,6 +196,23 @@ mod tests {
         assert!(timers.is_stopping());
         assert_eq!((timers.next_due(), timers.next_due()), (Some(Due::Force), None));
         assert!(timers.is_stopping());
+    }
+
+    #[test]
+    fn what_was_closed_by_force_is_given_up_when_the_kernel_does_nothing_and_at_last_in_any_case() {
+        let mut timers = timers(None);
+        timers.drain();
+        timers.turn_begins(true);
+        assert_eq!(timers.next_due(), Some(Due::Force));
+        for _ in 0..FORCE_TIMEOUTS {
+            // A turn that came as late as can be.
+            timers.now += FORCE_TIMEOUT;
+            timers.kernel_works();
+            assert_eq!(timers.next_due(), None);
+        }
+        timers.now += FORCE_TIMEOUT;
+        timers.kernel_works();
+        assert_eq!(timers.next_due(), Some(Due::GiveUp));
     }
 
     #[test]

@@ -105,8 +105,13 @@ impl<P: Protocol> Turns<'_, '_, P> {
             // Where the kernel could not tell, it is asked again.
             self.send_awaited &= self.ring.has_silent_sends();
             self.timers.turn_begins(timeout.is_some());
+            let mut kernel_works = false;
             while let Some(completion) = self.ring.next() {
+                kernel_works = true;
                 self.complete(completion)?;
+            }
+            if kernel_works {
+                self.timers.kernel_works();
             }
             self.feed_the_starved()?;
             if self.on_time()? == Turn::Last || (self.timers.is_stopping() && self.peers.is_empty()) {

@@ -77,11 +77,12 @@ impl Client {
 
     /// As [`exchange`](Self::exchange), but the server may have ended the connection: then false.
     pub(crate) fn exchange_unless_ended(&self, bytes: &[u8]) -> bool {
-        match self.try_send(bytes).and_then(|()| self.try_expect(bytes)) {
-            Ok(()) => true,
-            Err(error) if is_end(error.kind()) => false,
-            Err(error) => panic!("the server neither answers nor ends the connection: {error}"),
-        }
+        unless_ended(self.try_send(bytes).and_then(|()| self.try_expect(bytes)))
+    }
+
+    /// As [`expect`](Self::expect), but the server may have ended the connection: then false.
+    pub(crate) fn expect_unless_ended(&self, expected: &[u8]) -> bool {
+        unless_ended(self.try_expect(expected))
     }
 
     /// Lets the server know that nothing more will be sent.
@@ -148,6 +149,15 @@ impl Client {
                 received => return received,
             }
         }
+    }
+}
+
+/// False where the server has ended the connection.
+fn unless_ended(result: io::Result<()>) -> bool {
+    match result {
+        Ok(()) => true,
+        Err(error) if is_end(error.kind()) => false,
+        Err(error) => panic!("the server neither answers nor ends the connection: {error}"),
     }
 }
 

@@ -17,7 +17,7 @@ const WATCHED: Duration = Duration::from_millis(300);
 const TURNS_MAX: u64 = 100;
 
 /// How long it may take to come to rest: shorter than any drain of a server that is watched in one.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn idle_connections_cost_nothing(backend: Subject) {
     let server = Server::start(backend, Setup { threads: 2, ..Setup::default() });

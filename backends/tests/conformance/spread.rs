@@ -45,17 +45,17 @@ pub(crate) fn every_thread_accepts_from_a_shared_listener(backend: Subject) {
     let is_exclusive = matches!(woken, Some((_, ReceiptValue::Text(woken))) if woken.starts_with(EXCLUSIVE));
     // Who waits exclusively comes in turn. Where all are woken nobody can say who is first, but none is last for ever.
     let enough = if is_exclusive { AT_A_TIME / 9 } else { 1 };
-    wait::until("each thread has accepted connections", || {
+    // A thread that has no CPU is passed over: on a busy machine it may take a while until none is.
+    wait::until("each thread has accepted its share of connections that came one by one", || {
+        let before = server.report().accepted_per_thread;
         for seed in 0..AT_A_TIME {
             let client = Client::connect(&server);
             client.exchange(&frame(seed, 100));
             // No TIME_WAIT is left behind, however often this has to be done.
             client.reset();
         }
-        let accepted = server.report().accepted_per_thread;
-        let has_enough = accepted.iter().all(|&accepted| accepted >= enough);
-        assert!(has_enough || !is_exclusive, "{accepted:?} of {AT_A_TIME} connections that came one by one");
-        has_enough
+        let after = server.report().accepted_per_thread;
+        after.iter().zip(before).all(|(after, before)| after - before >= enough)
     });
     let report = server.stop();
     assert_eq!(report.accepted_per_thread.len(), 3);

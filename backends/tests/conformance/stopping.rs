@@ -17,8 +17,8 @@ use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
 use crate::{Subject, wait};
 
-/// Longer than any stop may take that has nothing to wait for.
-const LONG: Duration = Duration::from_secs(30);
+/// Longer than any stop may take that has nothing to wait for, and than any client waits.
+const LONG: Duration = Duration::from_secs(120);
 
 pub(crate) fn patient() -> Setup {
     Setup::limited(Limits { drain_timeout: LONG, ..Limits::default() })

@@ -16,8 +16,8 @@ use crate::kernel::failed;
 use crate::listen::{Spread, bind};
 use crate::stats::Counters;
 
-/// Far longer than any operation here takes.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Far longer than any operation here takes, also where others keep threads of the kernel from the CPUs.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// More than a socket holds, so that a send that does not wait must come out short.
 const TOO_MUCH_BYTES: usize = 16 * 1024 * 1024;
 /// Fits into any socket.
