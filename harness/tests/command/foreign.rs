@@ -1,6 +1,7 @@
 //! Programs that are not ours in a sweep: real ones, and such as do everything that a server should not.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -440,6 +441,51 @@ serve()"#;
     let Some(never) = Foreign::new(&program.replace("< 2", "< 99"), "") else { return };
     never.fails(&["ended before it listened (exit status: 1)", "Address already in use"]);
     assert!(never.path().join("start3").exists() && !never.path().join("start4").exists(), "it is tried four times");
+}
+
+/// It notes its port, and has not listened yet when somebody else has it; nor does it mind.
+const TOO_LATE: &str = r#"
+starts = len([name for name in os.listdir() if name.startswith("port")])
+with open("new", "w") as file:
+    file.write(sys.argv[1])
+os.rename("new", "port" + str(starts))
+if starts < int(os.environ["TAKEN"]):
+    time.sleep(600)
+serve()"#;
+
+/// Takes the port of the `nth` start, from outside the tree of the server.
+fn take_port(foreign: &Foreign, nth: usize) -> TcpListener {
+    let port = foreign.process(&format!("port{nth}"));
+    let mut listener = None;
+    eventually("the port can be had", || {
+        listener = TcpListener::bind(format!("127.0.0.1:{port}")).ok();
+        listener.is_some()
+    });
+    listener.unwrap()
+}
+
+#[test]
+fn a_stranger_on_the_port_is_not_taken_for_the_server() {
+    let Some(foreign) = Foreign::new(TOO_LATE, "env = { TAKEN = '1' }\nstart-timeout = '10m'") else { return };
+    let sweep = foreign.begin(&[]);
+    let _stranger = take_port(&foreign, 0);
+    let ended = sweep.end();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert_eq!(recorded(foreign.path()).trials[0].outcome, Outcome::Ok);
+    assert!(foreign.has_noted("port1") && !foreign.has_noted("port2"));
+}
+
+#[test]
+fn a_server_that_gets_none_of_its_ports_is_a_failed_trial() {
+    let Some(foreign) = Foreign::new(TOO_LATE, "env = { TAKEN = '99' }\nstart-timeout = '10m'") else { return };
+    let sweep = foreign.begin(&[]);
+    let strangers: Vec<TcpListener> = (0..4).map(|nth| take_port(&foreign, nth)).collect();
+    let ended = sweep.end();
+    let error = recorded(foreign.path()).trials[0].error.clone().unwrap();
+    let last = strangers[3].local_addr().unwrap();
+    let expected = format!("somebody else listens on {last}, and not the server: process ");
+    assert!(error.contains(&expected) && error.contains("it was tried on 4 ports"), "{error}");
+    assert!(ended.code() == Some(1) && !error.contains('\n') && !foreign.has_noted("port4"), "{ended:?}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Any other program as the server of a trial: started, and ended with all that it has started, by a guard.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::guarded::{End, Guarded, Guards};
+use super::listener::{Owner, Stranger, owner};
+use super::port::free_address;
 use super::wait::{last_words, printable, with_last_words};
 use crate::foreign::ForeignServer;
 use crate::guard::Program;
@@ -18,6 +19,9 @@ use crate::plan::Cell;
 const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
 /// Somebody else may take a port between its choice and its use, but not every time.
 const PORTS: usize = 4;
+/// So often in a row somebody else is seen to listen before it is believed: a listener that a process hands to another is
+/// nobody's on its way.
+const SIGHTINGS: usize = 3;
 /// For a server whose connections broke to end, if it is going to.
 const DEATH_TIMEOUT: Duration = Duration::from_millis(500);
 /// For a program to say its version.
@@ -54,38 +58,56 @@ impl Server {
                     server.guarded.hold();
                     return Ok((server, address));
                 }
-                Err(_) if ports_left > 0 && server.port_was_taken() => {}
-                Err(error) => return Err(server.with_last_words(error)),
+                Err(NotUp::PortTaken(_)) if ports_left > 0 => {}
+                Err(NotUp::Failed(_)) if ports_left > 0 && server.says_port_was_taken() => {}
+                Err(NotUp::PortTaken(stranger)) => {
+                    let what = format!("somebody else listens on {address}, and not the server: {stranger}");
+                    return Err(server.with_last_words(format!("{what}; it was tried on {PORTS} ports")));
+                }
+                Err(NotUp::Failed(error)) => return Err(server.with_last_words(error)),
             }
         }
     }
 
-    fn listens(&mut self, address: SocketAddr, timeout: Duration, cancel: &AtomicBool) -> Result<(), String> {
+    fn listens(&mut self, address: SocketAddr, timeout: Duration, cancel: &AtomicBool) -> Result<(), NotUp> {
         let deadline = Instant::now() + timeout;
+        let mut sightings = 0;
         loop {
             // Whoever accepts on the port of a program that has ended is somebody else.
             let accepts = accepts(address);
-            match self.guarded.end(if accepts { Duration::ZERO } else { CONNECT_INTERVAL })? {
+            match self.guarded.end(if accepts && sightings == 0 { Duration::ZERO } else { CONNECT_INTERVAL })? {
                 // What it has left behind may be the server.
                 End::None | End::Program { success: true, .. } => {}
-                End::Program { how, .. } => return Err(format!("the server ended before it listened ({how})")),
-                End::All => return Err("the server ended before it listened, and left nothing behind".to_owned()),
+                End::Program { how, .. } => return Err(format!("the server ended before it listened ({how})").into()),
+                End::All => {
+                    return Err("the server ended before it listened, and left nothing behind".to_owned().into());
+                }
             }
             if accepts {
-                return Ok(());
+                match owner(address, self.guard()) {
+                    Owner::Tree => return Ok(()),
+                    Owner::Stranger(stranger) => {
+                        sightings += 1;
+                        if sightings == SIGHTINGS {
+                            return Err(NotUp::PortTaken(stranger));
+                        }
+                    }
+                }
+            } else {
+                sightings = 0;
             }
             if cancel.load(Ordering::Relaxed) {
-                return Err("cancelled".to_owned());
+                return Err("cancelled".to_owned().into());
             }
             if Instant::now() >= deadline {
                 let timeout = humantime::format_duration(timeout);
-                return Err(format!("the server did not listen on {address} within {timeout}"));
+                return Err(format!("the server did not listen on {address} within {timeout}").into());
             }
         }
     }
 
-    /// Whether it says so.
-    fn port_was_taken(&self) -> bool {
+    /// It knows by itself, and says what everybody says.
+    fn says_port_was_taken(&self) -> bool {
         let words = last_words(&self.guarded.stderr).to_lowercase();
         words.contains("in use") || words.contains("eaddrinuse")
     }
@@ -122,9 +144,19 @@ impl Server {
     }
 }
 
-/// A port that nobody listens on, for a moment.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// Why a server does not listen.
+#[derive(Debug)]
+enum NotUp {
+    /// Somebody else does, and would have been measured in its place.
+    PortTaken(Stranger),
+    /// In words for people.
+    Failed(String),
+}
+
+impl From<String> for NotUp {
+    fn from(what: String) -> Self {
+        Self::Failed(what)
+    }
 }
 
 fn accepts(address: SocketAddr) -> bool {

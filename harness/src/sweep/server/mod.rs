@@ -4,7 +4,9 @@
 
 mod foreign;
 mod guarded;
+mod listener;
 mod own;
+mod port;
 mod wait;
 
 use std::io;
