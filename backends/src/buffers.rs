@@ -3,10 +3,11 @@
 //! A loop handles one connection at a time, so one receive buffer, always hot in the cache, serves them all; a
 //! connection owns memory only while it has something unfinished.
 
-/// Bytes that one receive asks for, at the least: many long frames in one call, and few that are cut by its end. With a
-/// quarter of it `epoll` took 13 to 44 % more CPU where 16 frames of 16 KiB were in flight on each connection; a stream without
-/// frames is better off with less, which stays in the cache (docs/SPEED.md).
-pub(crate) const RECEIVE_BYTES: usize = 256 * 1024;
+/// Bytes that one receive asks for, at the least, and all that a peer gets of a turn: many long frames in one call, and few
+/// that are cut by its end. Measured where 16 messages of 16 KiB were in flight on each connection (docs/SPEED.md): with a
+/// quarter of it frames cost twice the CPU, with half of it streams without frames a seventh more on 64 connections; with
+/// twice as much, twice a turn, the CPU was the same and fewer requests were served on 512.
+pub(crate) const RECEIVE_BYTES: usize = 128 * 1024;
 
 /// Buffers kept for re-use: growing one for each long frame would cost a page fault for every 4 KiB of it.
 const SPARE_BUFFERS: usize = 8;

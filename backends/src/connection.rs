@@ -129,7 +129,7 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
         self.receive_some(protocol, buffers, counters).map(Received::moved)
     }
 
-    /// As [`receive`](Self::receive), and says whether there may be more: for loops, which decide how often a peer has its turn.
+    /// As [`receive`](Self::receive), and says whether there may be more: for a loop that is not told of it again.
     #[inline]
     pub(crate) fn receive_some(
         &mut self,

@@ -24,8 +24,8 @@ use slab::Slab;
 
 use crate::admission::AcceptFailure;
 use crate::backend::{Receipt, Unavailable};
-use crate::buffers::{Buffers, RECEIVE_BYTES};
-use crate::connection::{Connection, Ended, Moved, Received};
+use crate::buffers::Buffers;
+use crate::connection::{Connection, Ended, Moved};
 use crate::kernel::failed;
 use crate::protocol::Protocol;
 use crate::stats::{Counters, Event, Syscall, ThreadCounters};
@@ -35,13 +35,6 @@ use edges::Edges;
 
 /// Connections taken in before those that are open have their turn again.
 const ACCEPTS_PER_TURN: usize = 256;
-
-/// Receives for one connection before the others have their turn, each but the last of which has filled the buffer.
-///
-/// Who sends much is served while its data and the buffer are in the cache, and for fewer waits. The price is fairness:
-/// the others wait while 512 KiB of one peer are answered, or more where it sends a frame so long that a receive has room
-/// for more.
-const RECEIVES_PER_TURN: usize = 512 * 1024 / RECEIVE_BYTES;
 
 /// A way to learn which descriptors can be read from or written to.
 pub(crate) trait Readiness: Sized {
@@ -348,23 +341,17 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
         }
     }
 
-    /// Makes the call that a level-triggered connection is ready for; again where a receive has filled its buffer.
+    /// Makes the call that a level-triggered connection is ready for. What a receive has left is reported again, after the
+    /// others had their turn.
     fn serve(&mut self, key: usize) -> io::Result<()> {
         let open = &mut self.connections[key];
-        for _ in 0..RECEIVES_PER_TURN {
-            let (moved, may_be_more) = if open.connection.has_output() {
-                (open.connection.flush(&mut self.buffers, self.counters), false)
-            } else {
-                let received = open.connection.receive_some(self.protocol, &mut self.buffers, self.counters);
-                let may_be_more = matches!(received, Ok(Received::Full));
-                (received.map(Received::moved), may_be_more)
-            };
-            if open.has_ended(moved, &self.timers, self.counters) {
-                return self.close(key);
-            }
-            if !may_be_more || open.connection.has_output() {
-                break;
-            }
+        let moved = if open.connection.has_output() {
+            open.connection.flush(&mut self.buffers, self.counters)
+        } else {
+            open.connection.receive(self.protocol, &mut self.buffers, self.counters)
+        };
+        if open.has_ended(moved, &self.timers, self.counters) {
+            return self.close(key);
         }
         let wanted = if open.connection.has_output() { Interest::Write } else { Interest::Read };
         if open.interest != wanted {

@@ -51,11 +51,12 @@ const SUBMISSIONS: u32 = 256;
 /// Entries of the completion queue.
 const COMPLETIONS: u32 = 4096;
 
-/// How many buffers there are.
-pub(super) const BUFFERS: u16 = 512;
-/// The size of each: a message of 16 KiB with its header fits in. With 16 KiB such messages came in two pieces, were put
-/// together by copying, and cost a fifth more; small ones touch the first page only and cost the same.
-const BUFFER_BYTES: u32 = 32 * 1024;
+/// How many buffers there are. The kernel uses all of them in turn, also for one connection, so that together they are to
+/// stay in the cache; more than this were no better for 4,000 connections (docs/SPEED.md).
+pub(super) const BUFFERS: u16 = 128;
+/// The size of each: few messages of 16 KiB are cut by its end, which are put together by copying. With half of it, and
+/// buffers four times as many, they cost 11 to 15 % more; small ones touch the first page only and cost the same.
+const BUFFER_BYTES: u32 = 64 * 1024;
 
 /// A ring with its buffers.
 pub(super) struct Ring {
