@@ -7,6 +7,7 @@
 //! What is public here serves whoever else has a completion loop: the load generator.
 
 mod buffer_ring;
+mod entries;
 mod lent;
 mod memory;
 mod patience;
