@@ -64,3 +64,4 @@ pub(crate) type Main = IoUringBackend<{ position("io_uring") }>;
 pub(crate) type Direct = IoUringBackend<{ position("io_uring-direct") }>;
 pub(crate) type ZeroCopy = IoUringBackend<{ position("io_uring-zc") }>;
 pub(crate) type SqPoll = IoUringBackend<{ position("io_uring-sqpoll") }>;
+pub(crate) type Bundle = IoUringBackend<{ position("io_uring-bundle") }>;
