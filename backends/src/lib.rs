@@ -51,6 +51,7 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &io_uring::Direct {},
     &io_uring::ZeroCopy {},
     &io_uring::SqPoll {},
+    &io_uring::Bundle {},
 ];
 
 /// The backend of that name.

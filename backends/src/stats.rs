@@ -64,6 +64,14 @@ counted! {
         ZeroCopyCopied => "zero_copy_copied",
         /// Sends that were to be zero-copy and were made by copying: so much memory may not be pinned.
         ZeroCopyRefused => "zero_copy_refused",
+        /// Sends of several replies from where each was received (`io_uring-bundle`).
+        SendBundles => "send_bundles",
+        /// Bytes that left so, and were not copied.
+        BundledBytes => "bundled_bytes",
+        /// Those of the sends that did not go out as a whole; what was left of them was copied after all.
+        BundlesCut => "send_bundles_cut",
+        /// Connections that the kernel gave no ring to list replies in, and whose replies are copied.
+        SendRingsRefused => "send_rings_refused",
     }
 }
 
@@ -96,6 +104,8 @@ counted! {
         Setsockopt => "setsockopt",
         /// `io_uring_enter`
         IoUringEnter => "io_uring_enter",
+        /// `io_uring_register`, of rings that sends take replies from
+        IoUringRegister => "io_uring_register",
     }
 }
 

@@ -1,8 +1,5 @@
 //! The ring of provided buffers: the kernel takes one from its head for each receive, we put it back at its tail.
 //!
-//! The `io-uring` crate registers such a ring but does not manage it; this is the counterpart of liburing's
-//! `io_uring_buf_ring_add` and `io_uring_buf_ring_advance`.
-//!
 //! Invariant: a buffer belongs either to the kernel (it is in the ring) or to the one [`Buffer`] with its number and the
 //! identity of its ring.
 #![expect(unsafe_code)]
@@ -10,11 +7,11 @@
 use std::io;
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use io_uring::Submitter;
-use io_uring::types::BufRingEntry;
 
+use super::entries::Entries;
 use super::lent;
 use super::memory::Memory;
 use crate::kernel::failed;
@@ -22,7 +19,7 @@ use crate::kernel::failed;
 /// Buffers do not lie a multiple of 4 KiB apart, or their first lines, the only ones that small messages touch, would
 /// compete for the same few sets of the caches.
 const PADDING_BYTES: usize = 192;
-/// The only group that a ring of ours has.
+/// The group of the buffers that are received into.
 pub const GROUP: u16 = 0;
 
 /// The identity of the ring that is registered next. It does not come round in the life of a process.
@@ -67,10 +64,8 @@ pub struct BufferRing {
     /// No other ring of this process has it, nor had it.
     identity: u64,
     shape: Shape,
-    entries: Memory,
+    entries: Entries,
     bytes: Memory,
-    /// Where the next recycled buffer goes; the kernel learns of it when it is published.
-    tail: u16,
     /// Buffers that are ours.
     taken: u16,
 }
@@ -87,14 +82,12 @@ impl BufferRing {
     /// It is to be dropped only when nothing can receive into it any more: every receive has seen its last completion,
     /// and the ring that it is registered with is closed.
     pub unsafe fn register(submitter: &Submitter<'_>, shape: Shape) -> io::Result<Self> {
-        assert!(shape.buffers.is_power_of_two() && shape.buffers <= 1 << 15 && shape.buffer_bytes > 0, "{shape:?}");
-        let entries = Memory::new(usize::from(shape.buffers) * size_of::<BufRingEntry>())?;
+        assert!(shape.buffers > 0 && shape.buffer_bytes > 0, "{shape:?}");
         let bytes = Memory::new(usize::from(shape.buffers) * shape.stride_bytes())?;
-        // SAFETY: the mapping holds that many entries, and is kept for long enough as the caller promises.
-        unsafe { submitter.register_buf_ring_with_flags(entries.start().as_ptr() as u64, shape.buffers, GROUP, 0) }
+        let entries = Entries::register(submitter, shape.buffers, GROUP)
             .map_err(|error| failed("a ring of provided buffers (Linux 5.19 or newer) is refused", error))?;
         let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
-        let mut ring = Self { identity, shape, entries, bytes, tail: 0, taken: shape.buffers };
+        let mut ring = Self { identity, shape, entries, bytes, taken: shape.buffers };
         for id in 0..shape.buffers {
             ring.recycle(Buffer { ring: identity, id, len: 0 });
         }
@@ -143,26 +136,17 @@ impl BufferRing {
     #[expect(clippy::needless_pass_by_value)] // The buffer must not be usable afterwards.
     pub fn recycle(&mut self, buffer: Buffer) {
         assert_eq!(buffer.ring, self.identity, "a buffer of another ring");
-        let index = usize::from(self.tail & (self.shape.buffers - 1));
-        let mut entry = self.entries.at(index * size_of::<BufRingEntry>()).cast::<BufRingEntry>();
         let address = self.address(buffer.id);
-        // SAFETY: entry `index` is within the mapping and, lying between the published tail and the head, not read by
-        // the kernel. The tail shares its place with a part of entry 0 that the setters do not write.
-        let entry = unsafe { entry.as_mut() };
         lent::to_kernel(address.as_ptr(), self.shape.stride_bytes());
-        entry.set_addr(address.as_ptr() as u64);
-        entry.set_len(self.shape.buffer_bytes);
-        entry.set_bid(buffer.id);
-        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: there is a place for each buffer. The kernel has this one for itself until it hands it out again, and the
+        // memory lasts as whoever registered it promised.
+        unsafe { self.entries.put(address, self.shape.buffer_bytes, buffer.id) };
         self.taken -= 1;
     }
 
     /// Lets the kernel see all recycled buffers.
     pub fn publish(&self) {
-        // SAFETY: the mapping starts with an entry, and zeroed memory is a valid one.
-        let tail = unsafe { BufRingEntry::tail(self.entries.start().as_ptr().cast()) };
-        // SAFETY: aligned, within the mapping, and apart from here only read, by the kernel.
-        unsafe { AtomicU16::from_ptr(tail.cast_mut()) }.store(self.tail, Ordering::Release);
+        self.entries.publish();
     }
 
     /// Buffers that the kernel can receive into, published or not.

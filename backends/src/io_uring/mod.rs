@@ -7,6 +7,7 @@
 //! What is public here serves whoever else has a completion loop: the load generator.
 
 mod buffer_ring;
+mod entries;
 mod lent;
 mod memory;
 mod patience;
@@ -63,3 +64,4 @@ pub(crate) type Main = IoUringBackend<{ position("io_uring") }>;
 pub(crate) type Direct = IoUringBackend<{ position("io_uring-direct") }>;
 pub(crate) type ZeroCopy = IoUringBackend<{ position("io_uring-zc") }>;
 pub(crate) type SqPoll = IoUringBackend<{ position("io_uring-sqpoll") }>;
+pub(crate) type Bundle = IoUringBackend<{ position("io_uring-bundle") }>;

@@ -33,7 +33,9 @@ pub(super) struct Peer<P: Protocol> {
     session: P::Session,
     /// The start of a unit that is not complete.
     input: Vec<u8>,
-    /// Replies behind the send in flight.
+    /// Bytes of replies behind the send in flight that wait where they were received.
+    held_bytes: usize,
+    /// Replies behind those.
     output: Vec<u8>,
 }
 
@@ -56,6 +58,8 @@ pub(super) enum Receiving {
 pub(super) enum Reply {
     /// Send this part of it; the rest, if any, is kept.
     Direct(Range<usize>),
+    /// This part of it has to wait, directly behind what waits already.
+    Behind(Range<usize>),
     /// Nothing; replies, if any, are in the output.
     Queued,
 }
@@ -74,6 +78,7 @@ impl<P: Protocol> Peer<P> {
             last_moved: now,
             session: P::Session::default(),
             input: Vec::new(),
+            held_bytes: 0,
             output: Vec::new(),
         }
     }
@@ -110,7 +115,8 @@ impl<P: Protocol> Peer<P> {
             self.output.truncate(direct.end);
             return Ok(Reply::Queued);
         }
-        if (resumed || !in_place) && !direct.is_empty() {
+        let waits_in_place = !resumed && self.sending && parsed.is_ok() && !direct.is_empty();
+        if (resumed || !in_place) && !waits_in_place && !direct.is_empty() {
             append(&mut self.output, &input[direct.clone()], buffers);
         }
         let taken = parsed?;
@@ -119,7 +125,11 @@ impl<P: Protocol> Peer<P> {
                 self.input = buffers.take();
                 self.input.extend_from_slice(&received[taken..]);
             }
-            return Ok(if in_place { Reply::Direct(direct) } else { Reply::Queued });
+            return Ok(match (in_place, waits_in_place) {
+                (true, _) => Reply::Direct(direct),
+                (_, true) => Reply::Behind(direct),
+                _ => Reply::Queued,
+            });
         }
         if all_taken {
             buffers.give_back(mem::take(&mut self.input));
@@ -134,8 +144,22 @@ impl<P: Protocol> Peer<P> {
         append(&mut self.output, reply, buffers);
     }
 
-    /// Takes everything that waits to be sent.
+    /// A reply that was [behind](Reply::Behind) the others is held where it was received.
+    pub(super) fn hold(&mut self, reply_bytes: usize) {
+        debug_assert!(self.output.is_empty(), "it would overtake the output");
+        self.held_bytes += reply_bytes;
+    }
+
+    /// What was held is sent otherwise.
+    pub(super) fn hold_nothing(&mut self) {
+        self.held_bytes = 0;
+    }
+
+    /// Takes what is to be sent next: all that is held, or else everything that waits.
     pub(super) fn take_output(&mut self) -> Option<Payload> {
+        if self.held_bytes > 0 {
+            return Some(Payload::Held(0..mem::take(&mut self.held_bytes)));
+        }
         let output = mem::take(&mut self.output);
         let range = 0..output.len();
         (!output.is_empty()).then_some(Payload::Copied(output, range))
@@ -154,6 +178,7 @@ impl<P: Protocol> Peer<P> {
     /// Drops what is owed: there is nobody to send it to. False when that was done before.
     pub(super) fn abandon(&mut self) -> bool {
         self.ending = true;
+        self.held_bytes = 0;
         self.output = Vec::new();
         self.input = Vec::new();
         !mem::replace(&mut self.abandoned, true)
@@ -171,12 +196,12 @@ impl<P: Protocol> Peer<P> {
 
     /// Whether replies wait that are not being sent.
     pub(super) fn has_output(&self) -> bool {
-        !self.output.is_empty()
+        self.held_bytes > 0 || !self.output.is_empty()
     }
 
     /// Whether too much waits to take in more.
     pub(super) fn is_clogged(&self) -> bool {
-        self.output.len() > MAX_OUTPUT_BYTES
+        self.held_bytes + self.output.len() > MAX_OUTPUT_BYTES
     }
 }
 

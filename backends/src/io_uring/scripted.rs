@@ -2,6 +2,7 @@
 //! short or fail, and buffers that run out.
 
 use std::fs::File;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,13 +16,23 @@ use crate::stats::{Counters, Event, Stats};
 /// Serves a peer that sends `stream` and then no more. At most so many completions may be `disturbed`: a send that is
 /// short or fails, or a receive while buffers are scarce.
 pub(crate) fn converse(protocol: ProtocolKind, stream: &[u8], choices: &mut impl Choices, disturbed: usize) {
+    converse_with(false, protocol, stream, choices, disturbed);
+}
+
+/// As [`converse`], by a server that sends bundles.
+pub(crate) fn converse_in_bundles(protocol: ProtocolKind, stream: &[u8], choices: &mut impl Choices, disturbed: usize) {
+    converse_with(true, protocol, stream, choices, disturbed);
+}
+
+fn converse_with(holds: bool, protocol: ProtocolKind, stream: &[u8], choices: &mut impl Choices, disturbed: usize) {
     match protocol {
-        ProtocolKind::Framed(framed) => converse_in(protocol, &framed, stream, choices, disturbed),
-        ProtocolKind::Raw(raw) => converse_in(protocol, &raw, stream, choices, disturbed),
+        ProtocolKind::Framed(framed) => converse_in(holds, protocol, &framed, stream, choices, disturbed),
+        ProtocolKind::Raw(raw) => converse_in(holds, protocol, &raw, stream, choices, disturbed),
     }
 }
 
 fn converse_in<P: Protocol>(
+    holds: bool,
     kind: ProtocolKind,
     protocol: &P,
     stream: &[u8],
@@ -38,6 +49,9 @@ fn converse_in<P: Protocol>(
         sending: None,
         sent: Vec::new(),
         at_end: false,
+        holds,
+        held: Vec::new(),
+        is_bundle: false,
         buffers: Buffers::new(),
     };
     let nothing = File::open("/dev/null").expect("Linux has a device that holds nothing");
@@ -72,6 +86,12 @@ struct Kernel<'a, C> {
     sent: Vec<u8>,
     /// The end of the stream was received.
     at_end: bool,
+    /// Whether replies that wait are held.
+    holds: bool,
+    /// Those that are, behind what is in flight.
+    held: Vec<u8>,
+    /// Whether what is in flight was held before.
+    is_bundle: bool,
     buffers: Buffers,
 }
 
@@ -92,8 +112,16 @@ impl<C: Choices> Kernel<'_, C> {
         if !peer.sending
             && let Some(payload) = peer.take_output()
         {
-            let Payload::Copied(bytes, range) = payload else { panic!("the output is memory of our own") };
-            self.send(peer, bytes[range].to_vec());
+            self.is_bundle = matches!(payload, Payload::Held(_));
+            let bytes = match payload {
+                Payload::Copied(bytes, range) => bytes[range].to_vec(),
+                Payload::Held(range) => {
+                    assert_eq!(range, 0..self.held.len(), "all that is held");
+                    mem::take(&mut self.held)
+                }
+                Payload::Received(..) | Payload::Lent(..) => panic!("that is not what waits"),
+            };
+            self.send(peer, bytes);
         }
         true
     }
@@ -109,7 +137,11 @@ impl<C: Choices> Kernel<'_, C> {
         match peer.receive(protocol, received, &mut self.buffers, counters) {
             Ok(Reply::Direct(range)) if self.disturbance(2) == 0 => self.send(peer, received[range].to_vec()),
             // Buffers are scarce.
-            Ok(Reply::Direct(range)) => peer.queue(&received[range], &mut self.buffers),
+            Ok(Reply::Behind(range)) if self.holds && self.disturbance(2) == 0 => {
+                peer.hold(range.len());
+                self.held.extend(&received[range]);
+            }
+            Ok(Reply::Direct(range) | Reply::Behind(range)) => peer.queue(&received[range], &mut self.buffers),
             Ok(Reply::Queued) => {}
             Err(_) => peer.ending = true,
         }
@@ -133,8 +165,12 @@ impl<C: Choices> Kernel<'_, C> {
             }
             shorter => bytes.len() - (shorter - 1),
         };
-        let rest = bytes.split_off(sent_bytes);
+        let mut rest = bytes.split_off(sent_bytes);
         self.sent.extend(bytes);
+        if mem::take(&mut self.is_bundle) && !rest.is_empty() {
+            peer.hold_nothing();
+            rest.append(&mut self.held);
+        }
         if !rest.is_empty() {
             self.send(peer, rest);
         }

@@ -259,7 +259,16 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 let reported = self.context.limits.idle_timeout.is_some();
                 return self.ring.send(&peer.socket, id, Payload::Received(input, range), reported, self.counters);
             }
-            Ok(Reply::Direct(range)) => peer.queue(&received[range], &mut self.buffers),
+            Ok(Reply::Behind(range))
+                if self.ring.free_buffers() >= SCARCE_BUFFERS && self.ring.can_hold(id, self.counters) =>
+            {
+                peer.hold(range.len());
+                self.ring.hold(id, input, range);
+                return Ok(());
+            }
+            Ok(Reply::Direct(range) | Reply::Behind(range)) => {
+                peer.queue(&self.ring.bytes(&input)[range], &mut self.buffers);
+            }
             Ok(Reply::Queued) => {}
             Err(_) => {
                 self.counters.event(Event::Violations);
@@ -280,8 +289,17 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 if sent_bytes > 0 {
                     self.timers.touch(&mut peer.last_moved);
                 }
+                let is_bundle = matches!(payload, Payload::Held(_));
+                if is_bundle {
+                    self.counters.events(Event::BundledBytes, sent_bytes as u64);
+                }
                 if payload.advance(sent_bytes) {
                     peer.sending = true;
+                    if is_bundle {
+                        // The kernel was to say what moves, or was interrupted.
+                        peer.hold_nothing();
+                        payload = self.ring.copy_held(id, sent_bytes, self.buffers.take(), self.counters);
+                    }
                     // An idle time-out needs to know whether anything moves.
                     let reported = self.context.limits.idle_timeout.is_some();
                     return self.ring.send_rest(&peer.socket, id, payload, reported, self.counters);
@@ -356,7 +374,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn close(&mut self, id: Id) -> io::Result<()> {
         let peer = self.peers.remove(id.key as usize);
         debug_assert!(!peer.sending);
-        self.ring.forget(id);
+        self.ring.forget(id, self.counters);
         self.counters.event(Event::Closed);
         self.ring.close(peer.socket, self.counters)?;
         self.context.admission.leave();

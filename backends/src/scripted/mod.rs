@@ -85,5 +85,6 @@ pub fn fuzz(input: &[u8]) {
     for protocol in [ProtocolKind::Framed(FUZZED), ProtocolKind::Raw(Raw)] {
         connection::converse(protocol, stream, &mut Bytes(script), usize::MAX);
         crate::io_uring::scripted::converse(protocol, stream, &mut Bytes(script), usize::MAX);
+        crate::io_uring::scripted::converse_in_bundles(protocol, stream, &mut Bytes(script), usize::MAX);
     }
 }

@@ -63,11 +63,11 @@ fn small_streams() -> [Vec<u8>; 4] {
 }
 
 type Converse = fn(ProtocolKind, &[u8], &mut All, usize);
-const BOTH: [Converse; 2] = [connection::converse, peer::converse];
+const ALL: [Converse; 3] = [connection::converse, peer::converse, peer::converse_in_bundles];
 
 #[test]
 fn every_split_of_a_small_stream_is_answered() {
-    for converse in BOTH {
+    for converse in ALL {
         let three = [frame(b""), frame(b"a"), frame(b"")].concat();
         for stream in small_streams().into_iter().chain([three]) {
             let runs = All::runs(|all| converse(FRAMED, &stream, all, 0));
@@ -80,7 +80,7 @@ fn every_split_of_a_small_stream_is_answered() {
 
 #[test]
 fn every_split_of_a_small_stream_is_answered_whatever_happens_on_the_way() {
-    for converse in BOTH {
+    for converse in ALL {
         for stream in small_streams() {
             All::runs(|all| converse(FRAMED, &stream, all, 1));
         }
@@ -147,6 +147,7 @@ proptest! {
         for kind in [framed, RAW] {
             connection::converse(kind, &stream, &mut Bytes(&script), usize::MAX);
             peer::converse(kind, &stream, &mut Bytes(&script), usize::MAX);
+            peer::converse_in_bundles(kind, &stream, &mut Bytes(&script), usize::MAX);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! and fails when that has not come within [`wait::DEADLINE`].
 
 mod backpressure;
+mod bundles;
 mod bursts;
 mod bytes;
 mod churn;
@@ -150,7 +151,17 @@ conformance_of![
     io_uring_direct,
     io_uring_zc,
     io_uring_sqpoll,
+    io_uring_bundle,
 ];
+
+/// What only one backend does.
+mod of_one {
+    suite! { run, "io_uring_bundle",
+        bundles::small_replies_that_wait_leave_together
+        bundles::long_replies_that_wait_leave_together
+        bundles::streams_that_wait_leave_in_bundles
+    }
+}
 
 #[test]
 fn every_backend_is_covered() {

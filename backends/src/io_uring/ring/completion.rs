@@ -36,18 +36,22 @@ pub(in crate::io_uring) enum Payload {
     Copied(Vec<u8>, Range<usize>),
     /// At this place of those that the network may still read.
     Lent(usize, Range<usize>),
+    /// All that is held for the connection: where it was received, in several buffers.
+    Held(Range<usize>),
 }
 
 impl Payload {
     /// Whether nothing is left to be sent.
     pub(in crate::io_uring) fn is_empty(&self) -> bool {
-        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range)) = self;
+        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range) | Payload::Held(range)) =
+            self;
         range.is_empty()
     }
 
     /// Moves past what was sent; false when there is no more.
     pub(in crate::io_uring) fn advance(&mut self, sent_bytes: usize) -> bool {
-        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range)) = self;
+        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range) | Payload::Held(range)) =
+            self;
         range.start += sent_bytes;
         range.start < range.end
     }

@@ -50,6 +50,7 @@ impl Ring {
     ) -> io::Result<()> {
         let (place, range) = match payload {
             Payload::Lent(place, range) => (place, range),
+            Payload::Held(_) => unreachable!("what is held does not lie in one piece"),
             Payload::Received(_, ref range) | Payload::Copied(_, ref range) => {
                 let range = range.clone();
                 (self.lent.insert(Loan { id, memory: payload, range: range.clone(), reads: 0, is_over: false }), range)

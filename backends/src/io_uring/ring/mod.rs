@@ -6,6 +6,7 @@
 #![expect(unsafe_code)]
 
 mod accepting;
+mod bundling;
 mod completion;
 mod entering;
 mod lending;
@@ -27,6 +28,7 @@ use rustix::io::Errno;
 use slab::Slab;
 
 use accepting::Accepting;
+use bundling::Bundles;
 pub(super) use completion::{Completion, Input, Payload};
 use lending::Loan;
 pub(super) use operation::Id;
@@ -73,6 +75,8 @@ pub(super) struct Ring {
     sending: ManuallyDrop<Vec<Option<Sending>>>,
     /// What was or is being sent from where it lies; the network reads it until it says that it has let go.
     lent: ManuallyDrop<Slab<Loan>>,
+    /// What waits or is being sent in buffers of several receives, and where the kernel finds it listed.
+    bundles: ManuallyDrop<Bundles>,
     /// Sends that say something only if they fail, and were not known to have succeeded yet.
     silent: Vec<Id>,
     /// Silent sends that have succeeded and were not reported yet.
@@ -118,6 +122,7 @@ impl Ring {
             own_memory: ManuallyDrop::default(),
             sending: ManuallyDrop::default(),
             lent: ManuallyDrop::default(),
+            bundles: ManuallyDrop::default(),
             silent: Vec::new(),
             succeeded: Vec::new(),
             entries: Vec::new(),
@@ -266,8 +271,10 @@ impl Drop for Ring {
         unsafe { ManuallyDrop::drop(&mut self.own_memory) };
         // SAFETY: of what was being sent,
         unsafe { ManuallyDrop::drop(&mut self.sending) };
-        // SAFETY: and of what was lent.
+        // SAFETY: of what was lent,
         unsafe { ManuallyDrop::drop(&mut self.lent) };
+        // SAFETY: and of what bundles are listed in.
+        unsafe { ManuallyDrop::drop(&mut self.bundles) };
     }
 }
 

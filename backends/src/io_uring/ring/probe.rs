@@ -71,6 +71,9 @@ impl Trial {
 
     fn exchange(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
         self.receive(socket, client)?;
+        if self.features.send_bundles {
+            self.bundle(socket, client)?;
+        }
         self.send(socket, client, LITTLE_BYTES)?;
         if self.features.silent_sends {
             self.send(socket, client, TOO_MUCH_BYTES)?;
@@ -95,6 +98,39 @@ impl Trial {
             }
             _ => Err(unlike(what)),
         }
+    }
+
+    /// Sends two messages back from where they were received, in one send.
+    fn bundle(&mut self, socket: &Socket, client: &mut TcpStream) -> io::Result<()> {
+        const WHAT: &str = "a send bundle (Linux 6.10 or newer)";
+        for message in [b"1", b"2"] {
+            client.write_all(message)?;
+            let result = self.until("a receive", |completion| match completion {
+                Completion::Received { result, .. } => Some(result),
+                _ => None,
+            })?;
+            let input = result.map_err(|error| failed("a receive is refused", error))?;
+            let input = input.ok_or_else(|| unlike("a receive"))?;
+            if !self.ring.can_hold(NOBODY, &self.counters) {
+                let why = "a ring that sends take from is refused: it locks a page, which RLIMIT_MEMLOCK has to allow";
+                return Err(io::Error::new(ErrorKind::OutOfMemory, why));
+            }
+            let range = 0..input.len();
+            self.ring.hold(NOBODY, input, range);
+        }
+        self.ring.send(socket, NOBODY, Payload::Held(0..2), false, &self.counters)?;
+        self.ring.submit(&self.counters)?;
+        let (result, payload) = self.until(WHAT, |completion| match completion {
+            Completion::Sent { result, payload, .. } => Some((result, payload)),
+            _ => None,
+        })?;
+        let sent_bytes = result.map_err(|error| failed(&format!("{WHAT} is refused"), error))?;
+        self.ring.give_back(NOBODY, payload);
+        let mut arrived = [0; 2];
+        if sent_bytes != 2 || client.read_exact(&mut arrived).is_err() || arrived != *b"12" {
+            return Err(unlike(WHAT));
+        }
+        Ok(())
     }
 
     /// Sends so many bytes, for which there is room at once or not.

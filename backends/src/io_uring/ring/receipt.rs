@@ -1,5 +1,6 @@
 //! What a ring says that it was granted.
 
+use super::bundling::PIECES;
 use super::{BUFFER_BYTES, BUFFERS, Ring};
 use crate::backend::Receipt;
 use crate::io_uring::setup::SQ_THREAD_IDLE_MS;
@@ -31,6 +32,7 @@ impl Ring {
                 .number("multishot_accept_needs_free", table.multishot_places.into()),
             None => receipt,
         };
+        let receipt = if features.send_bundles { receipt.number("send_ring_entries", PIECES.into()) } else { receipt };
         if features.sq_poll { receipt.number("sq_thread_idle_ms", SQ_THREAD_IDLE_MS.into()) } else { receipt }
     }
 
@@ -63,6 +65,9 @@ impl Ring {
                 (false, false) => "SEND",
             },
         ];
+        if features.send_bundles {
+            operations.push("SEND bundle, from a ring of the connection");
+        }
         if features.direct_descriptors {
             operations.extend(["SHUTDOWN", "CLOSE"]);
         }

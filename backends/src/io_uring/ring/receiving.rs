@@ -80,8 +80,9 @@ impl Ring {
     }
 
     /// Frees what is kept for a connection that has ended.
-    pub(in crate::io_uring) fn forget(&mut self, id: Id) {
+    pub(in crate::io_uring) fn forget(&mut self, id: Id, counters: &Counters) {
         self.own_memory.forget(id.key as usize);
+        self.give_up_send_ring(id, counters);
     }
 
     /// Buffers that the kernel can receive into. Where every connection has its own, they are never scarce.

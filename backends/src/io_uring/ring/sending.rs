@@ -11,7 +11,7 @@ use super::completion::{Completion, Payload};
 use super::operation::{Id, Kind};
 use super::socket::Socket;
 use super::{MSG_WAITALL, Ring};
-use crate::stats::Counters;
+use crate::stats::{Counters, Event};
 
 /// A send in flight.
 pub(super) struct Sending {
@@ -38,7 +38,8 @@ impl Ring {
         reported: bool,
         counters: &Counters,
     ) -> io::Result<()> {
-        if !self.features.silent_sends {
+        // A bundle that came out short would have to be copied; and what waits behind a send mostly has to wait longer.
+        if !self.features.silent_sends || matches!(payload, Payload::Held(_)) {
             return self.send_rest(socket, id, payload, reported, counters);
         }
         self.silent.push(id);
@@ -71,7 +72,12 @@ impl Ring {
         reported: bool,
         counters: &Counters,
     ) -> io::Result<()> {
-        let flags = if reported { 0 } else { MSG_WAITALL };
+        let flags = match payload {
+            _ if !reported => MSG_WAITALL,
+            // The kernel waits until all of a bundle is sent, asked to or not. What is left of it is reported by another send.
+            Payload::Held(_) => SendFlags::DONTWAIT.bits(),
+            _ => 0,
+        };
         self.push_send(socket, id, payload, Kind::SendWaiting, (flags, squeue::Flags::empty()), counters)
     }
 
@@ -84,11 +90,19 @@ impl Ring {
         (send_flags, entry_flags): (u32, squeue::Flags),
         counters: &Counters,
     ) -> io::Result<()> {
-        let (Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range)) = &payload;
-        let bytes = &self.memory(&payload)[range.clone()];
-        let (start, len) = (bytes.as_ptr(), u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         let flags = (send_flags | SendFlags::NOSIGNAL.bits()).cast_signed();
-        let send = opcode::Send::new(socket.fd(), start, len).flags(flags).build();
+        let (send, asked_bytes) = match &payload {
+            Payload::Held(range) => {
+                counters.event(Event::SendBundles);
+                (self.bundle(socket, id, flags), range.len())
+            }
+            Payload::Received(_, range) | Payload::Copied(_, range) | Payload::Lent(_, range) => {
+                let bytes = &self.memory(&payload)[range.clone()];
+                let (start, len) = (bytes.as_ptr(), u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                self.sanitizer.lend(id.key as usize, start, len as usize);
+                (opcode::Send::new(socket.fd(), start, len).flags(flags).build(), len as usize)
+            }
+        };
         let send = send.flags(entry_flags | socket.flags());
         let place = id.key as usize;
         if place >= self.sending.len() {
@@ -96,10 +110,9 @@ impl Ring {
         }
         // Before it is replaced: the kernel may be reading what would be dropped.
         assert!(self.sending[place].is_none(), "connection {place} already sends");
-        self.sanitizer.lend(place, start, len as usize);
-        self.sending[place] = Some(Sending { payload, asked_bytes: len as usize, spoke: false });
+        self.sending[place] = Some(Sending { payload, asked_bytes, spoke: false });
         // SAFETY: it reads what the payload holds, a provided buffer or memory on the heap; the payload stands in
-        // `sending` until the send has completed. What is lent there is kept for longer still.
+        // `sending` until the send has completed. What is lent there is kept for longer still, and what is held stays held.
         unsafe { self.push(send, kind, id, counters) }
     }
 
@@ -111,8 +124,9 @@ impl Ring {
             Payload::Lent(place, _) => match &self.lent[*place].memory {
                 Payload::Received(input, _) => self.bytes(input),
                 Payload::Copied(bytes, _) => bytes,
-                Payload::Lent(..) => unreachable!("what is lent is not lent again"),
+                Payload::Lent(..) | Payload::Held(_) => unreachable!("only what lies in one piece is lent"),
             },
+            Payload::Held(_) => unreachable!("what is held does not lie in one piece"),
         }
     }
 
@@ -125,6 +139,10 @@ impl Ring {
                 None
             }
             Payload::Copied(bytes, _) => Some(bytes),
+            Payload::Held(_) => {
+                self.end_bundle(id);
+                None
+            }
             Payload::Lent(place, _) => {
                 let memory = self.end_loan(place)?;
                 self.give_back(id, memory)
@@ -139,13 +157,20 @@ impl Ring {
 
     pub(super) fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
         let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
-        self.sanitizer.take_back(id.key as usize);
+        let is_bundle = matches!(payload, Payload::Held(_));
+        if is_bundle {
+            self.bundle_completed(id);
+        } else {
+            self.sanitizer.take_back(id.key as usize);
+        }
         let result = match result {
             None => Ok(asked_bytes),
             Some(Ok(sent_bytes)) => Ok(sent_bytes as usize),
             // No room at once, or interrupted: nothing has gone out. Nobody here cancels a send: the kernel does where a
             // signal keeps it from starting a thread to make it.
             Some(Err(Errno::AGAIN | Errno::INTR | Errno::CANCELED)) => Ok(0),
+            // Nor here: the kernel could not take what is listed. What is sent next is copied, and says what else is wrong.
+            Some(Err(Errno::NOMEM | Errno::NOBUFS)) if is_bundle => Ok(0),
             Some(Err(error)) => Err(error),
         };
         Completion::Sent { id, result, payload }
