@@ -1,10 +1,3 @@
-//! Results as text for people.
+//! Results for people.
 
-pub mod capacity;
-pub mod comparison;
-pub mod diagnosis;
-mod facts;
-pub mod measurement;
-pub mod ranking;
-pub mod standings;
-pub mod table;
+pub mod terminal;
