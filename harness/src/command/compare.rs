@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use harness::figures;
-use harness::report::comparison::{Heading, Json, draw, percent};
+use harness::report::terminal::comparison::{Heading, Json, draw, percent};
 use harness::results::{self, RunRecord, TrialRecord, difference, differences, environment_differences};
 use harness::statistics::{Against, Run, RunComparison, Word, compare_runs};
 

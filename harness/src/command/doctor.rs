@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use harness::doctor::{self, Diagnosis};
 use harness::environment::{Build, Conditions, Environment};
-use harness::report::diagnosis;
+use harness::report::terminal::diagnosis;
 use indicatif::ProgressBar;
 
 use crate::cli::DoctorArguments;

@@ -8,7 +8,7 @@ use harness::crowd::Crowd;
 use harness::interference::{Interference, OwnUse, Watch};
 use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
-use harness::report::measurement;
+use harness::report::terminal::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
 use harness::verdict::{Evidence, judge};
 use indicatif::{ProgressBar, ProgressStyle};

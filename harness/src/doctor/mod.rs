@@ -120,7 +120,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::environment::fixtures::Tree;
-    use crate::report::diagnosis::draw;
+    use crate::report::terminal::diagnosis::draw;
 
     /// A machine on which nothing is to be found; tests break it in one place.
     pub(super) struct Patient {

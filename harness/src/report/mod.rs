@@ -1,10 +1,12 @@
-//! Results as text for people.
+//! Results for people: text in a terminal, and a folder to be looked at, mailed or published.
+//!
+//! A folder is made in two steps. [`contents`] says everything that it says, as data: sentences, charts, a table, the runs.
+//! Those who write it ([`page`], [`markdown`], [`svg`]) draw that and know nothing of trials, so that all of them say the same.
 
-pub mod capacity;
-pub mod comparison;
-pub mod diagnosis;
-mod facts;
-pub mod measurement;
-pub mod ranking;
-pub mod standings;
-pub mod table;
+pub mod answer;
+pub mod chart;
+pub mod contents;
+pub mod markdown;
+pub mod page;
+pub mod svg;
+pub mod terminal;

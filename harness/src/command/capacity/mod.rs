@@ -12,7 +12,7 @@ use harness::environment::Conditions;
 use harness::figures;
 use harness::load::{self, LoadPlan};
 use harness::plan::{CapacityPlan, Cell, SweepPlan};
-use harness::report;
+use harness::report::terminal;
 use harness::results::{Record, RunRecord, WriteError, Writer};
 
 use self::progress::Progress;
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: CapacityArguments) -> Result<ExitCode, Failure> {
         capacities.iter().try_for_each(output::print_json)
     } else {
         let heading = heading::draw(&run, writer.path());
-        output::print(&format!("{heading}\n\n{}", report::capacity::draw(&capacity, &cell(&plan), &capacities)))
+        output::print(&format!("{heading}\n\n{}", terminal::capacity::draw(&capacity, &cell(&plan), &capacities)))
     };
     let kept = format!("{} kept in {}", figures::counted(search.trials(), "finished trial"), writer.path().display());
     if let Err(error) = written {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use harness::figures;
 use harness::plan::Cell;
-use harness::report::standings::{Until, UntilCell};
+use harness::report::terminal::standings::{Until, UntilCell};
 use harness::statistics::{CellRanking, LeftOut, Ranking};
 use harness::sweep::Goal;
 

@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use harness::environment::Conditions;
 use harness::figures;
 use harness::load;
-use harness::report::{standings, table};
+use harness::report::terminal::{standings, table};
 use harness::results::TrialRecord;
 use harness::statistics::{rank, summarise};
 use harness::sweep::{self, Sweep};

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 
 use crate::figures::{self, NONE};
-use crate::report::ranking;
+use crate::report::terminal::ranking;
 use crate::results::Bottleneck;
 use crate::statistics::{
     BackendSummary, CellSummary, Ranking, Remark, RemarkKind, ThreadSpread, enough_samples, percentile_of_all,

@@ -1,0 +1,1 @@
+//! Each chart as a picture that any browser and any README shows.
