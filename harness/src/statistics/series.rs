@@ -11,11 +11,11 @@ use crate::results::{Bottleneck, TrialRecord, Verdict};
 use crate::verdict::BUSY_GENERATOR;
 
 /// A backend is compared if the client was not the bottleneck in at least half of its trials; the others are left out.
-const CLIENT_BOUND: f64 = 0.5;
+pub(crate) const CLIENT_BOUND: f64 = 0.5;
 
 /// A backend is compared by latency if it took the rate in at least three quarters of its trials; the others are left out.
 /// They would be the slowest of all, and an estimate bears a quarter of those.
-const RATE_MISSED: f64 = 0.25;
+pub(crate) const RATE_MISSED: f64 = 0.25;
 
 /// Why the trials of a backend say nothing by a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -58,12 +58,25 @@ struct Point {
 
 /// Which reason there is to doubt a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Doubt {
+pub enum Doubt {
+    /// It is valid.
     None,
     /// Only that the load generator was busy.
     Busy,
     /// Another.
     Other,
+}
+
+impl Doubt {
+    /// That of a trial with a measurement.
+    #[must_use]
+    pub fn of(trial: &TrialRecord) -> Self {
+        match trial.verdict {
+            Verdict::Valid => Self::None,
+            _ if trial.reasons.iter().all(|reason| reason == BUSY_GENERATOR) => Self::Busy,
+            _ => Self::Other,
+        }
+    }
 }
 
 const METRICS: [Metric; 4] = [Metric::Throughput, Metric::P50, Metric::P99, Metric::ServerCpu];
@@ -142,16 +155,11 @@ impl Series {
 
 impl Point {
     fn of(trial: &TrialRecord) -> Self {
-        let doubt = match trial.verdict {
-            Verdict::Valid => Doubt::None,
-            _ if trial.reasons.iter().all(|reason| reason == BUSY_GENERATOR) => Doubt::Busy,
-            _ => Doubt::Other,
-        };
         Self {
             logs: METRICS.map(|metric| metric.of(trial).map(f64::ln)),
             client_bound: trial.bottleneck == Some(Bottleneck::Client),
             rate_missed: missed_its_rate(trial),
-            doubt,
+            doubt: Doubt::of(trial),
         }
     }
 
