@@ -11,11 +11,11 @@ use crate::results::{Bottleneck, TrialRecord, Verdict};
 use crate::verdict::BUSY_GENERATOR;
 
 /// A backend is compared if the client was not the bottleneck in at least half of its trials; the others are left out.
-pub(crate) const CLIENT_BOUND: f64 = 0.5;
+const CLIENT_BOUND: f64 = 0.5;
 
 /// A backend is compared by latency if it took the rate in at least three quarters of its trials; the others are left out.
 /// They would be the slowest of all, and an estimate bears a quarter of those.
-pub(crate) const RATE_MISSED: f64 = 0.25;
+const RATE_MISSED: f64 = 0.25;
 
 /// Why the trials of a backend say nothing by a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +34,29 @@ impl Void {
         match self {
             Self::Client => "the client was the bottleneck",
             Self::Rate => "it did not take the rate",
+        }
+    }
+}
+
+/// What most of some trials were bound by, which takes figures away from them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// [`Void::Client`].
+    pub client: bool,
+    /// [`Void::Rate`].
+    pub rate: bool,
+}
+
+impl Bounds {
+    /// Of trials of one backend in one cell.
+    #[must_use]
+    pub fn of(trials: &[&TrialRecord]) -> Self {
+        let has_more_than = |share: f64, is: &dyn Fn(&TrialRecord) -> bool| {
+            trials.iter().filter(|trial| is(trial)).count() as f64 > share * trials.len() as f64
+        };
+        Self {
+            client: has_more_than(CLIENT_BOUND, &|trial| trial.bottleneck == Some(Bottleneck::Client)),
+            rate: has_more_than(RATE_MISSED, &missed_its_rate),
         }
     }
 }
