@@ -38,6 +38,8 @@ pub(super) struct GatheredCell<'a> {
     pub(super) cell: Cell,
     /// In the order of the plan.
     pub(super) groups: Vec<Group<'a>>,
+    /// Where each of them is.
+    by_backend: HashMap<String, usize>,
 }
 
 /// One backend in one cell of one run.
@@ -147,6 +149,14 @@ impl<'a> Gathered<'a> {
         shown
     }
 
+    /// Entrants of which nothing is drawn: of their cells, newer runs without them have figures.
+    pub(super) fn outdated(&self, shown: &[Shown<'_>]) -> Vec<String> {
+        let drawn: HashSet<&String> =
+            shown.iter().flat_map(|shown| &shown.cell.groups).map(|group| &group.backend).collect();
+        let names = self.entrants.iter().map(|(name, _)| name);
+        names.filter(|name| !drawn.contains(name)).cloned().collect()
+    }
+
     /// One for each entrant that has points, in the order of the entrants; each by `x`.
     pub(super) fn series(&self, points: impl Fn(&str) -> Vec<Point>) -> Vec<Series> {
         let series = |(backend, look): &(String, Look)| {
@@ -161,30 +171,23 @@ impl<'a> Gathered<'a> {
 impl<'a> GatheredRun<'a> {
     fn of(Started { name, run, trials, ms }: Started<'a>) -> Self {
         let entrants = run.plan.entrants();
-        let mut sorted: Vec<(Cell, Vec<(String, Vec<&'a TrialRecord>)>)> = Vec::new();
+        let mut sorted: Vec<Sorted<'a>> = Vec::new();
         let mut places: HashMap<CellKey, usize> = HashMap::new();
         for cell in run.plan.cells() {
             places.entry(key(&cell)).or_insert_with(|| {
-                sorted.push((cell, entrants.iter().map(|entrant| (entrant.clone(), Vec::new())).collect()));
+                sorted.push(Sorted::new(cell, &entrants));
                 sorted.len() - 1
             });
         }
         // Where a search begins is a guess in a cell of its own, and no figure.
         for trial in trials.iter().filter(|trial| run.capacity.is_none() || trial.cell.rate_rps.is_some()) {
             let place = *places.entry(key(&trial.cell)).or_insert_with(|| {
-                sorted.push((trial.cell.clone(), Vec::new()));
+                sorted.push(Sorted::new(trial.cell.clone(), &[]));
                 sorted.len() - 1
             });
-            let groups = &mut sorted[place].1;
-            match groups.iter_mut().find(|(backend, _)| *backend == trial.backend) {
-                Some((_, trials)) => trials.push(trial),
-                None => groups.push((trial.backend.clone(), vec![trial])),
-            }
+            sorted[place].take(trial);
         }
-        let cells = sorted.into_iter().map(|(cell, groups)| GatheredCell {
-            groups: groups.into_iter().map(|(backend, trials)| Group::of(backend, cell.clone(), &trials)).collect(),
-            cell,
-        });
+        let cells = sorted.into_iter().map(Sorted::summarised);
         Self { name, run, trials, started_ms: ms, machine: 0, cells: cells.collect() }
     }
 }
@@ -195,9 +198,37 @@ impl GatheredRun<'_> {
     }
 }
 
+/// The trials of one cell, on their way to be summarised.
+struct Sorted<'a> {
+    cell: Cell,
+    groups: Vec<(String, Vec<&'a TrialRecord>)>,
+    by_backend: HashMap<String, usize>,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(cell: Cell, entrants: &[String]) -> Self {
+        let by_backend = entrants.iter().cloned().zip(0..).collect();
+        Self { cell, groups: entrants.iter().map(|entrant| (entrant.clone(), Vec::new())).collect(), by_backend }
+    }
+
+    fn take(&mut self, trial: &'a TrialRecord) {
+        let place = *self.by_backend.entry(trial.backend.clone()).or_insert_with(|| {
+            self.groups.push((trial.backend.clone(), Vec::new()));
+            self.groups.len() - 1
+        });
+        self.groups[place].1.push(trial);
+    }
+
+    fn summarised(self) -> GatheredCell<'a> {
+        let group = |(backend, trials): (String, Vec<&'a TrialRecord>)| Group::of(backend, self.cell.clone(), &trials);
+        let groups = self.groups.into_iter().map(group).collect();
+        GatheredCell { cell: self.cell.clone(), groups, by_backend: self.by_backend }
+    }
+}
+
 impl GatheredCell<'_> {
     pub(super) fn group(&self, backend: &str) -> Option<&Group<'_>> {
-        self.groups.iter().find(|group| group.backend == backend)
+        self.by_backend.get(backend).map(|&place| &self.groups[place])
     }
 
     fn is_unmeasured(&self) -> bool {

@@ -63,16 +63,15 @@ pub fn looks(entrants: &[String]) -> Vec<Look> {
     let mut looks = Vec::with_capacity(entrants.len());
     for entrant in entrants {
         let server = server_of(entrant);
-        let (light, dark, symbol, dash) = match FIXED.iter().find(|fixed| fixed.0 == server) {
-            Some(&(_, light, dark, symbol, dash)) => (light, dark, symbol, dash),
-            None => {
-                let place = others.iter().position(|other| *other == server).unwrap_or_else(|| {
-                    others.push(server);
-                    others.len() - 1
-                });
-                other(place)
-            }
-        };
+        let fixed = FIXED.iter().find(|fixed| fixed.0 == server);
+        let fixed = fixed.map(|&(_, light, dark, symbol, dash)| (light, dark, symbol, dash));
+        let (light, dark, symbol, dash) = fixed.unwrap_or_else(|| {
+            let known = others.iter().position(|other| *other == server);
+            other(known.unwrap_or_else(|| {
+                others.push(server);
+                others.len() - 1
+            }))
+        });
         let (own, twin) = DASHES[dash];
         looks.push(Look { light, dark, symbol, dash: if server == entrant { own } else { twin } });
     }

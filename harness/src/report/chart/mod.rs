@@ -18,6 +18,8 @@ mod offered_load;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use self::facet::{Along, facets};
@@ -25,8 +27,12 @@ use self::figure::Figure;
 use self::gathered::Gathered;
 use self::offered_load::Capacities;
 use super::FileRun;
+use crate::figures;
 
 pub use self::look::looks;
+
+/// Charts that differ in their cells only are chosen from a list, which nobody looks through beyond so many.
+const MOST_OF_A_KIND: usize = 200;
 
 /// Everything that has a place in the charts of these files, in the order of the newest plan, and how it looks.
 #[must_use]
@@ -41,6 +47,7 @@ pub fn of(files: &[FileRun]) -> Vec<Chart> {
     let shown = gathered.shown();
     let [connections, idle, rate] =
         [Along::Connections, Along::Idle, Along::Rate].map(|along| (along, facets(&shown, along)));
+    let outdated = notes::outdated(&gathered.outdated(&shown));
     let capacities = Capacities::of(&gathered);
     let mut charts = Vec::new();
     for figure in Figure::ALL {
@@ -52,14 +59,36 @@ pub fn of(files: &[FileRun]) -> Vec<Chart> {
                 continue;
             }
             let mut drawn = lines::draw(&gathered, facets, figure, *along);
-            if *along == Along::Rate {
+            if *along == Along::Rate && figure.quantile().is_some() {
                 capacities.mark(&mut drawn, facets);
+            }
+            for chart in &mut drawn {
+                chart.notes.extend(outdated.clone());
             }
             charts.extend(drawn);
         }
     }
     charts.extend(history::draw(&gathered));
-    charts.into_iter().map(Chart::drawable).collect()
+    limited(charts).into_iter().map(Chart::drawable).collect()
+}
+
+/// No more than [`MOST_OF_A_KIND`]; where there are more, each of those that stay says so.
+fn limited(mut charts: Vec<Chart>) -> Vec<Chart> {
+    let mut all: HashMap<String, usize> = HashMap::new();
+    for chart in &charts {
+        *all.entry(chart.kind.clone()).or_default() += 1;
+    }
+    let mut kept: HashMap<String, usize> = HashMap::new();
+    charts.retain_mut(|chart| {
+        let place = kept.entry(chart.kind.clone()).or_default();
+        *place += 1;
+        if let Some(more) = all[&chart.kind].checked_sub(MOST_OF_A_KIND).filter(|&more| more > 0) {
+            let charts = figures::counted(more, "more chart");
+            chart.notes.push(format!("{charts} of this kind left out: report on fewer cells to see them"));
+        }
+        *place <= MOST_OF_A_KIND
+    });
+    charts
 }
 
 /// One picture.

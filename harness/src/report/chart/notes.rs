@@ -68,6 +68,12 @@ fn joined(items: &[String]) -> String {
     }
 }
 
+/// Who is in none of the charts, although a file has it.
+pub(super) fn outdated(names: &[String]) -> Option<String> {
+    let of = "only older runs, or runs on another machine, have it";
+    (!names.is_empty()).then(|| format!("not drawn: {}: {of}", joined(names)))
+}
+
 /// Which runs the points are of, where that is not one only.
 pub(super) fn runs(shown: &[&GatheredRun<'_>], gathered: &Gathered<'_>) -> Option<String> {
     let is_shown = |run: &&GatheredRun<'_>| shown.iter().any(|other| std::ptr::eq(*run, *other));

@@ -57,7 +57,7 @@ fn a_chart_for_each_payload_is_named_by_it_and_ids_are_safe_for_files() {
     assert_eq!(ids, expected);
 
     // What a file says need not be what anybody would ask for.
-    let rates = [1.0, 1.0000000000000002, 0.5, 1e300, -3.0];
+    let rates = [1.0, 1.0 + f64::EPSILON, 0.5, 1e300, -3.0];
     let cells: Vec<Cell> = rates.map(|rate| Cell { rate_rps: Some(rate), ..plan.cells().remove(0) }).into();
     let ids = facet::ids("p99", &cells.iter().chain(&cells).collect::<Vec<_>>());
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 10);
@@ -186,16 +186,21 @@ fn a_busy_load_generator_is_a_doubt_about_throughput_and_none_about_cost() {
         });
         ["throughput", "p99", "cpu", "syscalls"].map(|kind| point(&charts, kind, "epoll", 1.0).state)
     };
-    use State::{Suspect, Valid};
-    assert_eq!(states(BUSY_GENERATOR, Bottleneck::Server), [Suspect, Suspect, Valid, Valid]);
-    assert_eq!(states(BUSY_GENERATOR, Bottleneck::Client), [Suspect, Suspect, Valid, Valid]);
-    assert_eq!(states("other processes took CPU time of the server", Bottleneck::Server), [Suspect; 4]);
+    assert_eq!(
+        states(BUSY_GENERATOR, Bottleneck::Server),
+        [State::Suspect, State::Suspect, State::Valid, State::Valid]
+    );
+    assert_eq!(
+        states(BUSY_GENERATOR, Bottleneck::Client),
+        [State::Suspect, State::Suspect, State::Valid, State::Valid]
+    );
+    assert_eq!(states("other processes took CPU time of the server", Bottleneck::Server), [State::Suspect; 4]);
     let half = drawn(&plan(&["epoll"], &[1]), 4, |trial| {
         if trial.block < 3 {
             suspect(trial, BUSY_GENERATOR);
         }
     });
-    assert_eq!(point(&half, "throughput", "epoll", 1.0).state, Valid, "not most of them");
+    assert_eq!(point(&half, "throughput", "epoll", 1.0).state, State::Valid, "not most of them");
 }
 
 #[test]
@@ -217,6 +222,8 @@ fn the_newest_run_of_the_newest_machine_is_drawn() {
     assert_eq!(points, [(1.0, Some(12_000.0)), (8.0, Some(12_000.0)), (64.0, Some(8000.0))]);
     assert!(throughput.notes.iter().any(|note| note.ends_with("new, old")), "{:?}", throughput.notes);
     assert_eq!(entrants(&files).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["epoll", "poll", "select"]);
+    let undrawn = "not drawn: select: only older runs, or runs on another machine, have it".to_owned();
+    assert!(throughput.notes.contains(&undrawn), "{:?}", throughput.notes);
     let mut reversed = files.clone();
     reversed.reverse();
     assert_eq!(of(&reversed), charts, "the order in which they were named is nothing");
@@ -279,6 +286,16 @@ fn the_history_of_an_offered_load_is_its_p99() {
     let history = chart(&charts, "history-p99");
     assert_eq!(history.y.label, "p99 latency");
     assert!(history.series[0].points.len() == 2 && history.series[0].marks.is_empty());
+}
+
+#[test]
+fn more_charts_of_a_kind_than_anybody_looks_at_are_left_out_and_counted() {
+    let connections: Vec<usize> = (1..=MOST_OF_A_KIND + 5).collect();
+    let charts = drawn(&plan(&["epoll"], &connections), 1, |_| ());
+    let distributions: Vec<&Chart> = charts.iter().filter(|chart| chart.kind == "distribution").collect();
+    assert_eq!(distributions.len(), MOST_OF_A_KIND);
+    assert!(distributions.iter().all(|chart| chart.notes.iter().any(|note| note.starts_with("5 more charts"))));
+    assert!(chart(&charts, "throughput").notes.iter().all(|note| !note.contains("more chart")));
 }
 
 #[test]
