@@ -71,7 +71,7 @@ impl<'a> CapacitySearch<'a> {
     /// Where the plan, given any rate, is not that of a single cell.
     #[must_use]
     pub fn new(run: CapacityRun<'a>) -> Self {
-        let mut cells = SweepPlan { rate_rps: vec![None], ..run.plan.clone() }.cells();
+        let mut cells = cells_of(run.plan);
         assert_eq!(cells.len(), 1, "capacities are searched for in one cell");
         let mut random = Pcg64Mcg::seed_from_u64(run.seed);
         let tactics = Tactics {
@@ -151,6 +151,23 @@ impl<'a> CapacitySearch<'a> {
         }
     }
 
+    /// Takes a trial that was recorded, if it is one that its backend would have asked for next.
+    pub(super) fn take_recorded(&mut self, trial: &TrialRecord) -> bool {
+        let own = self.contenders.iter_mut().find(|contender| contender.backend == trial.backend);
+        let Some(contender) = own else { return false };
+        let asked = match contender.ask() {
+            Some(Ask::Guess) => None,
+            Some(Ask::Rate(rate_rps)) => Some(rate_rps),
+            None => return false,
+        };
+        if asked != trial.cell.rate_rps {
+            return false;
+        }
+        self.trials += 1;
+        contender.take(trial, &self.run.capacity.slo);
+        true
+    }
+
     fn next_trial(&self, index: usize, arrivals_seed: u64) -> Option<(SweepPlan, Slot)> {
         let contender = &self.contenders[index];
         let usual = self.run.plan.duration();
@@ -203,6 +220,15 @@ impl<'a> CapacitySearch<'a> {
     }
 }
 
+/// Whether such a plan, given any rate, is that of a single cell.
+pub(super) fn is_of_one_cell(plan: &SweepPlan) -> bool {
+    cells_of(plan).len() == 1
+}
+
+fn cells_of(plan: &SweepPlan) -> Vec<Cell> {
+    SweepPlan { rate_rps: vec![None], ..plan.clone() }.cells()
+}
+
 /// The lowest rate that brings enough answers for a goal in the longest trial that is made.
 #[must_use]
 pub fn lowest_rate_rps(slo: &Slo, usual: Duration) -> f64 {
@@ -216,7 +242,7 @@ fn duration(slo: &Slo, usual: Duration, rate_rps: f64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use super::*;
@@ -227,16 +253,16 @@ mod tests {
 
     const CAPACITY_RPS: f64 = 50_000.0;
 
-    fn plan() -> SweepPlan {
+    pub(in crate::capacity) fn plan() -> SweepPlan {
         SweepPlan { connections: vec![64], rate_rps: Vec::new(), duration_ns: 100_000_000, ..plan::tests::plan() }
     }
 
-    fn capacity_plan(slo: &str, budget_ns: Option<u64>) -> CapacityPlan {
+    pub(in crate::capacity) fn capacity_plan(slo: &str, budget_ns: Option<u64>) -> CapacityPlan {
         CapacityPlan { slo: slo.parse().unwrap(), resolution: 0.05, repeats: 6, budget_ns }
     }
 
     /// What a server leaves behind that meets the goal below its capacity, and does half of that in a closed loop.
-    fn served(slot: &Slot) -> TrialRecord {
+    pub(in crate::capacity) fn served(slot: &Slot) -> TrialRecord {
         let Slot { trial: number, block, backend, cell, .. } = slot.clone();
         let mut record = TrialRecord { trial: number, block, cell, ..trial(&backend) };
         let measured = record.measured.as_mut().unwrap();
@@ -273,10 +299,10 @@ mod tests {
         }
     }
 
-    struct Searched {
-        capacities: Vec<BackendCapacity>,
+    pub(in crate::capacity) struct Searched {
+        pub(in crate::capacity) capacities: Vec<BackendCapacity>,
         is_complete: bool,
-        trials: Vec<TrialRecord>,
+        pub(in crate::capacity) trials: Vec<TrialRecord>,
         /// The length of each trial.
         durations: Vec<Duration>,
         /// What was expected before each trial to be left.
@@ -290,7 +316,7 @@ mod tests {
     }
 
     /// Searches with made-up trials, as long as there are any.
-    fn search(slo: &str, made_up: impl FnMut(&Slot) -> Option<TrialRecord>) -> Searched {
+    pub(in crate::capacity) fn search(slo: &str, made_up: impl FnMut(&Slot) -> Option<TrialRecord>) -> Searched {
         search_within(Some(u64::MAX), slo, made_up)
     }
 

@@ -91,6 +91,14 @@ impl Environment {
         environment
     }
 
+    /// Whether both are of one machine, as far as figures are concerned: the same processor, number of CPUs, memory and
+    /// hypervisor, under the same kernel.
+    #[must_use]
+    pub fn is_same_machine(&self, other: &Self) -> bool {
+        let of = |one: &Self| (one.cpu_model.clone(), one.cpus, one.memory_bytes, one.kernel.clone());
+        of(self) == of(other) && self.virtualisation == other.virtualisation
+    }
+
     /// What the files below `root` say.
     #[must_use]
     pub fn of(root: &Root) -> Self {

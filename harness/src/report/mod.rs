@@ -10,3 +10,14 @@ pub mod markdown;
 pub mod page;
 pub mod svg;
 pub mod terminal;
+
+use crate::results::Recorded;
+
+/// A results file that was read.
+#[derive(Clone, Debug)]
+pub struct FileRun {
+    /// Its name, without its folders.
+    pub name: String,
+    /// What it holds.
+    pub recorded: Recorded,
+}

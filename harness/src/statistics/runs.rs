@@ -125,11 +125,22 @@ impl Word {
 /// Compares every backend of `run` in every cell by every metric that says something there.
 #[must_use]
 pub fn compare_runs(run: Run<'_>, against: Against<'_>, tolerance: f64) -> RunComparison {
+    compare_runs_by(run, against, tolerance, Metric::compared)
+}
+
+/// The same by those metrics alone: the fewer are looked at, the less has to hold together, and the less there is to resample.
+#[must_use]
+pub fn compare_runs_by(
+    run: Run<'_>,
+    against: Against<'_>,
+    tolerance: f64,
+    metrics: impl Fn(&Cell) -> &'static [Metric],
+) -> RunComparison {
     let mut pairings = Vec::new();
     for cell in run.plan.cells().into_iter().filter(|cell| against.has(cell)) {
         for backend in run.plan.backends.iter().filter(|backend| against.is_compared(backend)) {
             let both = against.both(run, backend, &cell);
-            for &metric in Metric::compared(&cell) {
+            for &metric in metrics(&cell) {
                 let sides = against.sides(&both, metric);
                 let twins = against.twins(run, backend, &cell, metric);
                 pairings.push((cell.clone(), backend, metric, both.clone(), sides, twins));

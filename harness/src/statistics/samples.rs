@@ -22,11 +22,35 @@ pub fn percentile(histogram: &Histogram<u64>, q: f64) -> Option<u64> {
 /// Without them, a server would look the faster the more of its requests it leaves unanswered.
 #[must_use]
 pub fn percentile_of_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<u64> {
-    let (all, answered) = (histogram.len() + unanswered, histogram.len() as f64);
+    let place = place_among_all(histogram, unanswered, q)?;
+    // Half a place less, or what a quotient lacks in precision would make it the next one.
+    Some(histogram.value_at_quantile((place - 0.5) / histogram.len() as f64))
+}
+
+/// The same for many quantiles, ascending, in one walk through the histogram. It ends before the first that is none.
+#[must_use]
+pub fn percentiles_of_all(histogram: &Histogram<u64>, unanswered: u64, quantiles: &[f64]) -> Vec<u64> {
+    let mut values = Vec::with_capacity(quantiles.len());
+    let mut recorded = histogram.iter_recorded();
+    // The greatest value seen, and how many are not above it.
+    let (mut value, mut seen) = (0, 0.0);
+    for place in quantiles.iter().map_while(|&q| place_among_all(histogram, unanswered, q)) {
+        while seen < place {
+            let Some(next) = recorded.next() else { return values };
+            value = histogram.highest_equivalent(next.value_iterated_to());
+            seen += next.count_since_last_iteration() as f64;
+        }
+        values.push(value);
+    }
+    values
+}
+
+/// Which of all requests it is, from 1; none where there are too few above it, or it was never answered.
+fn place_among_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<f64> {
+    let all = histogram.len().saturating_add(unanswered);
     // Rounded as above.
     let place = ((q * all as f64 * 1e6).round() / 1e6).ceil().max(1.0);
-    // Half a place less, or what a quotient lacks in precision would make it the next one.
-    (enough_samples(all, q) && place <= answered).then(|| histogram.value_at_quantile((place - 0.5) / answered))
+    (enough_samples(all, q) && place <= histogram.len() as f64).then_some(place)
 }
 
 #[cfg(test)]
@@ -48,6 +72,19 @@ mod tests {
         assert_eq!(percentile(&histogram, 0.99), None);
         histogram.record(5).unwrap();
         assert_eq!(percentile(&histogram, 0.99), Some(5));
+    }
+
+    #[test]
+    fn many_percentiles_at_once_are_what_each_is_by_itself() {
+        let mut histogram = Histogram::new(3).unwrap();
+        (1..=5000_u64).for_each(|n| histogram.record(n * n).unwrap());
+        let quantiles: Vec<f64> = (0..200).map(|step| 1.0 - 10_f64.powf(-f64::from(step) / 40.0)).collect();
+        for unanswered in [0, 1, 20, 400, 1_000_000] {
+            let each: Vec<u64> =
+                quantiles.iter().map_while(|&q| percentile_of_all(&histogram, unanswered, q)).collect();
+            assert_eq!(percentiles_of_all(&histogram, unanswered, &quantiles), each, "{unanswered} unanswered");
+        }
+        assert_eq!(percentiles_of_all(&Histogram::new(3).unwrap(), 0, &quantiles), [0_u64; 0]);
     }
 
     #[test]

@@ -38,6 +38,29 @@ impl Void {
     }
 }
 
+/// What most of some trials were bound by, which takes figures away from them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// [`Void::Client`].
+    pub client: bool,
+    /// [`Void::Rate`].
+    pub rate: bool,
+}
+
+impl Bounds {
+    /// Of trials of one backend in one cell.
+    #[must_use]
+    pub fn of(trials: &[&TrialRecord]) -> Self {
+        let has_more_than = |share: f64, is: &dyn Fn(&TrialRecord) -> bool| {
+            trials.iter().filter(|trial| is(trial)).count() as f64 > share * trials.len() as f64
+        };
+        Self {
+            client: has_more_than(CLIENT_BOUND, &|trial| trial.bottleneck == Some(Bottleneck::Client)),
+            rate: has_more_than(RATE_MISSED, &missed_its_rate),
+        }
+    }
+}
+
 /// The trials of one backend in one cell that are usable: measured and not invalid. Suspect ones are among them.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
@@ -58,12 +81,25 @@ struct Point {
 
 /// Which reason there is to doubt a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Doubt {
+pub enum Doubt {
+    /// It is valid.
     None,
     /// Only that the load generator was busy.
     Busy,
     /// Another.
     Other,
+}
+
+impl Doubt {
+    /// That of a trial with a measurement.
+    #[must_use]
+    pub fn of(trial: &TrialRecord) -> Self {
+        match trial.verdict {
+            Verdict::Valid => Self::None,
+            _ if trial.reasons.iter().all(|reason| reason == BUSY_GENERATOR) => Self::Busy,
+            _ => Self::Other,
+        }
+    }
 }
 
 const METRICS: [Metric; 4] = [Metric::Throughput, Metric::P50, Metric::P99, Metric::ServerCpu];
@@ -142,16 +178,11 @@ impl Series {
 
 impl Point {
     fn of(trial: &TrialRecord) -> Self {
-        let doubt = match trial.verdict {
-            Verdict::Valid => Doubt::None,
-            _ if trial.reasons.iter().all(|reason| reason == BUSY_GENERATOR) => Doubt::Busy,
-            _ => Doubt::Other,
-        };
         Self {
             logs: METRICS.map(|metric| metric.of(trial).map(f64::ln)),
             client_bound: trial.bottleneck == Some(Bottleneck::Client),
             rate_missed: missed_its_rate(trial),
-            doubt,
+            doubt: Doubt::of(trial),
         }
     }
 

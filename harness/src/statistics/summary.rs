@@ -107,39 +107,57 @@ pub fn summarise(plan: &SweepPlan, trials: &[TrialRecord]) -> Vec<CellSummary> {
 }
 
 fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> BackendSummary {
-    let trials: Vec<&TrialRecord> =
+    let own: Vec<&TrialRecord> =
         trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
-    let usable: Vec<&TrialRecord> = trials.iter().copied().filter(|trial| trial.verdict != Verdict::Invalid).collect();
-    let measured: Vec<&Measured> = usable.iter().filter_map(|trial| trial.measured.as_ref()).collect();
-    let servers: Vec<&ServerMeasured> = measured.iter().filter_map(|measured| measured.server.as_ref()).collect();
+    BackendSummary::of(backend, &own)
+}
 
-    let mut bottlenecks = Vec::new();
-    for bottleneck in usable.iter().filter_map(|trial| trial.bottleneck) {
-        if !bottlenecks.contains(&bottleneck) {
-            bottlenecks.push(bottleneck);
-        }
+impl BackendSummary {
+    /// Of the trials of one backend in one cell; invalid ones are counted and remarked, and add to no figure.
+    #[must_use]
+    pub fn of(backend: &str, trials: &[&TrialRecord]) -> Self {
+        Self::of_those(backend, trials, |trial| trial.verdict != Verdict::Invalid)
     }
-    BackendSummary {
-        backend: backend.to_owned(),
-        trials: trials.len(),
-        measured: measured.len(),
-        throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
-        latency: merged(&measured),
-        unanswered: measured.iter().map(|measured| measured.censored).sum(),
-        server_cpu_ns_per_request: quotient_of_sums(
-            measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
-        ),
-        syscalls_per_request: quotient_of_sums(
-            measured.iter().map(|measured| Some((measured.server.as_ref()?.syscalls?, measured.requests))),
-        ),
-        memory_bytes_per_idle_connection: Spread::of(
-            servers.iter().filter_map(|server| server.memory_bytes_per_idle_connection).collect(),
-        )
-        .map(|spread| spread.median),
-        max_rss_bytes: servers.iter().filter_map(|server| server.max_rss_bytes).max(),
-        bottlenecks,
-        remarks: remarks(&trials),
-        thread_spread: ThreadSpread::of(&servers),
+
+    /// What only invalid trials would say, were they to be believed.
+    #[must_use]
+    pub fn of_invalid(backend: &str, trials: &[&TrialRecord]) -> Self {
+        Self::of_those(backend, trials, |trial| trial.verdict == Verdict::Invalid)
+    }
+
+    fn of_those(backend: &str, trials: &[&TrialRecord], counts: impl Fn(&TrialRecord) -> bool) -> Self {
+        let usable: Vec<&TrialRecord> = trials.iter().copied().filter(|trial| counts(trial)).collect();
+        let measured: Vec<&Measured> = usable.iter().filter_map(|trial| trial.measured.as_ref()).collect();
+        let servers: Vec<&ServerMeasured> = measured.iter().filter_map(|measured| measured.server.as_ref()).collect();
+
+        let mut bottlenecks = Vec::new();
+        for bottleneck in usable.iter().filter_map(|trial| trial.bottleneck) {
+            if !bottlenecks.contains(&bottleneck) {
+                bottlenecks.push(bottleneck);
+            }
+        }
+        Self {
+            backend: backend.to_owned(),
+            trials: trials.len(),
+            measured: measured.len(),
+            throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
+            latency: merged(&measured),
+            unanswered: measured.iter().map(|measured| measured.censored).sum(),
+            server_cpu_ns_per_request: quotient_of_sums(
+                measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
+            ),
+            syscalls_per_request: quotient_of_sums(
+                measured.iter().map(|measured| Some((measured.server.as_ref()?.syscalls?, measured.requests))),
+            ),
+            memory_bytes_per_idle_connection: Spread::of(
+                servers.iter().filter_map(|server| server.memory_bytes_per_idle_connection).collect(),
+            )
+            .map(|spread| spread.median),
+            max_rss_bytes: servers.iter().filter_map(|server| server.max_rss_bytes).max(),
+            bottlenecks,
+            remarks: remarks(trials),
+            thread_spread: ThreadSpread::of(&servers),
+        }
     }
 }
 

@@ -1,9 +1,95 @@
 //! What is drawn, as data: one chart is one picture, whoever draws it.
 //!
 //! Invariants: a value that was not measured is `None` and becomes a gap, never a zero; one that may not be believed says so
-//! in its [`State`]; every figure here can be traced to the trials of the files.
+//! in its [`State`]; every figure here can be traced to the trials of the files. Trials are summarised once, whatever
+//! number of charts they are in.
+
+mod distribution;
+mod facet;
+mod figure;
+#[cfg(test)]
+mod fixtures;
+mod gathered;
+mod history;
+mod lines;
+mod look;
+mod notes;
+mod offered_load;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 
 use serde::Serialize;
+
+use self::facet::{Along, facets};
+use self::figure::Figure;
+use self::gathered::Gathered;
+use self::offered_load::Capacities;
+use super::FileRun;
+use crate::figures;
+
+pub use self::look::looks;
+
+/// Charts that differ in their cells only are chosen from a list, which nobody looks through beyond so many.
+const MOST_OF_A_KIND: usize = 200;
+
+/// Everything that has a place in the charts of these files, in the order of the newest plan, and how it looks.
+#[must_use]
+pub fn entrants(files: &[FileRun]) -> Vec<(String, Look)> {
+    gathered::entrants(files)
+}
+
+/// All charts that the files have points for; those of a kind follow each other.
+#[must_use]
+pub fn of(files: &[FileRun]) -> Vec<Chart> {
+    let gathered = Gathered::of(files);
+    let shown = gathered.shown();
+    let [connections, idle, rate] =
+        [Along::Connections, Along::Idle, Along::Rate].map(|along| (along, facets(&shown, along)));
+    let outdated = notes::outdated(&gathered.outdated(&shown));
+    let capacities = Capacities::of(&gathered);
+    let mut charts = Vec::new();
+    for figure in Figure::ALL {
+        if figure == Figure::ServerCpu {
+            charts.extend(distribution::draw(&gathered));
+        }
+        for (along, facets) in [&connections, &idle, &rate] {
+            if !figure.is_drawn(*along) {
+                continue;
+            }
+            let mut drawn = lines::draw(&gathered, facets, figure, *along);
+            if *along == Along::Rate && figure.quantile().is_some() {
+                capacities.mark(&mut drawn, facets);
+            }
+            for chart in &mut drawn {
+                chart.notes.extend(outdated.clone());
+            }
+            charts.extend(drawn);
+        }
+    }
+    charts.extend(history::draw(&gathered));
+    limited(charts).into_iter().map(Chart::drawable).collect()
+}
+
+/// No more than [`MOST_OF_A_KIND`]; where there are more, each of those that stay says so.
+fn limited(mut charts: Vec<Chart>) -> Vec<Chart> {
+    let mut all: HashMap<String, usize> = HashMap::new();
+    for chart in &charts {
+        *all.entry(chart.kind.clone()).or_default() += 1;
+    }
+    let mut kept: HashMap<String, usize> = HashMap::new();
+    charts.retain_mut(|chart| {
+        let place = kept.entry(chart.kind.clone()).or_default();
+        *place += 1;
+        if let Some(more) = all[&chart.kind].checked_sub(MOST_OF_A_KIND).filter(|&more| more > 0) {
+            let charts = figures::counted(more, "more chart");
+            chart.notes.push(format!("{charts} of this kind left out: report on fewer cells to see them"));
+        }
+        *place <= MOST_OF_A_KIND
+    });
+    charts
+}
 
 /// One picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +111,22 @@ pub struct Chart {
     pub series: Vec<Series>,
     /// What has to be known to read it: what an interval is, what is missing and why. A sentence each, without a full stop.
     pub notes: Vec<String>,
+}
+
+impl Chart {
+    /// Nothing that is not above 0 has a place on a logarithmic axis, and a file may say anything.
+    fn drawable(mut self) -> Self {
+        let points = || self.series.iter().flat_map(|series| &series.points);
+        let is_above = |value: &f64| *value > 0.0;
+        if self.x.scale == Scale::Log && !points().all(|point| is_above(&point.x)) {
+            self.x.scale = Scale::Linear;
+        }
+        let ends = points().flat_map(|point| point.y.into_iter().chain(point.interval.into_iter().flatten()));
+        if self.y.scale == Scale::Log && !ends.into_iter().all(|value| value > 0.0) {
+            self.y.scale = Scale::Linear;
+        }
+        self
+    }
 }
 
 /// One direction.

@@ -1,0 +1,275 @@
+//! The trials of all runs, sorted into cells and backends and summarised once, for every chart.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::look::looks;
+use super::{Look, Point, Series};
+use crate::plan::Cell;
+use crate::report::FileRun;
+use crate::results::{RunRecord, TrialRecord, Verdict};
+use crate::statistics::{BackendSummary, Bounds, Doubt, Run};
+
+/// All that was read.
+pub(super) struct Gathered<'a> {
+    /// The oldest first; those whose start nobody can read before all others.
+    pub(super) runs: Vec<GatheredRun<'a>>,
+    /// Everything that entered any of them, in the order of the newest plan, and how it looks.
+    pub(super) entrants: Vec<(String, Look)>,
+}
+
+/// One file.
+pub(super) struct GatheredRun<'a> {
+    /// Of the file.
+    pub(super) name: &'a str,
+    pub(super) run: &'a RunRecord,
+    pub(super) trials: &'a [TrialRecord],
+    /// Milliseconds since 1970; none where the file says something else than a time.
+    pub(super) started_ms: Option<f64>,
+    /// Equal ones are of the same machine.
+    pub(super) machine: usize,
+    /// In the order of the plan, and after them those that only trials name.
+    pub(super) cells: Vec<GatheredCell<'a>>,
+}
+
+/// One cell of one run.
+pub(super) struct GatheredCell<'a> {
+    pub(super) cell: Cell,
+    /// In the order of the plan.
+    pub(super) groups: Vec<Group<'a>>,
+    /// Where each of them is.
+    by_backend: HashMap<String, usize>,
+}
+
+/// One backend in one cell of one run.
+pub(super) struct Group<'a> {
+    pub(super) backend: String,
+    pub(super) cell: Cell,
+    /// Those that figures are made of: measured ones that are not invalid, and where there are none, measured ones that are.
+    pub(super) measured: Vec<&'a TrialRecord>,
+    pub(super) standing: Standing,
+    pub(super) summary: BackendSummary,
+    /// What speaks against all of them together.
+    pub(super) bounds: Bounds,
+}
+
+/// What the trials of a group are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Some count.
+    Counts,
+    /// Some are measured, and none counts.
+    Invalid,
+    /// None is measured.
+    Missing,
+}
+
+/// A cell, and the run that its figures come from.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'g> {
+    pub(super) run: &'g GatheredRun<'g>,
+    pub(super) cell: &'g GatheredCell<'g>,
+}
+
+/// Everything that entered any of the runs, in the order of the newest plan, and how it looks.
+pub(super) fn entrants(files: &[FileRun]) -> Vec<(String, Look)> {
+    let (mut names, mut known) = (Vec::new(), HashSet::new());
+    for started in by_start(files).iter().rev() {
+        let of_trials = started.trials.iter().map(|trial| trial.backend.clone());
+        names
+            .extend(started.run.plan.entrants().into_iter().chain(of_trials).filter(|name| known.insert(name.clone())));
+    }
+    let looks = looks(&names);
+    names.into_iter().zip(looks).collect()
+}
+
+/// A file that says what it is of.
+struct Started<'a> {
+    name: &'a str,
+    run: &'a RunRecord,
+    trials: &'a [TrialRecord],
+    ms: Option<f64>,
+}
+
+/// The oldest first. A run that is there twice, because it was named twice or read before and after it went on, counts once.
+fn by_start(files: &[FileRun]) -> Vec<Started<'_>> {
+    let mut runs: Vec<Started<'_>> = Vec::new();
+    for file in files {
+        let FileRun { name, recorded } = file;
+        let Some(run) = &recorded.run else { continue };
+        let ms = run.started.parse::<Timestamp>().ok().map(|started| started.as_millisecond() as f64);
+        let started = Started { name, run, trials: &recorded.trials, ms };
+        match runs.iter_mut().find(|other| other.run == run) {
+            Some(same) if same.trials.len() < started.trials.len() => *same = started,
+            Some(_) => {}
+            None => runs.push(started),
+        }
+    }
+    runs.sort_by(|a, b| a.ms.unwrap_or(f64::MIN).total_cmp(&b.ms.unwrap_or(f64::MIN)));
+    runs
+}
+
+impl<'a> Gathered<'a> {
+    pub(super) fn of(files: &'a [FileRun]) -> Self {
+        let mut runs: Vec<GatheredRun<'a>> = by_start(files).into_iter().map(GatheredRun::of).collect();
+        for place in 0..runs.len() {
+            let environment = &runs[place].run.environment;
+            let same = runs[..place].iter().find(|other| other.run.environment.is_same_machine(environment));
+            runs[place].machine = same.map_or(place, |same| same.machine);
+        }
+        let entrants = entrants(files);
+        Self { runs, entrants }
+    }
+
+    /// Each cell that was measured on the machine of the newest run, with the newest figures that there are. Sweeps come
+    /// before searches, which happen upon a cell with one backend only.
+    pub(super) fn shown(&self) -> Vec<Shown<'_>> {
+        let Some(newest) = self.runs.last() else { return Vec::new() };
+        let mut runs: Vec<&GatheredRun<'_>> =
+            self.runs.iter().rev().filter(|run| run.machine == newest.machine).collect();
+        runs.sort_by_key(|run| run.run.capacity.is_some());
+        let mut shown: Vec<Shown<'_>> = Vec::new();
+        let mut places: HashMap<CellKey, usize> = HashMap::new();
+        for run in runs {
+            for cell in &run.cells {
+                match places.get(&key(&cell.cell)) {
+                    None => {
+                        places.insert(key(&cell.cell), shown.len());
+                        shown.push(Shown { run, cell });
+                    }
+                    // One that was planned and never begun has no figures to keep older ones out with.
+                    Some(&place) if shown[place].cell.is_unmeasured() && !cell.is_unmeasured() => {
+                        shown[place] = Shown { run, cell };
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        shown
+    }
+
+    /// Entrants of which nothing is drawn: of their cells, newer runs without them have figures.
+    pub(super) fn outdated(&self, shown: &[Shown<'_>]) -> Vec<String> {
+        let drawn: HashSet<&String> =
+            shown.iter().flat_map(|shown| &shown.cell.groups).map(|group| &group.backend).collect();
+        let names = self.entrants.iter().map(|(name, _)| name);
+        names.filter(|name| !drawn.contains(name)).cloned().collect()
+    }
+
+    /// One for each entrant that has points, in the order of the entrants; each by `x`.
+    pub(super) fn series(&self, points: impl Fn(&str) -> Vec<Point>) -> Vec<Series> {
+        let series = |(backend, look): &(String, Look)| {
+            let mut points = points(backend);
+            points.sort_by(|a, b| a.x.total_cmp(&b.x));
+            (!points.is_empty()).then(|| Series { backend: backend.clone(), look: *look, points, marks: Vec::new() })
+        };
+        self.entrants.iter().filter_map(series).collect()
+    }
+}
+
+impl<'a> GatheredRun<'a> {
+    fn of(Started { name, run, trials, ms }: Started<'a>) -> Self {
+        let entrants = run.plan.entrants();
+        let mut sorted: Vec<Sorted<'a>> = Vec::new();
+        let mut places: HashMap<CellKey, usize> = HashMap::new();
+        for cell in run.plan.cells() {
+            places.entry(key(&cell)).or_insert_with(|| {
+                sorted.push(Sorted::new(cell, &entrants));
+                sorted.len() - 1
+            });
+        }
+        // Where a search begins is a guess in a cell of its own, and no figure.
+        for trial in trials.iter().filter(|trial| run.capacity.is_none() || trial.cell.rate_rps.is_some()) {
+            let place = *places.entry(key(&trial.cell)).or_insert_with(|| {
+                sorted.push(Sorted::new(trial.cell.clone(), &[]));
+                sorted.len() - 1
+            });
+            sorted[place].take(trial);
+        }
+        let cells = sorted.into_iter().map(Sorted::summarised);
+        Self { name, run, trials, started_ms: ms, machine: 0, cells: cells.collect() }
+    }
+}
+
+impl GatheredRun<'_> {
+    pub(super) fn as_run(&self) -> Run<'_> {
+        Run { plan: &self.run.plan, trials: self.trials }
+    }
+}
+
+/// The trials of one cell, on their way to be summarised.
+struct Sorted<'a> {
+    cell: Cell,
+    groups: Vec<(String, Vec<&'a TrialRecord>)>,
+    by_backend: HashMap<String, usize>,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(cell: Cell, entrants: &[String]) -> Self {
+        let by_backend = entrants.iter().cloned().zip(0..).collect();
+        Self { cell, groups: entrants.iter().map(|entrant| (entrant.clone(), Vec::new())).collect(), by_backend }
+    }
+
+    fn take(&mut self, trial: &'a TrialRecord) {
+        let place = *self.by_backend.entry(trial.backend.clone()).or_insert_with(|| {
+            self.groups.push((trial.backend.clone(), Vec::new()));
+            self.groups.len() - 1
+        });
+        self.groups[place].1.push(trial);
+    }
+
+    fn summarised(self) -> GatheredCell<'a> {
+        let group = |(backend, trials): (String, Vec<&'a TrialRecord>)| Group::of(backend, self.cell.clone(), &trials);
+        let groups = self.groups.into_iter().map(group).collect();
+        GatheredCell { cell: self.cell.clone(), groups, by_backend: self.by_backend }
+    }
+}
+
+impl GatheredCell<'_> {
+    pub(super) fn group(&self, backend: &str) -> Option<&Group<'_>> {
+        self.by_backend.get(backend).map(|&place| &self.groups[place])
+    }
+
+    fn is_unmeasured(&self) -> bool {
+        self.groups.iter().all(|group| group.summary.trials == 0)
+    }
+}
+
+impl<'a> Group<'a> {
+    fn of(backend: String, cell: Cell, trials: &[&'a TrialRecord]) -> Self {
+        let (invalid, counting): (Vec<&TrialRecord>, Vec<&TrialRecord>) = trials
+            .iter()
+            .copied()
+            .filter(|trial| trial.measured.is_some())
+            .partition(|trial| trial.verdict == Verdict::Invalid);
+        let standing = match (counting.is_empty(), invalid.is_empty()) {
+            (false, _) => Standing::Counts,
+            (true, false) => Standing::Invalid,
+            (true, true) => Standing::Missing,
+        };
+        let summary = match standing {
+            Standing::Invalid => BackendSummary::of_invalid(&backend, trials),
+            _ => BackendSummary::of(&backend, trials),
+        };
+        let measured = if standing == Standing::Invalid { invalid } else { counting };
+        Self { backend, cell, standing, summary, bounds: Bounds::of(&measured), measured }
+    }
+
+    /// How many of the trials there is at least this reason to doubt.
+    pub(super) fn doubted(&self, least: Doubt) -> usize {
+        self.measured.iter().filter(|trial| Doubt::of(trial) >= least).count()
+    }
+}
+
+/// What tells cells apart, for a table of them.
+pub(super) type CellKey = ([u8; 3], [usize; 5], Option<u64>);
+
+pub(super) fn key(cell: &Cell) -> CellKey {
+    (
+        [cell.protocol as u8, cell.transport as u8, cell.arrivals.map_or(0, |arrivals| 1 + arrivals as u8)],
+        [cell.connections, cell.payload_bytes as usize, cell.depth, cell.server_threads, cell.idle_connections],
+        // Both zeros are one rate.
+        cell.rate_rps.map(|rate_rps| (rate_rps + 0.0).to_bits()),
+    )
+}
