@@ -160,7 +160,7 @@ impl Server {
             seen = self.count(event);
             seen >= count
         });
-        assert_eq!(seen, count, "{}", event.name());
+        assert_eq!(seen, count, "{}: {:?}", event.name(), self.report());
     }
 
     /// How much the server has done so far, whatever it was: what a busy loop drives up.
