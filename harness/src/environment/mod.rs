@@ -151,3 +151,23 @@ impl Build {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_is_another_in_any_of_what_figures_depend_on_most() {
+        let one = Environment { kernel: "6.18".to_owned(), cpus: Some(2), ..Environment::default() };
+        let container = Virtualisation { machine: None, container: Some("docker".to_owned()) };
+        let others = [
+            Environment { kernel: "6.17".to_owned(), ..one.clone() },
+            Environment { cpus: Some(4), ..one.clone() },
+            Environment { cpu_model: Some("another".to_owned()), ..one.clone() },
+            Environment { memory_bytes: Some(1), ..one.clone() },
+            Environment { virtualisation: container, ..one.clone() },
+        ];
+        assert!(others.iter().all(|other| !one.is_same_machine(other)));
+        assert!(one.is_same_machine(&Environment { loopback_mtu_bytes: Some(1500), ..one.clone() }));
+    }
+}

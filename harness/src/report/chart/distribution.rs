@@ -3,7 +3,8 @@
 use hdrhistogram::Histogram;
 
 use super::facet::ids;
-use super::gathered::{Gathered, GatheredCell, Group, Standing};
+use super::gathered::{Gathered, GatheredCell};
+use super::group::{Group, Standing};
 use super::{Axis, Chart, Point, Scale, State, Unit, notes};
 use crate::figures;
 use crate::plan::Cell;

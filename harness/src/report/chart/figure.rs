@@ -1,7 +1,7 @@
 //! What is drawn upwards: each figure of a backend in a cell, how sure it is, and whether to believe it.
 
 use super::facet::Along;
-use super::gathered::{Group, Standing};
+use super::group::{Group, Standing};
 use super::{Axis, Point, Scale, State, Unit};
 use crate::figures;
 use crate::plan::Cell;
@@ -99,7 +99,11 @@ impl Figure {
     /// What a point and its bar are.
     pub(super) fn meaning(self) -> &'static str {
         match self {
-            Self::Throughput | Self::Memory | Self::IdleMemory => {
+            Self::Memory => {
+                "points: the median over the trials of the most memory that the server ever held (max RSS), divided by all \
+                 its connections, idle ones included; bars: where the median of many more trials lies, with 95 % confidence"
+            }
+            Self::Throughput | Self::IdleMemory => {
                 "points: the median of the trials; bars: where the median of many more of them lies, with 95 % confidence"
             }
             Self::P50 | Self::P99 | Self::P999 => {

@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::group::Group;
 use super::look::looks;
 use super::{Look, Point, Series};
 use crate::plan::Cell;
 use crate::report::FileRun;
-use crate::results::{RunRecord, TrialRecord, Verdict};
-use crate::statistics::{BackendSummary, Bounds, Doubt, Run};
+use crate::results::{RunRecord, TrialRecord};
+use crate::statistics::Run;
 
 /// All that was read.
 pub(super) struct Gathered<'a> {
@@ -40,29 +41,6 @@ pub(super) struct GatheredCell<'a> {
     pub(super) groups: Vec<Group<'a>>,
     /// Where each of them is.
     by_backend: HashMap<String, usize>,
-}
-
-/// One backend in one cell of one run.
-pub(super) struct Group<'a> {
-    pub(super) backend: String,
-    pub(super) cell: Cell,
-    /// Those that figures are made of: measured ones that are not invalid, and where there are none, measured ones that are.
-    pub(super) measured: Vec<&'a TrialRecord>,
-    pub(super) standing: Standing,
-    pub(super) summary: BackendSummary,
-    /// What speaks against all of them together.
-    pub(super) bounds: Bounds,
-}
-
-/// What the trials of a group are good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Some count.
-    Counts,
-    /// Some are measured, and none counts.
-    Invalid,
-    /// None is measured.
-    Missing,
 }
 
 /// A cell, and the run that its figures come from.
@@ -233,32 +211,6 @@ impl GatheredCell<'_> {
 
     fn is_unmeasured(&self) -> bool {
         self.groups.iter().all(|group| group.summary.trials == 0)
-    }
-}
-
-impl<'a> Group<'a> {
-    fn of(backend: String, cell: Cell, trials: &[&'a TrialRecord]) -> Self {
-        let (invalid, counting): (Vec<&TrialRecord>, Vec<&TrialRecord>) = trials
-            .iter()
-            .copied()
-            .filter(|trial| trial.measured.is_some())
-            .partition(|trial| trial.verdict == Verdict::Invalid);
-        let standing = match (counting.is_empty(), invalid.is_empty()) {
-            (false, _) => Standing::Counts,
-            (true, false) => Standing::Invalid,
-            (true, true) => Standing::Missing,
-        };
-        let summary = match standing {
-            Standing::Invalid => BackendSummary::of_invalid(&backend, trials),
-            _ => BackendSummary::of(&backend, trials),
-        };
-        let measured = if standing == Standing::Invalid { invalid } else { counting };
-        Self { backend, cell, standing, summary, bounds: Bounds::of(&measured), measured }
-    }
-
-    /// How many of the trials there is at least this reason to doubt.
-    pub(super) fn doubted(&self, least: Doubt) -> usize {
-        self.measured.iter().filter(|trial| Doubt::of(trial) >= least).count()
     }
 }
 

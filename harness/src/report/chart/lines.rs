@@ -2,7 +2,8 @@
 
 use super::facet::{Along, Facet, spread_over, words};
 use super::figure::Figure;
-use super::gathered::{Gathered, Group};
+use super::gathered::Gathered;
+use super::group::Group;
 use super::{Chart, Point, Scale, Series, notes};
 
 /// One chart for each facet in which the figure is known of any backend.

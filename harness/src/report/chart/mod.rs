@@ -10,6 +10,7 @@ mod figure;
 #[cfg(test)]
 mod fixtures;
 mod gathered;
+mod group;
 mod history;
 mod lines;
 mod look;

@@ -1,7 +1,8 @@
 //! Up to where a server keeps up with an offered load, pointed out in the charts along it.
 
 use super::facet::{Along, Facet};
-use super::gathered::{Gathered, GatheredRun, Group, Standing};
+use super::gathered::{Gathered, GatheredRun};
+use super::group::{Group, Standing};
 use super::{Chart, Mark};
 use crate::capacity::{BackendCapacity, LimitedBy, replay};
 use crate::figures;
