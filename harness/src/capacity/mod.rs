@@ -13,6 +13,7 @@
 mod contender;
 mod found;
 mod interval;
+mod recorded;
 mod run;
 mod search;
 #[cfg(test)]
@@ -20,4 +21,5 @@ mod simulation;
 mod standing;
 
 pub use found::{BackendCapacity, EstimateRecord, LimitedBy, WhenMet};
+pub use recorded::recorded;
 pub use run::{CapacityRun, CapacitySearch, Observer, lowest_rate_rps};

@@ -190,6 +190,30 @@ impl<'a> CapacitySearch<'a> {
         self.contenders.iter().map(|contender| contender.capacity(self.run.capacity, self.time_is_up)).collect()
     }
 
+    /// Takes a trial of an earlier search; whether that was what this one would have asked for next.
+    pub(super) fn replay(&mut self, trial: &TrialRecord) -> bool {
+        let Some(contender) = self.contenders.iter_mut().find(|contender| contender.backend == trial.backend) else {
+            return false;
+        };
+        let is_asked = match contender.ask() {
+            Some(Ask::Guess) => trial.cell == Cell { depth: GUESS_DEPTH, ..self.cell.clone() },
+            Some(Ask::Rate(rate_rps)) => {
+                let arrivals = Some(self.run.plan.arrivals);
+                trial.cell == Cell { rate_rps: Some(rate_rps), arrivals, ..self.cell.clone() }
+            }
+            None => false,
+        };
+        if is_asked {
+            contender.take(trial, &self.run.capacity.slo);
+        }
+        is_asked
+    }
+
+    /// Says of a search that was replayed whether its time had been limited.
+    pub(super) fn end_replay(&mut self) {
+        self.time_is_up = self.run.capacity.budget().is_some() && !self.is_complete();
+    }
+
     /// Trials that ended.
     #[must_use]
     pub fn trials(&self) -> usize {

@@ -22,7 +22,7 @@ pub fn percentile(histogram: &Histogram<u64>, q: f64) -> Option<u64> {
 /// Without them, a server would look the faster the more of its requests it leaves unanswered.
 #[must_use]
 pub fn percentile_of_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<u64> {
-    let (all, answered) = (histogram.len() + unanswered, histogram.len() as f64);
+    let (all, answered) = (histogram.len().saturating_add(unanswered), histogram.len() as f64);
     // Rounded as above.
     let place = ((q * all as f64 * 1e6).round() / 1e6).ceil().max(1.0);
     // Half a place less, or what a quotient lacks in precision would make it the next one.

@@ -148,3 +148,9 @@ pub struct Mark {
     /// What it is, in a few words: `capacity 182,000/s`.
     pub label: String,
 }
+
+/// The charts of several files.
+#[must_use]
+pub fn of(_: &[super::FileRun]) -> Vec<Chart> {
+    Vec::new()
+}
