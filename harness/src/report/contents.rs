@@ -1,5 +1,7 @@
 //! Everything that a report says, as data: what the page, the Markdown and the pictures are made of.
 
+#[cfg(test)]
+mod checks;
 mod facts;
 mod table;
 
