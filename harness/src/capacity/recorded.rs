@@ -26,7 +26,8 @@ pub fn recorded(run: &RunRecord, trials: &[TrialRecord]) -> Option<Vec<BackendCa
     if !has_one_cell || !can_be_searched {
         return None;
     }
-    let mut search = CapacitySearch::new(CapacityRun { plan, capacity, seed: run.seed, server_executable: Path::new("") });
+    let mut search =
+        CapacitySearch::new(CapacityRun { plan, capacity, seed: run.seed, server_executable: Path::new("") });
     if !trials.iter().all(|trial| search.replay(trial)) {
         return None;
     }

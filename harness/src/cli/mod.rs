@@ -85,8 +85,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 9] =
-    ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard", "report"];
+const COMMANDS: [&str; 9] = ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard", "report"];
 
 /// What to do.
 #[derive(Subcommand)]

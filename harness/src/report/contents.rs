@@ -133,7 +133,8 @@ fn title(selection: &Selection<'_>) -> String {
 /// Everything that has a place in a chart, in the order of the plans.
 fn backends(charts: &[Chart], files: &[FileRun]) -> Vec<Named> {
     let mut named: Vec<Named> = Vec::new();
-    let plans: Vec<_> = newest_first(files).into_iter().filter_map(|file| Some(&file.recorded.run.as_ref()?.plan)).collect();
+    let plans: Vec<_> =
+        newest_first(files).into_iter().filter_map(|file| Some(&file.recorded.run.as_ref()?.plan)).collect();
     for (plan, name) in plans.iter().flat_map(|plan| plan.entrants().into_iter().map(move |name| (plan, name))) {
         let drawn = charts.iter().flat_map(|chart| &chart.series).find(|series| series.backend == name);
         let Some(series) = drawn.filter(|_| named.iter().all(|other| other.name != name)) else { continue };

@@ -90,7 +90,8 @@ impl Page {
     }
 
     fn run(&mut self, run: &RunFacts) {
-        let verdicts: Vec<String> = run.verdicts.iter().map(|(kind, count)| format!("{} {count}", escaped(kind))).collect();
+        let verdicts: Vec<String> =
+            run.verdicts.iter().map(|(kind, count)| format!("{} {count}", escaped(kind))).collect();
         let verdicts = if verdicts.is_empty() { "no trials".to_owned() } else { verdicts.join(", ") };
         let (file, started) = (escaped(&run.file), escaped(&run.started));
         self.add(&format!("\n**{file}** {started}: {verdicts}\n"), "the runs");
@@ -102,7 +103,8 @@ impl Page {
             for reason in run.reasons.iter().take(MOST_REASONS) {
                 let backends: Vec<String> =
                     reason.backends.iter().map(|(name, count)| format!("{} {count}", escaped(name))).collect();
-                let line = format!("- {}: {} ({})\n", escaped(&reason.kind), escaped(&reason.reason), backends.join(", "));
+                let line =
+                    format!("- {}: {} ({})\n", escaped(&reason.kind), escaped(&reason.reason), backends.join(", "));
                 self.add(&line, "reasons");
             }
             self.close(is_open);
@@ -134,7 +136,11 @@ impl Page {
 
     fn finish(mut self) -> String {
         if !self.left_out.is_empty() {
-            let _ = write!(self.text, "\nLeft out, for there is no room for it here: {}. See the page.\n", self.left_out.join(", "));
+            let _ = write!(
+                self.text,
+                "\nLeft out, for there is no room for it here: {}. See the page.\n",
+                self.left_out.join(", ")
+            );
         }
         self.text
     }

@@ -37,7 +37,11 @@ pub(crate) mod tests {
         RunRecord {
             schema_version: 1,
             started: started.to_owned(),
-            build: Build { git_revision: "c0ffee".to_owned(), git_dirty: Some(false), build_profile: "release".to_owned() },
+            build: Build {
+                git_revision: "c0ffee".to_owned(),
+                git_dirty: Some(false),
+                build_profile: "release".to_owned(),
+            },
             plan: SweepPlan {
                 backends: backends.iter().map(|&name| name.to_owned()).collect(),
                 connections: connections.to_vec(),
@@ -65,7 +69,10 @@ pub(crate) mod tests {
                 }
             }
         }
-        FileRun { name: name.to_owned(), recorded: Recorded { run: Some(run), trials, intact_bytes: 0, cut_off: false } }
+        FileRun {
+            name: name.to_owned(),
+            recorded: Recorded { run: Some(run), trials, intact_bytes: 0, cut_off: false },
+        }
     }
 
     /// Of a file that was cut off in its first line.

@@ -122,7 +122,9 @@ pub fn check_plan(plan: &SweepPlan) -> Result<(), String> {
     }
     match lengths.into_iter().try_fold(1_usize, usize::checked_mul) {
         Some(series) if series <= MOST_SERIES => Ok(()),
-        _ => Err(format!("its plan has more than {MOST_SERIES} combinations of cells and backends, so no sweep wrote it")),
+        _ => Err(format!(
+            "its plan has more than {MOST_SERIES} combinations of cells and backends, so no sweep wrote it"
+        )),
     }
 }
 
@@ -141,7 +143,8 @@ mod tests {
         let cut_off = FileRun { name: "cut".to_owned(), recorded: crate::report::tests::nothing() };
         let files = [cut_off, older, file("elsewhere", other, 2, |_| ()), newer];
         let selection = Selection::of(&files);
-        let cells: Vec<(usize, &str)> = selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
+        let cells: Vec<(usize, &str)> =
+            selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
         assert_eq!(cells, [(64, "newer"), (512, "newer"), (1, "older")]);
         assert_eq!(selection.elsewhere, ["elsewhere"]);
         let order: Vec<&str> = newest_first(&files).iter().map(|file| file.name.as_str()).collect();
@@ -155,7 +158,8 @@ mod tests {
         newer.recorded.trials.retain(|trial| trial.cell.connections == 1);
         let files = [older, newer];
         let selection = Selection::of(&files);
-        let cells: Vec<(usize, &str)> = selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
+        let cells: Vec<(usize, &str)> =
+            selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
         assert_eq!(cells, [(1, "newer"), (64, "older")]);
     }
 

@@ -154,7 +154,8 @@ fn merged(measured: &[&Measured]) -> Histogram<u64> {
 
 /// The sum of the first over the sum of the second, of those that are known.
 fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
-    let (value, divisor) = pairs.flatten().fold((0_u128, 0_u128), |sum, pair| (sum.0 + u128::from(pair.0), sum.1 + u128::from(pair.1)));
+    let (value, divisor) =
+        pairs.flatten().fold((0_u128, 0_u128), |sum, pair| (sum.0 + u128::from(pair.0), sum.1 + u128::from(pair.1)));
     (divisor > 0).then(|| value as f64 / divisor as f64)
 }
 

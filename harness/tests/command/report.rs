@@ -218,11 +218,20 @@ fn what_is_no_results_file_is_refused_in_one_line() {
         plan: SweepPlan { payload_bytes: vec![1; 2000], depth: vec![1; 2000], ..run(&[1], &["epoll"]).plan },
         ..run(&[1], &["epoll"])
     };
-    write(&path.join("large"), &RunRecord { plan: SweepPlan { connections: Vec::new(), ..large.plan.clone() }, ..large.clone() }, 0, |_| ());
+    write(
+        &path.join("large"),
+        &RunRecord { plan: SweepPlan { connections: Vec::new(), ..large.plan.clone() }, ..large.clone() },
+        0,
+        |_| (),
+    );
     let text = fs::read_to_string(path.join("large")).unwrap();
     fs::write(path.join("large"), text.replace("\"connections\":[]", "\"connections\":[1,2]")).unwrap();
     fails(path, &["large"], 1, "large: its plan has more than 10000 combinations");
-    fs::write(path.join("nan"), fs::read_to_string(path.join("run.jsonl")).unwrap().replace("\"seed\":7", "\"seed\":1e999")).unwrap();
+    fs::write(
+        path.join("nan"),
+        fs::read_to_string(path.join("run.jsonl")).unwrap().replace("\"seed\":7", "\"seed\":1e999"),
+    )
+    .unwrap();
     fails(path, &["nan"], 1, "nan line 1: ");
 }
 

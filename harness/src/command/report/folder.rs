@@ -79,6 +79,8 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
     written.or_else(|error| {
         // Where it cannot be removed either, there is nothing to be done about it.
         let _ = fs::remove_file(&part);
-        Err(error).with_context(|| format!("cannot write {}; put that right or name another folder with --output", path.display()))
+        Err(error).with_context(|| {
+            format!("cannot write {}; put that right or name another folder with --output", path.display())
+        })
     })
 }

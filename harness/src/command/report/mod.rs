@@ -47,7 +47,8 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     let contents = Contents::of(&files);
     progress.set_message("drawing");
     progress.tick();
-    let charts = contents.charts.iter().map(|chart| (format!("{}.svg", chart.id), svg::draw(chart))).collect::<Vec<_>>();
+    let charts =
+        contents.charts.iter().map(|chart| (format!("{}.svg", chart.id), svg::draw(chart))).collect::<Vec<_>>();
     folder.write(&page::draw(&contents), &markdown::draw(&contents), &charts).map_err(Failure::Run)?;
     progress.finish_and_clear();
 
@@ -99,8 +100,10 @@ fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
             parts.push(format!("{title}  {}", sentences.join("\n  ")));
         }
     }
-    let pictures = if charts == 0 { String::new() } else { format!(", {}", harness::figures::counted(charts, "chart")) };
-    let is_shown = |c: &char| *c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    let pictures =
+        if charts == 0 { String::new() } else { format!(", {}", harness::figures::counted(charts, "chart")) };
+    let is_shown =
+        |c: &char| *c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
     let said: String = parts.join("\n\n").chars().filter(is_shown).collect();
     format!("{said}\n\nreport: {} (report.md{pictures} beside it)", directory.join(folder::PAGE).display())
 }

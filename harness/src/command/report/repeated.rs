@@ -57,12 +57,20 @@ fn the_command_comes_to_the_plan_it_was_made_of() {
         ("--rate 1000,20000.25 --arrivals poisson --warmup 0s --duration 1500ms --protocol raw --twice epoll", ""),
         ("--rate 0.1 --server-cpus 0-1,5 --client-cpus 2 --engine epoll --idle 0,1000", ""),
         ("--backends epoll --server-threads 1,2 --spread shared --connections 4000", ""),
-        ("--backends none --server 'other=sh -c \"exec x {port} | \\\"$Y\\\"\"' --server 'b=cat --x=\"a b\" {port}'", ""),
+        (
+            "--backends none --server 'other=sh -c \"exec x {port} | \\\"$Y\\\"\"' --server 'b=cat --x=\"a b\" {port}'",
+            "",
+        ),
         ("--twice b --server 'b=cat {port}'", ""),
-        ("--trials 3", "[[server]]\nname = \"other\"\ncommand = [\"sh\", \"-c\", \"exec x\\nEND\\n\"]\nenv = { PORT = \"{port}\", A = \"'\\\"\\n\" }\n\
-                        version = \"sh --version\"\ndirectory = \"/\"\nstart-timeout = \"1500ms\""),
+        (
+            "--trials 3",
+            "[[server]]\nname = \"other\"\ncommand = [\"sh\", \"-c\", \"exec x\\nEND\\n\"]\nenv = { PORT = \"{port}\", A = \"'\\\"\\n\" }\n\
+                        version = \"sh --version\"\ndirectory = \"/\"\nstart-timeout = \"1500ms\"",
+        ),
     ] {
-        let plan = settings(line, toml).plan(&Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], ..machine() }).unwrap();
+        let plan = settings(line, toml)
+            .plan(&Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], ..machine() })
+            .unwrap();
         let command = repeat::command(&record(plan.clone(), None));
         let (flags, file) = command.split_once(" <<'END'\n").unwrap_or((&command, ""));
         let Command::Sweep(arguments) = parsed(&shlex::split(flags).unwrap()) else { panic!("{command}") };

@@ -13,11 +13,15 @@ use crate::statistics::{Estimate, Interval};
 pub(super) fn say(run: &Run<'_>, answer: &mut Answer) {
     let Some(plan) = &run.record.capacity else { return };
     let Some(capacities) = recorded(run.record, run.trials) else {
-        answer.open.push("The trials of the search for capacities do not follow from its plan and seed, so nothing is said of it.".to_owned());
+        answer.open.push(
+            "The trials of the search for capacities do not follow from its plan and seed, so nothing is said of it."
+                .to_owned(),
+        );
         return;
     };
     let goal = plan.slo.to_string();
-    let start = SweepPlan { rate_rps: vec![None], ..run.record.plan.clone() }.cells().first().map(place).unwrap_or_default();
+    let start =
+        SweepPlan { rate_rps: vec![None], ..run.record.plan.clone() }.cells().first().map(place).unwrap_or_default();
     answer.findings.extend(first(&capacities, &goal, &start));
     let sustained: Vec<String> = capacities.iter().filter_map(sustained).collect();
     if !sustained.is_empty() {
@@ -37,30 +41,35 @@ fn place(cell: &Cell) -> String {
 
 /// Who sustains the most, and how much more than the others.
 fn first(capacities: &[BackendCapacity], goal: &str, start: &str) -> Option<String> {
-    let mut known: Vec<(&BackendCapacity, f64, f64)> = capacities
-        .iter()
-        .filter_map(|one| Some((one, one.low_rps?, one.high_rps.unwrap_or(f64::INFINITY))))
-        .collect();
+    let mut known: Vec<(&BackendCapacity, f64, f64)> =
+        capacities.iter().filter_map(|one| Some((one, one.low_rps?, one.high_rps.unwrap_or(f64::INFINITY)))).collect();
     known.sort_by(|a, b| middle(b.0).total_cmp(&middle(a.0)));
     let [(best, low, high), others @ ..] = known.as_slice() else { return None };
     // Where the generator was the limit, another one may sustain any rate.
     let best_low = known.iter().map(|(_, low, _)| *low).fold(*low, f64::max);
-    let ties: Vec<&str> = known.iter().filter(|(_, _, high)| *high >= best_low).map(|(one, ..)| one.backend.as_str()).collect();
+    let ties: Vec<&str> =
+        known.iter().filter(|(_, _, high)| *high >= best_low).map(|(one, ..)| one.backend.as_str()).collect();
     let capital = start[..1].to_uppercase() + &start[1..];
     if ties.len() > 1 {
-        return Some(format!("{capital} {} tie for the highest rate with {goal}: their intervals overlap.", list(&ties)));
+        return Some(format!(
+            "{capital} {} tie for the highest rate with {goal}: their intervals overlap.",
+            list(&ties)
+        ));
     }
     let than = |(other, other_low, other_high): &(&BackendCapacity, f64, f64)| {
         // Both intervals holding, the ratio lies between their farthest ends.
-        let interval = Some(Interval { low: low / other_high, high: high / other_low }).filter(|one| one.high.is_finite());
+        let interval =
+            Some(Interval { low: low / other_high, high: high / other_low }).filter(|one| one.high.is_finite());
         let estimate = Estimate { ratio: best.capacity_rps? / other.capacity_rps?, interval };
         Some(format!("{} that of {}", ratio(&estimate), other.backend))
     };
-    let next = others.first().and_then(than).map(|text| if others.len() > 1 { format!("{text}, the next") } else { text });
-    let last = others.iter().skip(1).next_back().and_then(than).map(|text| format!("{text}, the last"));
+    let next =
+        others.first().and_then(than).map(|text| if others.len() > 1 { format!("{text}, the nearest") } else { text });
+    let last = others.iter().skip(1).next_back().and_then(than).map(|text| format!("{text}, the farthest"));
     let compared: Vec<String> = next.into_iter().chain(last).collect();
-    (!compared.is_empty())
-        .then(|| format!("{capital} {} sustains the highest rate with {goal}: {}.", best.backend, compared.join(", and ")))
+    (!compared.is_empty()).then(|| {
+        format!("{capital} {} sustains the highest rate with {goal}: {}.", best.backend, compared.join(", and "))
+    })
 }
 
 fn middle(capacity: &BackendCapacity) -> f64 {
@@ -69,7 +78,6 @@ fn middle(capacity: &BackendCapacity) -> f64 {
 
 /// `epoll sustains 182,000/s [175,000, 190,000]`.
 fn sustained(capacity: &BackendCapacity) -> Option<String> {
-    
     let (rps, low, high) = (capacity.capacity_rps?, capacity.low_rps?, capacity.high_rps);
     let high = high.map_or("?".to_owned(), rounded);
     Some(format!("{} sustains {}/s [{}, {high}]", capacity.backend, rounded(rps), rounded(low)))

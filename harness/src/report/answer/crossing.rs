@@ -1,10 +1,10 @@
 //! Where two backends change places: each is ahead for sure somewhere along the way.
 
+use super::Ranked;
 use super::merge::Located;
 use super::place::Places;
 use super::standing::{Order, Standing};
 use super::words::{Wording, inverted, ratio};
-use super::Ranked;
 use crate::figures;
 use crate::plan::Cell;
 use crate::statistics::Comparison;
@@ -47,7 +47,8 @@ fn along<'a>(row: &[&'a Ranked], standings: &[Located<Standing>]) -> Vec<Crossin
     for ranked in row.first().into_iter().filter(is_trusted) {
         for (first, second, _) in &ranked.by.pairs {
             let names = (ranked.by.entries[*first].backend.as_str(), ranked.by.entries[*second].backend.as_str());
-            let known: Vec<(&Cell, Comparison)> = row.iter().filter(is_trusted).filter_map(|at| known(at, names)).collect();
+            let known: Vec<(&Cell, Comparison)> =
+                row.iter().filter(is_trusted).filter_map(|at| known(at, names)).collect();
             for pair in known.windows(2) {
                 let [before, after] = pair else { continue };
                 if before.1.is_better() == after.1.is_better() {
@@ -69,7 +70,8 @@ fn along<'a>(row: &[&'a Ranked], standings: &[Located<Standing>]) -> Vec<Crossin
 fn known<'a>(ranked: &&'a Ranked, names: (&str, &str)) -> Option<(&'a Cell, Comparison)> {
     let place = |name: &str| ranked.by.entries.iter().position(|entry| entry.backend == name && !entry.unreliable);
     let (a, b) = (place(names.0)?, place(names.1)?);
-    let (first, _, pair) = ranked.by.pairs.iter().find(|(first, second, _)| (*first, *second) == (a.min(b), a.max(b)))?;
+    let (first, _, pair) =
+        ranked.by.pairs.iter().find(|(first, second, _)| (*first, *second) == (a.min(b), a.max(b)))?;
     let pair = if *first == a { *pair } else { pair.inverted() };
     pair.differs().then_some((&ranked.cell, pair))
 }
@@ -81,7 +83,8 @@ fn leads(standing: &Standing, name: &str) -> bool {
 fn sentence(crossing: &Crossing<'_>, words: &Wording, places: &Places) -> String {
     let Crossing { first, second, before, after, .. } = crossing;
     let said = |comparison: &Comparison| comparison.estimate.as_ref().map(ratio).unwrap_or_default();
-    let turned = |comparison: &Comparison| comparison.estimate.as_ref().map(|one| ratio(&inverted(one))).unwrap_or_default();
+    let turned =
+        |comparison: &Comparison| comparison.estimate.as_ref().map(|one| ratio(&inverted(one))).unwrap_or_default();
     let verb = words.verb;
     format!(
         "{} {first} {verb} {} {} {second}; {} {second} {verb} {} {} {first}.",

@@ -1,8 +1,8 @@
 //! Sentences on who is ahead, by how much, and who ties: one for each stretch of cells that say the same.
 
-use super::merge::{Located, alike, neighbours};
+use super::merge::{Located, Told, told};
 use super::place::Places;
-use super::standing::{Lead, Order, Standing};
+use super::standing::{Lead, Order, Standing, WIDE};
 use super::words::{Wording, at_most, list, ratio};
 use crate::figures;
 use crate::statistics::Estimate;
@@ -12,31 +12,19 @@ const MOST: usize = 6;
 
 /// Adds what can be said of one metric.
 pub(super) fn say(standings: &[Located<Standing>], places: &Places, findings: &mut Vec<String>) {
-    let stretches = neighbours(standings, places, |standing| leaders(standing).map(<[String]>::to_vec));
-    if stretches.len() <= MOST {
-        let sentence = |stretch: &Vec<Located<Standing>>| {
-            let start = places.sentence_start(&stretch[0].cell, &stretch[stretch.len() - 1].cell);
-            sentence(&start, stretch, &|cell| places.short(cell))
-        };
-        findings.extend(stretches.iter().map(sentence));
-    } else {
-        let groups = alike(standings, |standing| leaders(standing).map(<[String]>::to_vec));
-        let all: usize = groups.iter().map(Vec::len).sum();
-        let sentence = |group: &Vec<Located<Standing>>| {
-            let start = format!("In {} of {}", group.len(), figures::counted(all, "cell"));
-            sentence(&start, group, &|cell| places.full(cell))
-        };
-        findings.extend(groups.iter().take(MOST).map(sentence));
-        let rest: usize = groups.iter().skip(MOST).map(Vec::len).sum();
-        if rest > 0 {
-            let name = wording(&standings[0]).name;
-            let others = figures::counted(rest, "other cell");
-            findings.push(format!("Who is ahead in {name} in {others} stands in the table."));
-        }
+    let all = told(standings, places, MOST, |standing| leaders(standing).map(<[String]>::to_vec));
+    for Told { start, in_a_row, cells } in all.iter().take(MOST) {
+        findings.push(sentence(start, cells, &|cell| if *in_a_row { places.short(cell) } else { places.full(cell) }));
     }
-    for stretch in neighbours(standings, places, |standing| some(&standing.rate_missed)).iter().take(MOST) {
-        let start = places.sentence_start(&stretch[0].cell, &stretch[stretch.len() - 1].cell);
-        let names = &stretch[0].what.rate_missed;
+    let rest: usize = all.iter().skip(MOST).map(|told| told.cells.len()).sum();
+    if rest > 0 {
+        let (name, others) = (wording(&standings[0]).name, figures::counted(rest, "other cell"));
+        findings.push(format!("Who is ahead in {name} in {others} stands in the table."));
+    }
+    for Told { start, cells, .. } in
+        told(standings, places, MOST, |standing| some(&standing.rate_missed)).iter().take(MOST)
+    {
+        let names = &cells[0].what.rate_missed;
         let take = if names.len() == 1 { "does" } else { "do" };
         findings.push(format!("{start} {} {take} not take the rate.", list(names)));
     }
@@ -72,7 +60,8 @@ fn sentence(start: &str, stretch: &[Located<Standing>], here: &dyn Fn(&crate::pl
         Order::Tie { reach, .. } => *reach,
         _ => 1.0,
     });
-    let reach = at_most(reach.fold(1.0, f64::max));
+    let most_reach = reach.fold(1.0, f64::max);
+    let reach = at_most(most_reach);
     let names = leaders(&stretch[0].what).unwrap_or_default();
     let mut text = match (names, leads.as_slice()) {
         (names, []) => {
@@ -82,9 +71,15 @@ fn sentence(start: &str, stretch: &[Located<Standing>], here: &dyn Fn(&crate::pl
         ([only], [(_, lead)]) => format!("{start} {only} {} {}", words.verb, beside(&words, lead)),
         ([only], _) => format!("{start} {only} {}: {}", words.superlative, behind(&words, &leads, here)),
         (names, leads) => {
-            let tie = format!("{start} {} tie for {}, within {reach}", list(names), words.prize);
+            let tie = if most_reach > WIDE {
+                format!("{start} it is not known which of {} {}, within {reach}", list(names), words.superlative)
+            } else {
+                format!("{start} {} tie for {}, within {reach}", list(names), words.prize)
+            };
             match leads {
-                [(_, lead)] => format!("{tie}; {}, which came out ahead, {} {}", lead.best, words.verb, beside(&words, lead)),
+                [(_, lead)] => {
+                    format!("{tie}; {}, which came out ahead, {} {}", lead.best, words.verb, beside(&words, lead))
+                }
                 _ => format!("{tie}; the one that came out ahead {} {}", words.verb, behind(&words, leads, here)),
             }
         }
@@ -94,13 +89,15 @@ fn sentence(start: &str, stretch: &[Located<Standing>], here: &dyn Fn(&crate::pl
     text
 }
 
-/// `1.31× [1.24, 1.38] the requests of epoll, the next, and 2.00× [1.90, 2.10] those of threads, the last`.
+/// `1.31× [1.24, 1.38] the requests of epoll, the nearest, and 2.00× [1.90, 2.10] those of threads, the farthest`.
 fn beside(words: &Wording, lead: &Lead) -> String {
     let [(next, nearest), rest @ ..] = lead.behind.as_slice() else { return String::new() };
     let nearest = format!("{} {} {next}", ratio(nearest), words.of);
     match rest.last() {
         None => nearest,
-        Some((last, farthest)) => format!("{nearest}, the next, and {} {} {last}, the last", ratio(farthest), words.again),
+        Some((last, farthest)) => {
+            format!("{nearest}, the nearest, and {} {} {last}, the farthest", ratio(farthest), words.again)
+        }
     }
 }
 
@@ -129,7 +126,8 @@ fn behind(
         })
     };
     let place = |place| if last.is_empty() { "" } else { place };
-    let parts: Vec<String> = [range(&next, place(", the next")), range(&last, ", the last")].into_iter().flatten().collect();
+    let parts: Vec<String> =
+        [range(&next, place(", the nearest")), range(&last, ", the farthest")].into_iter().flatten().collect();
     parts.join(", and ")
 }
 
@@ -150,7 +148,11 @@ fn caveat(stretch: &[Located<Standing>]) -> String {
     let of_these: Vec<&String> = doubtful.iter().filter(|name| involved.contains(name)).collect();
     if !of_these.is_empty() {
         let all = of_these.len() == involved.len();
-        parts.push(if all { "most trials are suspect".to_owned() } else { format!("most trials of {} are suspect", list(&of_these)) });
+        parts.push(if all {
+            "most trials are suspect".to_owned()
+        } else {
+            format!("most trials of {} are suspect", list(&of_these))
+        });
     }
     let left_out = union(&|standing| standing.left_out().cloned().collect());
     if !left_out.is_empty() {
@@ -175,5 +177,8 @@ fn noise(standings: &[Located<Standing>]) -> Option<String> {
     let trusted = standings.iter().filter(|at| !matches!(at.what.order, Order::Distrusted { .. }));
     let most = trusted.filter_map(|at| at.what.noise).max_by(f64::total_cmp)?;
     let name = wording(&standings[0]).name;
-    Some(format!("A backend that was there twice differs from itself in {name} by at most {}: no smaller difference is called one.", at_most(most)))
+    Some(format!(
+        "A backend that was there twice differs from itself in {name} by at most {}: no smaller difference is called one.",
+        at_most(most)
+    ))
 }

@@ -18,7 +18,8 @@ pub(super) fn say(cells: &[(Cell, Run<'_>)], places: &Places, findings: &mut Vec
         // Its cell alone, or every cell would be summed up for each.
         let plan = of_cell(&run.record.plan, cell);
         let summary = summarise(&plan, run.trials).into_iter().flat_map(|cell| cell.backends).next();
-        measured.extend(summary.and_then(|summary| figure(&summary)).map(|what| Located { cell: (*cell).clone(), what }));
+        measured
+            .extend(summary.and_then(|summary| figure(&summary)).map(|what| Located { cell: (*cell).clone(), what }));
     }
     for row in places.rows(&measured, |at| &at.cell).iter().flatten().take(MOST) {
         findings.push(format!("{} {}.", places.sentence_start(&row.cell, &row.cell), row.what));
@@ -32,7 +33,9 @@ pub(super) fn say(cells: &[(Cell, Run<'_>)], places: &Places, findings: &mut Vec
 fn figure(summary: &BackendSummary) -> Option<String> {
     let throughput = summary.throughput_rps?;
     let trials = figures::counted(summary.measured, "trial");
-    let cost = summary.server_cpu_ns_per_request.map_or(String::new(), |ns| format!(" at {} of CPU time each", figures::duration(ns)));
+    let cost = summary
+        .server_cpu_ns_per_request
+        .map_or(String::new(), |ns| format!(" at {} of CPU time each", figures::duration(ns)));
     Some(format!(
         "{} serves {} requests/s{cost} (median of {trials}, from {} to {})",
         summary.backend,

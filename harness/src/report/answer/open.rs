@@ -1,6 +1,6 @@
 //! What could not be concluded, why, and what to do about it.
 
-use super::merge::{Located, neighbours};
+use super::merge::{Located, Told, told};
 use super::place::Places;
 use super::standing::{Order, Standing};
 use super::words::{Wording, at_most, list, ratio, reason};
@@ -13,73 +13,126 @@ use crate::statistics::MIN_BLOCKS;
 /// Beyond so many of a kind nobody reads on.
 const MOST: usize = 5;
 
+/// Beyond so many stretches of the same kind, cells are taken together wherever they are.
+const FEW: usize = 2;
+
 /// Adds what is not known by one metric.
 pub(super) fn say(standings: &[Located<Standing>], places: &Places, open: &mut Vec<String>) {
     let Some(first) = standings.first() else { return };
     let words = Wording::of(first.what.metric, &first.cell);
     let mut sentences = Vec::new();
-    for why in [unknown_order as fn(&Standing, &Wording) -> Option<String>, client_bound, doubtful] {
-        let stretches = neighbours(standings, places, |standing| why(standing, &words));
-        let said = stretches.iter().filter_map(|stretch| {
-            let start = places.sentence_start(&stretch[0].cell, &stretch[stretch.len() - 1].cell);
-            why(&stretch[0].what, &words).map(|rest| format!("{start} {rest}."))
-        });
-        let said: Vec<String> = said.collect();
-        let rest = said.len().saturating_sub(MOST);
-        sentences.extend(said.into_iter().take(MOST));
-        if rest > 0 {
-            sentences.push(format!("{} of the kind in {}: see the table.", figures::counted(rest, "more gap"), words.name));
-        }
+    for Told { start, cells, .. } in told(standings, places, FEW, |standing| Unknown::of(&standing.order)) {
+        sentences.extend(unknown_order(&cells, &words).map(|rest| format!("{start} {rest}.")));
     }
-    open.extend(sentences);
+    for Told { start, cells, .. } in told(standings, places, FEW, client_bound) {
+        sentences.push(format!(
+            "{start} the load generator was the limit of {}, whose {} might be better: give it more CPUs (--client-cpus); \
+             CPU time per request still compares.",
+            list(&cells[0].what.client_bound),
+            words.name
+        ));
+    }
+    let rest = sentences.len().saturating_sub(MOST);
+    open.extend(sentences.into_iter().take(MOST));
+    if rest > 0 {
+        open.push(format!("{} in {} stand in the table.", figures::counted(rest, "more gap"), words.name));
+    }
+    // The trials are the same for the other metric.
+    if first.what.metric.needs_an_idle_client() {
+        open.extend(doubtful(standings, places));
+    }
 }
 
-/// Why nobody is known to be ahead.
-fn unknown_order(standing: &Standing, words: &Wording) -> Option<String> {
+/// Which kind of not knowing, and of whom.
+#[derive(PartialEq)]
+enum Unknown {
+    Wide,
+    TooFew,
+    Held { best: String, ahead: Vec<String> },
+    Distrusted(String),
+}
+
+impl Unknown {
+    fn of(order: &Order) -> Option<Self> {
+        Some(match order {
+            Order::Wide { .. } => Self::Wide,
+            Order::TooFew { .. } => Self::TooFew,
+            Order::Held { best, ahead } => Self::Held { best: best.clone(), ahead: ahead.clone() },
+            Order::Distrusted { backend, .. } => Self::Distrusted(backend.clone()),
+            Order::Nothing | Order::Led(_) | Order::Tie { .. } => return None,
+        })
+    }
+}
+
+/// Why nobody is known to be ahead, in cells that do not know it for the same reason.
+fn unknown_order(cells: &[Located<Standing>], words: &Wording) -> Option<String> {
     let (name, prize) = (words.name, &words.prize);
-    match &standing.order {
-        Order::Wide { reach } => Some(format!(
-            "nobody can be told from the others by {name}, and differences of up to {} would not be seen: ask for more \
-             trials (--until 5), on a quieter machine",
-            at_most(*reach)
-        )),
-        Order::TooFew { blocks } => Some(format!(
-            "who is ahead in {name} is not known: {}, and an interval needs at least {MIN_BLOCKS} (--trials {MIN_BLOCKS})",
-            figures::counted(*blocks, "block")
-        )),
-        Order::Held { best, ahead } => Some(format!(
+    let orders = || cells.iter().map(|at| &at.what.order);
+    Some(match orders().next()? {
+        Order::Wide { .. } => {
+            let reach =
+                orders().filter_map(|order| if let Order::Wide { reach } = order { Some(*reach) } else { None });
+            format!(
+                "nobody can be told from the others by {name}, and differences of up to {} would not be seen: ask for more \
+                 trials (--until 5), on a quieter machine",
+                at_most(reach.fold(1.0, f64::max))
+            )
+        }
+        Order::TooFew { .. } => {
+            let blocks =
+                orders().filter_map(|order| if let Order::TooFew { blocks } = order { Some(*blocks) } else { None });
+            let most = blocks.max().unwrap_or(0);
+            format!(
+                "who is ahead in {name} is not known: {} at most count for two, and an interval needs {MIN_BLOCKS} \
+                 (more --trials)",
+                figures::counted(most, "block")
+            )
+        }
+        Order::Held { best, ahead } => format!(
             "nobody is known to have {prize}: the load generator was the limit of {}, which came out ahead of {best} all the \
              same; give it more CPUs (--client-cpus)",
             list(ahead)
-        )),
-        Order::Distrusted { backend, itself } => Some(format!(
-            "{backend} differs from itself by {} in {name}, so no difference there is to be believed: ask for more trials, \
-             on a quieter machine",
-            ratio(itself)
-        )),
-        Order::Nothing | Order::Led(_) | Order::Tie { .. } => None,
-    }
-}
-
-fn client_bound(standing: &Standing, words: &Wording) -> Option<String> {
-    if standing.client_bound.is_empty() || matches!(standing.order, Order::Held { .. }) {
-        return None;
-    }
-    Some(format!(
-        "the load generator was the limit of {}, whose {} might be better: give it more CPUs (--client-cpus); CPU time per \
-         request still compares",
-        list(&standing.client_bound),
-        words.name
-    ))
-}
-
-/// Said of the first metric only: the trials are the same.
-fn doubtful(standing: &Standing, _: &Wording) -> Option<String> {
-    let is_first = standing.metric.needs_an_idle_client();
-    (is_first && !standing.doubtful.is_empty()).then(|| {
-        let names = list(&standing.doubtful);
-        format!("most trials of {names} are suspect, so that what is said of them may not hold: see the verdicts")
+        ),
+        Order::Distrusted { backend, itself } => {
+            let by = if cells.len() == 1 { format!(" by {}", ratio(itself)) } else { String::new() };
+            format!(
+                "{backend} differs from itself{by} in {name}, so no difference there is to be believed: ask for more trials, \
+                 on a quieter machine"
+            )
+        }
+        Order::Nothing | Order::Led(_) | Order::Tie { .. } => return None,
     })
+}
+
+fn client_bound(standing: &Standing) -> Option<Vec<String>> {
+    let is_said = standing.client_bound.is_empty() || matches!(standing.order, Order::Held { .. });
+    (!is_said).then(|| standing.client_bound.clone())
+}
+
+/// Whose trials are mostly suspect, in one sentence: where it differs from cell to cell, in how many.
+fn doubtful(standings: &[Located<Standing>], places: &Places) -> Option<String> {
+    let names = |standing: &Standing| (!standing.doubtful.is_empty()).then(|| standing.doubtful.clone());
+    let all = told(standings, places, 1, names);
+    let so = "so that what is said of them may not hold: see the verdicts";
+    match all.as_slice() {
+        [] => None,
+        [Told { start, cells, .. }] => {
+            let names = list(&cells[0].what.doubtful);
+            Some(format!("{start} most trials of {names} are suspect, {so}."))
+        }
+        _ => {
+            let mut counts: Vec<(&String, usize)> = Vec::new();
+            for name in standings.iter().flat_map(|at| &at.what.doubtful) {
+                match counts.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, count)) => *count += 1,
+                    None => counts.push((name, 1)),
+                }
+            }
+            let of: Vec<String> = counts.iter().map(|(name, count)| format!("{name} in {count}")).collect();
+            let cells = figures::counted(standings.len(), "cell");
+            Some(format!("Of {cells}, most trials of {} are suspect, {so}.", list(&of)))
+        }
+    }
 }
 
 /// Adds which backends have no figures where others have, and why.
@@ -102,9 +155,8 @@ pub(super) fn unmeasured(cells: &[(Cell, Run<'_>)], places: &Places, open: &mut 
             sentences.push(format!("{why}."));
             continue;
         }
-        for stretch in neighbours(&gaps, places, Clone::clone) {
-            let start = places.sentence_start(&stretch[0].cell, &stretch[stretch.len() - 1].cell);
-            sentences.extend(stretch[0].what.as_ref().map(|why| format!("{start} {why}.")));
+        for Told { start, cells, .. } in told(&gaps, places, FEW, Clone::clone) {
+            sentences.extend(cells[0].what.as_ref().map(|why| format!("{start} {why}.")));
         }
     }
     let rest = sentences.len().saturating_sub(2 * MOST);

@@ -54,7 +54,9 @@ impl Setting {
     /// Its value, without saying of what: `512`, `16.0 KiB`.
     pub(in crate::report) fn value(self, cell: &Cell) -> String {
         match self {
-            Self::Rate => cell.rate_rps.map_or("a closed loop".to_owned(), |rps| format!("{}/s", figures::grouped(rps))),
+            Self::Rate => {
+                cell.rate_rps.map_or("a closed loop".to_owned(), |rps| format!("{}/s", figures::grouped(rps)))
+            }
             Self::Payload => figures::bytes(cell.payload_bytes.into()),
             Self::Protocol => cell.protocol.to_string(),
             Self::Connections | Self::Depth | Self::Threads | Self::Idle => figures::grouped(self.number(cell)),
@@ -156,7 +158,8 @@ mod tests {
 
     #[test]
     fn rows_run_along_one_setting() {
-        let plan = SweepPlan { connections: vec![64, 1], depth: vec![1, 16], rate_rps: vec![None], ..plan::tests::plan() };
+        let plan =
+            SweepPlan { connections: vec![64, 1], depth: vec![1, 16], rate_rps: vec![None], ..plan::tests::plan() };
         let (all, places) = cells(&plan);
         let rows = places.rows(&all, |cell| cell);
         let shape: Vec<Vec<(usize, usize)>> =

@@ -4,7 +4,7 @@ use super::words::inverted;
 use crate::statistics::{Comparison, Entry, Estimate, Metric, MetricRanking, Void};
 
 /// Where a tie may hide a larger factor than this, it says nothing.
-const WIDE: f64 = 1.25;
+pub(super) const WIDE: f64 = 1.25;
 
 /// One metric in one cell.
 #[derive(Clone, Debug)]
@@ -114,8 +114,7 @@ impl Order {
         }
         let ties: Vec<&&(&Entry, &Comparison)> = sure.iter().filter(|(_, one)| !one.differs()).collect();
         let leads = |entry: &&Entry| entry.backend == best || ties.iter().any(|(tie, _)| tie.backend == entry.backend);
-        let leaders: Vec<String> =
-            by.entries.iter().filter(leads).map(|entry| entry.backend.clone()).collect();
+        let leaders: Vec<String> = by.entries.iter().filter(leads).map(|entry| entry.backend.clone()).collect();
         let reach = ties.iter().filter_map(|(_, one)| one.interval()).map(|interval| interval.reach());
         let reach = reach.max_by(f64::total_cmp).unwrap_or(1.0);
         let behind = sure.iter().filter(|(_, one)| one.is_worse());

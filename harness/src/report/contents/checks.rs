@@ -63,7 +63,8 @@ fn what_a_plan_does_not_have_and_what_is_missing_is_noted() {
     elsewhere.recorded.run.as_mut().unwrap().environment.kernel = "5.0".to_owned();
     let cut_off = FileRun { name: "cut.jsonl".to_owned(), recorded: nothing() };
     let contents = Contents::of(&[cut_off, elsewhere, odd]);
-    let notes: Vec<String> = contents.runs.iter().map(|run| format!("{}: {}", run.file, run.notes.join("; "))).collect();
+    let notes: Vec<String> =
+        contents.runs.iter().map(|run| format!("{}: {}", run.file, run.notes.join("; "))).collect();
     assert!(notes[0].starts_with("run.jsonl: the build was a debug build"), "{notes:#?}");
     assert!(notes[0].contains("2 trials are of a cell or a backend that the plan does not have"), "{notes:#?}");
     assert!(notes[0].contains("the run ended after 2 of 4 trials"), "{notes:#?}");
@@ -81,7 +82,8 @@ fn absurd_figures_are_no_reason_to_give_up() {
         let server = measured.server.as_mut().unwrap();
         (server.cpu_ns, server.syscalls, server.max_rss_bytes) = (Some(u64::MAX), Some(u64::MAX), Some(u64::MAX));
         // Of other ranges than ours, and of no more than one value.
-        let mut histogram = hdrhistogram::Histogram::new_with_bounds(1 << 20, u64::MAX / 2, 1 + (trial.block % 4) as u8).unwrap();
+        let mut histogram =
+            hdrhistogram::Histogram::new_with_bounds(1 << 20, u64::MAX / 2, 1 + (trial.block % 4) as u8).unwrap();
         histogram.record(u64::MAX / 2).unwrap();
         measured.latency_hdr = EncodedHistogram(histogram);
     });

@@ -36,7 +36,10 @@ pub(super) fn of(file: &FileRun, selection: &Selection<'_>) -> RunFacts {
         notes,
     };
     let Some(run) = &recorded.run else {
-        return RunFacts { notes: vec!["the file ends within its first line, so nothing is known of it".to_owned()], ..facts };
+        return RunFacts {
+            notes: vec!["the file ends within its first line, so nothing is known of it".to_owned()],
+            ..facts
+        };
     };
     let mut notes = facts.notes;
     notes.extend(doubts(run, &recorded.trials));
@@ -122,7 +125,11 @@ fn doubts(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
 fn extent(plan: &SweepPlan, cells: &[crate::plan::Cell], entrants: &[String], trials: usize) -> Option<String> {
     let planned = cells.len().saturating_mul(entrants.len()).saturating_mul(plan.trials);
     if trials < planned {
-        return Some(format!("the run ended after {} of {} trials", figures::grouped(trials as f64), figures::grouped(planned as f64)));
+        return Some(format!(
+            "the run ended after {} of {} trials",
+            figures::grouped(trials as f64),
+            figures::grouped(planned as f64)
+        ));
     }
     (trials > planned).then(|| {
         let more = figures::counted(trials - planned, "trial");

@@ -15,7 +15,11 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9
 /// Of all runs that are reported on.
 pub(super) fn of(selection: &Selection<'_>) -> Table {
     let cells = selection.cells();
-    if cells.is_empty() && selection.searches().next().is_some() { capacities(selection) } else { sweeps(selection, &cells) }
+    if cells.is_empty() && selection.searches().next().is_some() {
+        capacities(selection)
+    } else {
+        sweeps(selection, &cells)
+    }
 }
 
 fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
@@ -25,7 +29,8 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     }
     let is_among_idle = cells.iter().any(|(cell, _)| cell.idle_connections > 0);
     let several = selection.sweeps().count() > 1;
-    let mut columns: Vec<Column> = settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)).collect();
+    let mut columns: Vec<Column> =
+        settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)).collect();
     columns.push(column("backend", false));
     columns.extend(["requests/s", "spread"].map(|title| column(title, true)));
     columns.extend(QUANTILES.map(|(_, title)| column(title, true)));
@@ -46,14 +51,15 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
                 let mut row: Vec<Entry> = settings.iter().map(|setting| place(*setting, &summary.cell)).collect();
                 row.push(word(&backend.backend));
                 row.extend(figures_of(backend));
-                row.extend(is_among_idle.then(|| {
-                    number(backend.memory_bytes_per_idle_connection, |bytes| format!("{bytes:.0} B"))
-                }));
+                row.extend(
+                    is_among_idle
+                        .then(|| number(backend.memory_bytes_per_idle_connection, |bytes| format!("{bytes:.0} B"))),
+                );
                 row.push(word(&list(&backend.bottlenecks, Bottleneck::to_string)));
                 row.push(trials(backend));
-                row.push(word(&verdicts(run.trials.iter().filter(|trial| {
-                    trial.backend == backend.backend && trial.cell == summary.cell
-                }))));
+                row.push(word(&verdicts(
+                    run.trials.iter().filter(|trial| trial.backend == backend.backend && trial.cell == summary.cell),
+                )));
                 row.extend(several.then(|| word(run.file)));
                 rows.push(row);
             }
@@ -86,7 +92,10 @@ fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
 fn capacities(selection: &Selection<'_>) -> Table {
     let several = selection.searches().count() > 1;
     let mut columns = vec![column("backend", false), column("goal", false)];
-    columns.extend(["capacity, requests/s", "at least", "at most", "p50 when met", "p99 when met"].map(|title| column(title, true)));
+    columns.extend(
+        ["capacity, requests/s", "at least", "at most", "p50 when met", "p99 when met"]
+            .map(|title| column(title, true)),
+    );
     columns.push(column("server CPU/request", true));
     columns.push(column("limited by", false));
     columns.push(column("trials", true));
