@@ -29,18 +29,18 @@ fn sweep(plan: &SweepPlan, seed: u64) -> String {
     if !is_described {
         words.option("--plan", "/dev/stdin");
     }
-    words.option("--backends", backends(plan));
+    words.option("--backends", &backends(plan));
     words.list("--connections", &plan.connections, &[1, 64, 512], usize::to_string);
     words.list("--payload", &plan.payload_bytes, &[64], |bytes| size(*bytes));
     words.list("--depth", &plan.depth, &[1], usize::to_string);
     let rates_rps: Vec<f64> = plan.rate_rps.iter().copied().flatten().collect();
     words.list("--rate", &rates_rps, &[], f64::to_string);
-    words.unless(plan.arrivals == Arrivals::Constant || rates_rps.is_empty(), "--arrivals", plan.arrivals);
+    words.unless(plan.arrivals == Arrivals::Constant || rates_rps.is_empty(), "--arrivals", &plan.arrivals);
     words.list("--server-threads", &plan.server_threads, &[1], usize::to_string);
-    words.unless(plan.protocol == Protocol::Framed, "--protocol", plan.protocol);
-    words.unless(plan.trials == 8, "--trials", plan.trials);
-    words.unless(plan.warmup_ns == 100_000_000, "--warmup", span(plan.warmup_ns));
-    words.unless(plan.duration_ns == 200_000_000, "--duration", span(plan.duration_ns));
+    words.unless(plan.protocol == Protocol::Framed, "--protocol", &plan.protocol);
+    words.unless(plan.trials == 8, "--trials", &plan.trials);
+    words.unless(plan.warmup_ns == 100_000_000, "--warmup", &span(plan.warmup_ns));
+    words.unless(plan.duration_ns == 200_000_000, "--duration", &span(plan.duration_ns));
     words.list("--twice", &plan.twice, &[], String::clone);
     words.list("--idle", &plan.idle_connections, &[0], usize::to_string);
     words.common(plan, seed);
@@ -50,19 +50,19 @@ fn sweep(plan: &SweepPlan, seed: u64) -> String {
 fn search(plan: &SweepPlan, capacity: &CapacityPlan, seed: u64) -> String {
     let mut words = Words::new("capacity");
     words.option("--slo", &capacity.slo);
-    words.option("--backends", backends(plan));
+    words.option("--backends", &backends(plan));
     words.list("--connections", &plan.connections, &[64], usize::to_string);
     words.list("--payload", &plan.payload_bytes, &[64], |bytes| size(*bytes));
     words.list("--depth", &plan.depth, &[16], usize::to_string);
-    words.unless(plan.arrivals == Arrivals::Poisson, "--arrivals", plan.arrivals);
+    words.unless(plan.arrivals == Arrivals::Poisson, "--arrivals", &plan.arrivals);
     words.list("--server-threads", &plan.server_threads, &[1], usize::to_string);
-    words.unless(plan.protocol == Protocol::Framed, "--protocol", plan.protocol);
-    words.unless(capacity.resolution.to_bits() == 0.05_f64.to_bits(), "--resolution", percent(capacity.resolution));
-    words.unless(capacity.repeats == 6, "--repeats", capacity.repeats);
-    words.unless(plan.warmup_ns == 100_000_000, "--warmup", span(plan.warmup_ns));
-    words.unless(plan.duration_ns == 500_000_000, "--duration", span(plan.duration_ns));
+    words.unless(plan.protocol == Protocol::Framed, "--protocol", &plan.protocol);
+    words.unless(capacity.resolution.to_bits() == 0.05_f64.to_bits(), "--resolution", &percent(capacity.resolution));
+    words.unless(capacity.repeats == 6, "--repeats", &capacity.repeats);
+    words.unless(plan.warmup_ns == 100_000_000, "--warmup", &span(plan.warmup_ns));
+    words.unless(plan.duration_ns == 500_000_000, "--duration", &span(plan.duration_ns));
     if let Some(budget_ns) = capacity.budget_ns {
-        words.option("--budget", span(budget_ns));
+        words.option("--budget", &span(budget_ns));
     }
     words.list("--idle", &plan.idle_connections, &[0], usize::to_string);
     words.common(plan, seed);
@@ -79,36 +79,36 @@ impl Words {
         Self { text: format!("harness {command}") }
     }
 
-    fn option(&mut self, name: &str, value: impl ToString) {
+    fn option(&mut self, name: &str, value: &(impl ToString + ?Sized)) {
         let value = value.to_string();
         // What begins with a hyphen would be taken for a flag of its own.
         let separator = if value.starts_with('-') { '=' } else { ' ' };
         let _ = write!(self.text, " {name}{separator}{}", quoted(&value));
     }
 
-    fn unless(&mut self, is_default: bool, name: &str, value: impl ToString) {
+    fn unless(&mut self, is_default: bool, name: &str, value: &(impl ToString + ?Sized)) {
         if !is_default {
             self.option(name, value);
         }
     }
 
     fn list<T: PartialEq>(&mut self, name: &str, values: &[T], default: &[T], text: impl Fn(&T) -> String) {
-        self.unless(values == default, name, values.iter().map(text).collect::<Vec<_>>().join(","));
+        self.unless(values == default, name, &values.iter().map(text).collect::<Vec<_>>().join(","));
     }
 
     /// What a sweep and a search have in common in the end.
     fn common(&mut self, plan: &SweepPlan, seed: u64) {
-        self.unless(plan.engine == Engine::Auto, "--engine", plan.engine);
-        self.unless(plan.spread == Spread::Reuseport, "--spread", plan.spread);
+        self.unless(plan.engine == Engine::Auto, "--engine", &plan.engine);
+        self.unless(plan.spread == Spread::Reuseport, "--spread", &plan.spread);
         self.option("--server-cpus", &plan.server_cpus);
         self.option("--client-cpus", &plan.client_cpus);
         if plan.servers.iter().all(can_be_a_flag) {
             for server in &plan.servers {
                 let command = server.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
-                self.option("--server", format!("{}={command}", server.name));
+                self.option("--server", &format!("{}={command}", server.name));
             }
         }
-        self.option("--seed", seed);
+        self.option("--seed", &seed);
     }
 }
 

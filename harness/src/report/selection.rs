@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
 #[must_use]
 pub fn newest_first(files: &[FileRun]) -> Vec<&FileRun> {
     let mut files: Vec<&FileRun> = files.iter().collect();
-    files.sort_by_key(|file| std::cmp::Reverse(file.recorded.run.as_ref().map(|run| started(run))));
+    files.sort_by_key(|file| std::cmp::Reverse(file.recorded.run.as_ref().map(started)));
     files
 }
 
@@ -147,8 +147,8 @@ mod tests {
             selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
         assert_eq!(cells, [(64, "newer"), (512, "newer"), (1, "older")]);
         assert_eq!(selection.elsewhere, ["elsewhere"]);
-        let order: Vec<&str> = newest_first(&files).iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(order, ["newer", "older", "elsewhere", "cut"]);
+        let names: Vec<&str> = newest_first(&files).iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["newer", "older", "elsewhere", "cut"]);
     }
 
     #[test]

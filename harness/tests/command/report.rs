@@ -169,7 +169,7 @@ fn what_is_no_report_is_left_alone() {
     fs::write(path.join("full/thesis.tex"), "").unwrap();
     fails(path, &["run.jsonl", "--output", "full"], 2, "full is no report, and not empty; name another folder");
     fails(path, &["run.jsonl", "--output", "run.jsonl"], 2, "run.jsonl is no folder");
-    fails(path, &["run.jsonl", "--output", ""], 2, "give --output one");
+    fails(path, &["run.jsonl", "--output", ""], 2, "a value is required for '--output <DIR>'");
     fails(path, &["run.jsonl", "--output", "run.jsonl/below"], 2, "run.jsonl/below is no folder");
     fails(path, &["run.jsonl", "--output", "/proc/below"], 1, "cannot make the folder /proc/below");
     assert_eq!(fs::read_dir(path.join("full")).unwrap().count(), 1);
@@ -268,7 +268,13 @@ fn names_that_would_do_harm_are_only_text() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stdout.iter().all(|line| !line.contains(char::is_control)), "{ended:?}");
     let markdown = fs::read_to_string(path.join("run-report/report.md")).unwrap();
-    assert!(!markdown.contains("<script") && !markdown.contains("@all") && !markdown.contains('\u{1b}'), "{markdown}");
+    // But for the command, which stands in a fence.
+    let (said, command) = markdown.split_once("```").unwrap();
+    assert!(!said.contains("<script") && !said.contains("@all"), "{markdown}");
+    assert!(
+        !markdown.contains('\u{1b}') && command.lines().any(|line| line.contains("'<script>alert(1)")),
+        "{markdown}"
+    );
     let page = fs::read_to_string(path.join("run-report/report.html")).unwrap();
     assert!(!page.contains("<script>alert(1)"));
 }

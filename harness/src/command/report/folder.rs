@@ -26,9 +26,6 @@ impl Folder {
     pub(super) fn at(path: &Path) -> Result<Self, String> {
         let elsewhere = "name another folder with --output";
         let shown = path.display();
-        if path.as_os_str().is_empty() {
-            return Err("the folder has no name; give --output one".to_owned());
-        }
         match fs::read_dir(path) {
             Ok(mut entries) => {
                 if entries.next().is_some() && !path.join(PAGE).is_file() {

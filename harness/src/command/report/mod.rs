@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
+use harness::figures;
 use harness::report::contents::Contents;
 use harness::report::{FileRun, markdown, page, selection, svg};
 use harness::results;
@@ -88,24 +89,28 @@ fn beside(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// The answer, and where the rest is. What a file says may be anything, and must not steer a terminal.
+/// The answer, and where the rest is.
 fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
-    let mut parts = vec![contents.title.clone()];
+    let mut parts = vec![shown(&contents.title)];
     for (title, sentences) in [
         ("", &contents.answer.findings),
         ("where the order changes\n", &contents.answer.crossovers),
         ("what could not be concluded\n", &contents.answer.open),
     ] {
         if !sentences.is_empty() {
+            let sentences: Vec<String> = sentences.iter().map(|sentence| shown(sentence)).collect();
             parts.push(format!("{title}  {}", sentences.join("\n  ")));
         }
     }
-    let pictures =
-        if charts == 0 { String::new() } else { format!(", {}", harness::figures::counted(charts, "chart")) };
-    let is_shown =
-        |c: &char| *c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
-    let said: String = parts.join("\n\n").chars().filter(is_shown).collect();
-    format!("{said}\n\nreport: {} (report.md{pictures} beside it)", directory.join(folder::PAGE).display())
+    let pictures = if charts == 0 { String::new() } else { format!(", {}", figures::counted(charts, "chart")) };
+    parts.push(format!("report: {} (report.md{pictures} beside it)", directory.join(folder::PAGE).display()));
+    parts.join("\n\n")
+}
+
+/// On one line: what a file says may be anything, and must not steer a terminal.
+fn shown(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.replace('\n', " ").chars().filter(|c| !c.is_control() && !turns(*c)).collect()
 }
 
 fn usage(message: String) -> Failure {

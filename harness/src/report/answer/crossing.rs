@@ -67,7 +67,7 @@ fn along<'a>(row: &[&'a Ranked], standings: &[Located<Standing>]) -> Vec<Crossin
 }
 
 /// The pair, where there is a difference for sure and nothing speaks against it.
-fn known<'a>(ranked: &&'a Ranked, names: (&str, &str)) -> Option<(&'a Cell, Comparison)> {
+fn known<'a>(ranked: &'a Ranked, names: (&str, &str)) -> Option<(&'a Cell, Comparison)> {
     let place = |name: &str| ranked.by.entries.iter().position(|entry| entry.backend == name && !entry.unreliable);
     let (a, b) = (place(names.0)?, place(names.1)?);
     let (first, _, pair) =

@@ -47,7 +47,7 @@ pub fn of(files: &[FileRun]) -> Answer {
     let selection = Selection::of(files);
     let mut answer = Answer::default();
     let cells = selection.cells();
-    let places = Places::of(cells.iter().map(|(cell, _)| cell));
+    let places = Places::of(&cells.iter().map(|(cell, _)| cell));
     let mut family = 0;
     // What is asked first comes first: how fast, and then what it costs.
     let [mut speed, mut cost] = [Vec::new(), Vec::new()];

@@ -30,7 +30,7 @@ impl Setting {
         [Self::Connections, Self::Rate, Self::Payload, Self::Depth, Self::Threads, Self::Idle, Self::Protocol];
 
     /// Those in which cells differ.
-    pub(in crate::report) fn varying<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Vec<Self> {
+    pub(in crate::report) fn varying<'a>(cells: &(impl Iterator<Item = &'a Cell> + Clone)) -> Vec<Self> {
         let varies = |setting: &Self| {
             let mut keys = cells.clone().map(|cell| setting.number(cell));
             keys.next().is_some_and(|first| keys.any(|other| other.total_cmp(&first).is_ne()))
@@ -78,7 +78,7 @@ impl Setting {
 
 impl Places {
     /// Told apart from each other.
-    pub(super) fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Self {
+    pub(super) fn of<'a>(cells: &(impl Iterator<Item = &'a Cell> + Clone)) -> Self {
         let mut others = Setting::varying(cells);
         let axis = if others.is_empty() { Setting::Connections } else { others.remove(0) };
         Self { axis, others }
@@ -140,7 +140,7 @@ mod tests {
 
     fn cells(plan: &SweepPlan) -> (Vec<Cell>, Places) {
         let cells = plan.cells();
-        let places = Places::of(cells.iter());
+        let places = Places::of(&cells.iter());
         (cells, places)
     }
 

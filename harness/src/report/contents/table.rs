@@ -23,7 +23,7 @@ pub(super) fn of(selection: &Selection<'_>) -> Table {
 }
 
 fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
-    let mut settings = Setting::varying(cells.iter().map(|(cell, _)| cell));
+    let mut settings = Setting::varying(&cells.iter().map(|(cell, _)| cell));
     if !settings.contains(&Setting::Connections) {
         settings.insert(0, Setting::Connections);
     }
