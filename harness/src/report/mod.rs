@@ -13,7 +13,11 @@ pub mod selection;
 pub mod svg;
 pub mod terminal;
 
-use crate::results::Recorded;
+use std::path::Path;
+
+use hdrhistogram::Histogram;
+
+use crate::results::{self, EncodedHistogram, ReadError, Recorded, TrialRecord};
 
 /// A results file that was read.
 #[derive(Clone, Debug)]
@@ -24,13 +28,36 @@ pub struct FileRun {
     pub recorded: Recorded,
 }
 
+impl FileRun {
+    /// Reads a file, and keeps of each trial what a report needs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`results::read`].
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let recorded = results::read_with(path, lighten)?;
+        let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+        Ok(Self { name: name.into_owned(), recorded })
+    }
+}
+
+/// In a closed loop both distributions are the same one, of which latency stays.
+fn lighten(trial: &mut TrialRecord) {
+    let Some(measured) = &mut trial.measured else { return };
+    measured.latency_hdr.shrink();
+    match (trial.cell.rate_rps, Histogram::new_with_bounds(1, 2, 1)) {
+        (None, Ok(empty)) => measured.service_hdr = EncodedHistogram(empty),
+        _ => measured.service_hdr.shrink(),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::environment::{Build, Conditions, Environment};
     use crate::plan::{self, SweepPlan};
+    use crate::results::RunRecord;
     use crate::results::tests::trial;
-    use crate::results::{RunRecord, TrialRecord};
 
     /// A closed loop with so many connections on so many backends.
     pub(crate) fn run(started: &str, connections: &[usize], backends: &[&str]) -> RunRecord {

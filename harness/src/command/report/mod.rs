@@ -12,7 +12,6 @@ use anyhow::anyhow;
 use harness::figures;
 use harness::report::contents::Contents;
 use harness::report::{FileRun, markdown, page, selection, svg};
-use harness::results;
 use indicatif::ProgressBar;
 
 use self::folder::Folder;
@@ -65,12 +64,11 @@ fn read(path: &Path) -> Result<FileRun, Failure> {
     if !path.exists() {
         return Err(usage(format!("there is no file {}", path.display())));
     }
-    let recorded = results::read(path).map_err(Failure::run)?;
-    if let Some(run) = &recorded.run {
+    let file = FileRun::read(path).map_err(Failure::run)?;
+    if let Some(run) = &file.recorded.run {
         selection::check_plan(&run.plan).map_err(|what| Failure::Run(anyhow!("{}: {what}", path.display())))?;
     }
-    let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
-    Ok(FileRun { name: name.into_owned(), recorded })
+    Ok(file)
 }
 
 /// One run must not count twice. A run is what began then, with that seed and that plan.
