@@ -106,7 +106,7 @@ impl Limit {
 
 /// The quantile `q` of all requests, the unanswered ones being slower than any answer; `None` where it lies among them.
 fn percentile_ns(latency: &Histogram<u64>, censored: u64, q: f64) -> Option<u64> {
-    let all = (latency.len() + censored) as f64;
+    let all = latency.len().saturating_add(censored) as f64;
     let among_answers = q * all / latency.len() as f64;
     (among_answers <= 1.0).then(|| latency.value_at_quantile(among_answers))
 }

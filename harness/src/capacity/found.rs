@@ -113,7 +113,8 @@ pub(super) fn when_met(met: &[MetTrial], low_rps: f64, high_rps: f64) -> Option<
         latency.add(&trial.latency).expect("a resizing histogram takes any value");
     }
     let costs = near.iter().filter_map(|trial| Some((trial.server_cpu_ns?, trial.requests)));
-    let (cpu_ns, requests) = costs.fold((0, 0), |sum, cost| (sum.0 + cost.0, sum.1 + cost.1));
+    let (cpu_ns, requests) =
+        costs.fold((0_u128, 0_u128), |sum, cost| (sum.0 + u128::from(cost.0), sum.1 + u128::from(cost.1)));
     let busy: Vec<f64> = near.iter().filter_map(|trial| trial.server_utilisation).collect();
     (!near.is_empty()).then(|| WhenMet {
         latency_p50_ns: percentile(&latency, 0.5),

@@ -151,23 +151,6 @@ impl<'a> CapacitySearch<'a> {
         }
     }
 
-    /// Takes a trial that was recorded, if it is one that its backend would have asked for next.
-    pub(super) fn take_recorded(&mut self, trial: &TrialRecord) -> bool {
-        let own = self.contenders.iter_mut().find(|contender| contender.backend == trial.backend);
-        let Some(contender) = own else { return false };
-        let asked = match contender.ask() {
-            Some(Ask::Guess) => None,
-            Some(Ask::Rate(rate_rps)) => Some(rate_rps),
-            None => return false,
-        };
-        if asked != trial.cell.rate_rps {
-            return false;
-        }
-        self.trials += 1;
-        contender.take(trial, &self.run.capacity.slo);
-        true
-    }
-
     fn next_trial(&self, index: usize, arrivals_seed: u64) -> Option<(SweepPlan, Slot)> {
         let contender = &self.contenders[index];
         let usual = self.run.plan.duration();
@@ -207,6 +190,30 @@ impl<'a> CapacitySearch<'a> {
         self.contenders.iter().map(|contender| contender.capacity(self.run.capacity, self.time_is_up)).collect()
     }
 
+    /// Takes a trial of an earlier search; whether that was what this one would have asked for next.
+    pub(super) fn replay(&mut self, trial: &TrialRecord) -> bool {
+        let Some(contender) = self.contenders.iter_mut().find(|contender| contender.backend == trial.backend) else {
+            return false;
+        };
+        let is_asked = match contender.ask() {
+            Some(Ask::Guess) => trial.cell == Cell { depth: GUESS_DEPTH, ..self.cell.clone() },
+            Some(Ask::Rate(rate_rps)) => {
+                let arrivals = Some(self.run.plan.arrivals);
+                trial.cell == Cell { rate_rps: Some(rate_rps), arrivals, ..self.cell.clone() }
+            }
+            None => false,
+        };
+        if is_asked {
+            contender.take(trial, &self.run.capacity.slo);
+        }
+        is_asked
+    }
+
+    /// Says of a search that was replayed whether its time had been limited.
+    pub(super) fn end_replay(&mut self) {
+        self.time_is_up = self.run.capacity.budget().is_some() && !self.is_complete();
+    }
+
     /// Trials that ended.
     #[must_use]
     pub fn trials(&self) -> usize {
@@ -218,11 +225,6 @@ impl<'a> CapacitySearch<'a> {
     pub fn is_complete(&self) -> bool {
         self.contenders.iter().all(|contender| contender.ask().is_none())
     }
-}
-
-/// Whether such a plan, given any rate, is that of a single cell.
-pub(super) fn is_of_one_cell(plan: &SweepPlan) -> bool {
-    cells_of(plan).len() == 1
 }
 
 fn cells_of(plan: &SweepPlan) -> Vec<Cell> {

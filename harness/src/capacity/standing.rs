@@ -61,7 +61,7 @@ fn is_close(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
 }
 
 fn meets(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
-    let asked = measured.requests + measured.censored;
+    let asked = measured.requests.saturating_add(measured.censored);
     let reached = measured.censored as f64 <= UNANSWERED * asked as f64;
     reached && measured.errors == 0 && slo.holds(&measured.latency_hdr.0, unanswered(trial, measured))
 }

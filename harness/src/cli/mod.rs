@@ -85,7 +85,7 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 8] = ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard"];
+const COMMANDS: [&str; 9] = ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard", "report"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -107,6 +107,8 @@ pub(crate) enum Command {
     /// Start a program for a sweep and see to it that nothing of it is left.
     #[command(hide = true)]
     Guard(GuardArguments),
+    /// Make a folder of results files: a page, Markdown and pictures, with the answer in words.
+    Report(ReportArguments),
 }
 
 /// What `harness list --json` prints.
@@ -246,6 +248,20 @@ pub(crate) struct CompareArguments {
 #[derive(Args)]
 pub(crate) struct DoctorArguments {
     /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArguments {
+    /// Results files; those on the machine of the newest speak for its cells, the newest first.
+    #[arg(value_name = "FILE.jsonl", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The folder; one that holds anything else than a report is left alone [default: the first file's name, without its
+    /// ending and with -report]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print all that the report says as one JSON object, and not the answer.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -9,6 +9,7 @@ mod heading;
 mod list;
 mod load;
 mod measuring;
+mod report;
 mod serve;
 mod sweep;
 
@@ -28,5 +29,6 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Guard(arguments) => guard::run(arguments),
+        Command::Report(arguments) => report::run(&arguments),
     }
 }

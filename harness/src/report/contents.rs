@@ -1,9 +1,18 @@
 //! Everything that a report says, as data: what the page, the Markdown and the pictures are made of.
 
+#[cfg(test)]
+mod checks;
+mod facts;
+mod table;
+
 use serde::Serialize;
 
-use super::answer::Answer;
-use super::chart::{Chart, Look};
+use super::FileRun;
+use super::answer::{self, Answer};
+use super::chart::{self, Chart, Look};
+use super::selection::{Selection, newest_first};
+use crate::figures;
+use crate::plan::server_of;
 
 /// A report on one or several results files.
 #[derive(Clone, Debug, Serialize)]
@@ -88,6 +97,52 @@ pub struct Reason {
     pub reason: String,
     /// Which, each with the number of its trials.
     pub backends: Vec<(String, usize)>,
+}
+
+impl Contents {
+    /// Of files in any order.
+    #[must_use]
+    pub fn of(files: &[FileRun]) -> Self {
+        let selection = Selection::of(files);
+        let charts = chart::of(files);
+        Self {
+            title: title(&selection),
+            answer: answer::of(files),
+            backends: backends(&charts, files),
+            table: table::of(&selection),
+            runs: newest_first(files).into_iter().map(|file| facts::of(file, &selection)).collect(),
+            charts,
+        }
+    }
+}
+
+/// What was compared, and where.
+fn title(selection: &Selection<'_>) -> String {
+    let Some(newest) = selection.runs.first() else { return "No run".to_owned() };
+    let mut names: Vec<&String> = Vec::new();
+    for name in selection.runs.iter().flat_map(|run| &run.record.plan.backends) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let environment = &newest.record.environment;
+    let processor = environment.cpu_model.as_ref().map_or(String::new(), |model| format!(", {model}"));
+    format!("{} on Linux {}{processor}", figures::counted(names.len(), "backend"), environment.kernel)
+}
+
+/// Everything that has a place in a chart, in the order of the plans.
+fn backends(charts: &[Chart], files: &[FileRun]) -> Vec<Named> {
+    let mut named: Vec<Named> = Vec::new();
+    let plans: Vec<_> =
+        newest_first(files).into_iter().filter_map(|file| Some(&file.recorded.run.as_ref()?.plan)).collect();
+    for (plan, name) in plans.iter().flat_map(|plan| plan.entrants().into_iter().map(move |name| (plan, name))) {
+        let drawn = charts.iter().flat_map(|chart| &chart.series).find(|series| series.backend == name);
+        let Some(series) = drawn.filter(|_| named.iter().all(|other| other.name != name)) else { continue };
+        let ours = || backends::backend(server_of(&name)).map(|backend| backend.info().summary.to_owned());
+        let foreign = || plan.foreign(&name).map(|server| server.command.join(" "));
+        named.push(Named { look: series.look, summary: foreign().or_else(ours).unwrap_or_default(), name });
+    }
+    named
 }
 
 #[cfg(test)]

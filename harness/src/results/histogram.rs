@@ -10,6 +10,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodedHistogram(pub Histogram<u64>);
 
+impl EncodedHistogram {
+    /// Gives back the memory that is for values greater than any in it. It counts as before; only as wide a range as it had
+    /// is gone.
+    pub fn shrink(&mut self) {
+        let (low, high) = (self.0.low(), self.0.max().max(self.0.low().saturating_mul(2)));
+        // Where it cannot be made smaller it stays as it is.
+        if let Ok(mut smaller) = Histogram::new_with_bounds(low, high, self.0.sigfig())
+            && smaller.add(&self.0).is_ok()
+        {
+            self.0 = smaller;
+        }
+    }
+}
+
 impl Serialize for EncodedHistogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::new();
@@ -26,5 +40,25 @@ impl<'de> Deserialize<'de> for EncodedHistogram {
             .deserialize(&mut bytes.as_slice())
             .map_err(|error| de::Error::custom(format!("not a histogram: {error}")))?;
         Ok(Self(histogram))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shrunk_counts_as_before_in_less_memory() {
+        for values in [&[][..], &[1], &[20_000, 45_000, 45_000, 3_000_000], &[u64::MAX / 4]] {
+            let mut histogram = Histogram::new_with_bounds(1, u64::MAX / 2, 3).unwrap();
+            for &value in values {
+                histogram.record(value).unwrap();
+            }
+            let mut shrunk = EncodedHistogram(histogram.clone());
+            shrunk.shrink();
+            // In this order: a larger one is never equal to a smaller one.
+            assert_eq!(shrunk.0, histogram);
+            assert!(shrunk.0.distinct_values() < histogram.distinct_values());
+        }
     }
 }

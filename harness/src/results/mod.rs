@@ -13,7 +13,7 @@ mod writer;
 pub use differences::{difference, differences, environment_differences};
 pub use generator::Generator;
 pub use histogram::EncodedHistogram;
-pub use reader::{ReadError, Recorded, read};
+pub use reader::{ReadError, Recorded, read, read_with};
 #[cfg(test)]
 pub(crate) use record::tests;
 pub use record::{

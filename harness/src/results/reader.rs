@@ -55,6 +55,12 @@ pub enum ReadError {
 
 /// Reads a results file. Nothing but its end may be missing, and no trial may be there twice: it would count twice.
 pub fn read(path: &Path) -> Result<Recorded, ReadError> {
+    read_with(path, |_| ())
+}
+
+/// The same for whoever needs less of each trial than there is: `lighten` may take from it what would stay in memory, where
+/// ten thousand trials are gigabytes.
+pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Result<Recorded, ReadError> {
     let bytes = fs::read(path).map_err(|error| ReadError::Io { path: path.to_owned(), error })?;
     let intact_bytes = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     if intact_bytes == 0 && !may_begin_a_run(&bytes) {
@@ -78,7 +84,10 @@ pub fn read(path: &Path) -> Result<Recorded, ReadError> {
             (Record::Trial(trial), Some(_)) if !numbers.insert(trial.trial) => {
                 return Err(fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
             }
-            (Record::Trial(trial), Some(_)) => recorded.trials.push(*trial),
+            (Record::Trial(mut trial), Some(_)) => {
+                lighten(&mut trial);
+                recorded.trials.push(*trial);
+            }
             (Record::Run(_), Some(_)) => return Err(fail("a second run".to_owned())),
             (Record::Trial(_), None) => return Err(fail("a trial before the run it belongs to".to_owned())),
         }

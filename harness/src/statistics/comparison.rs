@@ -136,7 +136,8 @@ impl Comparison {
     }
 
     /// The second side as a ratio to the first.
-    pub(super) fn inverted(self) -> Self {
+    #[must_use]
+    pub fn inverted(self) -> Self {
         let interval = |Interval { low, high }| Interval { low: 1.0 / high, high: 1.0 / low };
         let estimate = self
             .estimate

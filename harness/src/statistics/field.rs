@@ -87,6 +87,7 @@ impl Field {
             ahead,
             floors: floors.into_iter().map(|(place, floor)| (self.entrants[place].0.clone(), floor)).collect(),
             distrusted,
+            pairs: compared,
         }
     }
 

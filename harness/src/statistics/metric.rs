@@ -103,7 +103,7 @@ impl Metric {
 /// the window was, and nothing about the server.
 pub(super) fn missed_its_rate(trial: &TrialRecord) -> bool {
     let Some(measured) = trial.measured.as_ref().filter(|_| trial.cell.rate_rps.is_some()) else { return false };
-    (measured.requests as f64) < RATE_MET * (measured.requests + measured.censored) as f64
+    (measured.requests as f64) < RATE_MET * measured.requests.saturating_add(measured.censored) as f64
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub struct MetricRanking {
     pub floors: Vec<(String, Comparison)>,
     /// Whether one of them differs from itself. Other differences are not to be believed then, and there are no ranks.
     pub distrusted: bool,
+    /// Every two backends, by their places in `entries`: the first as a ratio to the second.
+    pub pairs: Vec<(usize, usize, Comparison)>,
 }
 
 /// One backend by one metric.

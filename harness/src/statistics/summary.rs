@@ -142,7 +142,7 @@ impl BackendSummary {
             measured: measured.len(),
             throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
             latency: merged(&measured),
-            unanswered: measured.iter().map(|measured| measured.censored).sum(),
+            unanswered: measured.iter().fold(0, |sum: u64, measured| sum.saturating_add(measured.censored)),
             server_cpu_ns_per_request: quotient_of_sums(
                 measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
             ),
@@ -172,7 +172,8 @@ fn merged(measured: &[&Measured]) -> Histogram<u64> {
 
 /// The sum of the first over the sum of the second, of those that are known.
 fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
-    let (value, divisor) = pairs.flatten().fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let (value, divisor) =
+        pairs.flatten().fold((0_u128, 0_u128), |sum, pair| (sum.0 + u128::from(pair.0), sum.1 + u128::from(pair.1)));
     (divisor > 0).then(|| value as f64 / divisor as f64)
 }
 

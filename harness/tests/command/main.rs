@@ -10,6 +10,7 @@ mod idle;
 mod list;
 mod load;
 mod mistakes;
+mod report;
 mod serve;
 mod strangers;
 mod support;

@@ -33,7 +33,7 @@ const LEAST_RESOLUTION_PERCENT: f64 = 0.1;
 pub(crate) fn run(arguments: CapacityArguments) -> Result<ExitCode, Failure> {
     // Before this process raises its limits and keeps to some CPUs.
     let conditions = Conditions::read();
-    let (plan, capacity) = plans(&arguments)?;
+    let (plan, capacity) = plans(&arguments, &Machine::this().map_err(Failure::run)?)?;
     load::Engine::from(plan.engine).granted(0).map_err(|refused| usage(refused.to_string()))?;
     pin("capacity", &plan)?;
     let interrupted = interrupt::flag()?;
@@ -87,9 +87,9 @@ fn usage(message: impl Into<String>) -> Failure {
     Failure::usage("capacity", message)
 }
 
-fn plans(arguments: &CapacityArguments) -> Result<(SweepPlan, CapacityPlan), Failure> {
-    let machine = Machine::this().map_err(Failure::run)?;
-    let plan = arguments.settings().plan(&machine).map_err(usage)?;
+/// What is asked for comes to this on that machine.
+pub(super) fn plans(arguments: &CapacityArguments, machine: &Machine) -> Result<(SweepPlan, CapacityPlan), Failure> {
+    let plan = arguments.settings().plan(machine).map_err(usage)?;
     // The rates are what is searched for.
     let plan = SweepPlan { rate_rps: Vec::new(), arrivals: arguments.arrivals, ..plan };
     if lowest_rate_rps(&arguments.slo, plan.duration()) > LoadPlan::MAX_RATE_RPS {

@@ -89,7 +89,7 @@ fn interval(capacity: &BackendCapacity) -> String {
 }
 
 /// Three digits are what the resolution is good for.
-fn rounded(rps: f64) -> String {
+pub(in crate::report) fn rounded(rps: f64) -> String {
     let unit = 10_f64.powf(rps.max(1.0).log10().floor() - 2.0).max(1.0);
     figures::grouped((rps / unit).round() * unit)
 }

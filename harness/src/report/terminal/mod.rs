@@ -3,7 +3,7 @@
 pub mod capacity;
 pub mod comparison;
 pub mod diagnosis;
-mod facts;
+pub(in crate::report) mod facts;
 pub mod measurement;
 pub mod ranking;
 pub mod standings;

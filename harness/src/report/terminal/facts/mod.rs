@@ -13,7 +13,7 @@ const UNKNOWN: &str = "unknown";
 const NOTHING_READ: &str = "unknown: nothing of it can be read here";
 
 /// All of them, those of one thing together.
-pub(super) fn rows(diagnosis: &Diagnosis) -> Vec<(&str, String)> {
+pub(in crate::report) fn rows(diagnosis: &Diagnosis) -> Vec<(&str, String)> {
     let (environment, conditions) = (&diagnosis.facts.environment, &diagnosis.conditions);
     let build = &diagnosis.facts.build;
     let dirty = if build.git_dirty == Some(true) { " with changes" } else { "" };

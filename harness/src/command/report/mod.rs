@@ -1,0 +1,116 @@
+//! `harness report`: results files as a folder to look at, mail or publish, and its answer in the terminal.
+
+mod folder;
+#[cfg(test)]
+mod repeated;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use harness::figures;
+use harness::report::contents::Contents;
+use harness::report::{FileRun, markdown, page, selection, svg};
+use indicatif::ProgressBar;
+
+use self::folder::Folder;
+use crate::cli::ReportArguments;
+use crate::failure::Failure;
+use crate::output;
+
+/// Reads, says and draws.
+pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
+    // Nothing is shown where standard error is no terminal.
+    let progress = ProgressBar::new_spinner();
+    let mut files: Vec<(&Path, FileRun)> = Vec::new();
+    for path in &arguments.files {
+        progress.set_message(format!("reading {}", path.display()));
+        progress.tick();
+        let file = read(path)?;
+        if let Some((other, _)) = files.iter().find(|(other, known)| is_same(other, known, path, &file)) {
+            return Err(usage(format!("{} holds the run of {}; name it once", path.display(), other.display())));
+        }
+        files.push((path, file));
+    }
+    let directory = arguments.output.clone().unwrap_or_else(|| beside(&arguments.files[0]));
+    let folder = Folder::at(&directory).map_err(usage)?;
+    for (path, file) in &files {
+        if file.recorded.cut_off {
+            output::say(&format!("note: {} ends within a line, which is left out", path.display()));
+        }
+    }
+
+    progress.set_message("comparing");
+    progress.tick();
+    let files: Vec<FileRun> = files.into_iter().map(|(_, file)| file).collect();
+    let contents = Contents::of(&files);
+    progress.set_message("drawing");
+    progress.tick();
+    let charts =
+        contents.charts.iter().map(|chart| (format!("{}.svg", chart.id), svg::draw(chart))).collect::<Vec<_>>();
+    folder.write(&page::draw(&contents), &markdown::draw(&contents), &charts).map_err(Failure::Run)?;
+    progress.finish_and_clear();
+
+    if arguments.json {
+        output::print_json(&contents)?;
+    } else {
+        output::print(&text(&contents, &directory, charts.len()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<FileRun, Failure> {
+    if !path.exists() {
+        return Err(usage(format!("there is no file {}", path.display())));
+    }
+    let file = FileRun::read(path).map_err(Failure::run)?;
+    if let Some(run) = &file.recorded.run {
+        selection::check_plan(&run.plan).map_err(|what| Failure::Run(anyhow!("{}: {what}", path.display())))?;
+    }
+    Ok(file)
+}
+
+/// One run must not count twice. A run is what began then, with that seed and that plan.
+fn is_same(path: &Path, file: &FileRun, other_path: &Path, other: &FileRun) -> bool {
+    let same_file = match (fs::canonicalize(path), fs::canonicalize(other_path)) {
+        (Ok(path), Ok(other)) => path == other,
+        _ => false,
+    };
+    same_file || (file.recorded.run.is_some() && file.recorded.run == other.recorded.run)
+}
+
+/// `results/run.jsonl` → `results/run-report`.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push("-report");
+    file.with_file_name(name)
+}
+
+/// The answer, and where the rest is.
+fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
+    let mut parts = vec![shown(&contents.title)];
+    for (title, sentences) in [
+        ("", &contents.answer.findings),
+        ("where the order changes\n", &contents.answer.crossovers),
+        ("what could not be concluded\n", &contents.answer.open),
+    ] {
+        if !sentences.is_empty() {
+            let sentences: Vec<String> = sentences.iter().map(|sentence| shown(sentence)).collect();
+            parts.push(format!("{title}  {}", sentences.join("\n  ")));
+        }
+    }
+    let pictures = if charts == 0 { String::new() } else { format!(", {}", figures::counted(charts, "chart")) };
+    parts.push(format!("report: {} (report.md{pictures} beside it)", directory.join(folder::PAGE).display()));
+    parts.join("\n\n")
+}
+
+/// On one line: what a file says may be anything, and must not steer a terminal.
+fn shown(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.replace('\n', " ").chars().filter(|c| !c.is_control() && !turns(*c)).collect()
+}
+
+fn usage(message: String) -> Failure {
+    Failure::usage("report", message)
+}

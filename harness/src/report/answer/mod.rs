@@ -1,0 +1,117 @@
+//! The answer in words.
+//!
+//! A sentence is never stronger than the data: a ratio stands with its interval, a tie with how large a difference it may
+//! hide, and what cannot be said stands in [`Answer::open`] with what to do about it.
+
+mod capacity;
+mod crossing;
+mod finding;
+mod lone;
+mod merge;
+mod open;
+pub(super) mod place;
+mod standing;
+pub(super) mod words;
+
+use serde::Serialize;
+
+use self::merge::Located;
+use self::place::Places;
+use self::standing::Standing;
+use super::FileRun;
+use super::selection::Selection;
+use crate::figures;
+use crate::plan::Cell;
+use crate::statistics::{CONFIDENCE, MetricRanking, Ranking, rank};
+
+/// What can be said, what changes along the way, and what cannot be concluded. Sentences, each with its full stop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Answer {
+    /// Who is ahead, by how much and how sure that is.
+    pub findings: Vec<String>,
+    /// Where the ranking changes.
+    pub crossovers: Vec<String>,
+    /// What could not be concluded, and why.
+    pub open: Vec<String>,
+}
+
+/// One metric in one cell.
+struct Ranked {
+    cell: Cell,
+    by: MetricRanking,
+}
+
+/// Says what the runs came to.
+#[must_use]
+pub fn of(files: &[FileRun]) -> Answer {
+    let selection = Selection::of(files);
+    let mut answer = Answer::default();
+    let cells = selection.cells();
+    let places = Places::of(&cells.iter().map(|(cell, _)| cell));
+    let mut family = 0;
+    // What is asked first comes first: how fast, and then what it costs.
+    let [mut speed, mut cost] = [Vec::new(), Vec::new()];
+    for run in selection.sweeps() {
+        let Ranking { family: of_run, cells: ranked } = rank(&run.record.plan, run.trials);
+        family += of_run;
+        for ranking in ranked {
+            if !cells.iter().any(|(cell, speaker)| *cell == ranking.cell && speaker.file == run.file) {
+                continue;
+            }
+            let mut by = ranking.by.into_iter();
+            let ranked = |by| Ranked { cell: ranking.cell.clone(), by };
+            speed.extend(by.next().map(&ranked));
+            cost.extend(by.next().map(&ranked));
+        }
+    }
+    for ranked in [&speed, &cost] {
+        for group in by_metric(ranked) {
+            say(&group, &places, &mut answer);
+        }
+    }
+    lone::say(&cells, &places, &mut answer.findings);
+    if has_intervals(speed.iter().chain(&cost)) {
+        answer.findings.push(format!(
+            "The intervals of {} hold together in {} of runs.",
+            figures::counted(family, "comparison").replace("1 comparison", "the one comparison"),
+            figures::percent(CONFIDENCE)
+        ));
+    }
+    open::unmeasured(&cells, &places, &mut answer.open);
+    for run in selection.searches() {
+        capacity::say(run, &mut answer);
+    }
+    if selection.runs.iter().all(|run| run.trials.iter().all(|trial| trial.measured.is_none())) {
+        answer.open.insert(0, "Nothing was measured, so nothing can be said.".to_owned());
+    }
+    answer
+}
+
+/// Everything about one metric.
+fn say(ranked: &[&Ranked], places: &Places, answer: &mut Answer) {
+    let standings: Vec<Located<Standing>> =
+        ranked.iter().map(|ranked| Located { cell: ranked.cell.clone(), what: Standing::of(&ranked.by) }).collect();
+    finding::say(&standings, places, &mut answer.findings);
+    crossing::say(ranked, &standings, places, &mut answer.crossovers);
+    open::say(&standings, places, &mut answer.open);
+}
+
+/// Latencies of a rate are told apart from throughputs of a closed loop.
+fn by_metric(ranked: &[Ranked]) -> Vec<Vec<&Ranked>> {
+    let mut groups: Vec<Vec<&Ranked>> = Vec::new();
+    for one in ranked {
+        let is_same = |group: &&mut Vec<&Ranked>| group[0].by.metric == one.by.metric;
+        match groups.iter_mut().find(is_same) {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
+    }
+    groups
+}
+
+fn has_intervals<'a>(mut ranked: impl Iterator<Item = &'a Ranked>) -> bool {
+    ranked.any(|ranked| ranked.by.pairs.iter().any(|(_, _, pair)| pair.interval().is_some()))
+}
+
+#[cfg(test)]
+mod tests;

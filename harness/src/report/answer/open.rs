@@ -1,0 +1,190 @@
+//! What could not be concluded, why, and what to do about it.
+
+use super::merge::{Located, Told, told};
+use super::place::Places;
+use super::standing::{Order, Standing};
+use super::words::{Wording, at_most, list, ratio, reason};
+use crate::figures;
+use crate::plan::Cell;
+use crate::report::selection::Run;
+use crate::results::{Outcome, TrialRecord, Verdict};
+use crate::statistics::MIN_BLOCKS;
+
+/// Beyond so many of a kind nobody reads on.
+const MOST: usize = 5;
+
+/// Beyond so many stretches of the same kind, cells are taken together wherever they are.
+const FEW: usize = 2;
+
+/// Adds what is not known by one metric.
+pub(super) fn say(standings: &[Located<Standing>], places: &Places, open: &mut Vec<String>) {
+    let Some(first) = standings.first() else { return };
+    let words = Wording::of(first.what.metric, &first.cell);
+    let mut sentences = Vec::new();
+    for Told { start, cells, .. } in told(standings, places, FEW, |standing| Unknown::of(&standing.order)) {
+        sentences.extend(unknown_order(&cells, &words).map(|rest| format!("{start} {rest}.")));
+    }
+    for Told { start, cells, .. } in told(standings, places, FEW, client_bound) {
+        sentences.push(format!(
+            "{start} the load generator was the limit of {}, whose {} might be better: give it more CPUs (--client-cpus); \
+             CPU time per request still compares.",
+            list(&cells[0].what.client_bound),
+            words.name
+        ));
+    }
+    let rest = sentences.len().saturating_sub(MOST);
+    open.extend(sentences.into_iter().take(MOST));
+    if rest > 0 {
+        open.push(format!("{} in {} stand in the table.", figures::counted(rest, "more gap"), words.name));
+    }
+    // The trials are the same for the other metric.
+    if first.what.metric.needs_an_idle_client() {
+        open.extend(doubtful(standings, places));
+    }
+}
+
+/// Which kind of not knowing, and of whom.
+#[derive(PartialEq)]
+enum Unknown {
+    Wide,
+    TooFew,
+    Held { best: String, ahead: Vec<String> },
+    Distrusted(String),
+}
+
+impl Unknown {
+    fn of(order: &Order) -> Option<Self> {
+        Some(match order {
+            Order::Wide { .. } => Self::Wide,
+            Order::TooFew { .. } => Self::TooFew,
+            Order::Held { best, ahead } => Self::Held { best: best.clone(), ahead: ahead.clone() },
+            Order::Distrusted { backend, .. } => Self::Distrusted(backend.clone()),
+            Order::Nothing | Order::Led(_) | Order::Tie { .. } => return None,
+        })
+    }
+}
+
+/// Why nobody is known to be ahead, in cells that do not know it for the same reason.
+fn unknown_order(cells: &[Located<Standing>], words: &Wording) -> Option<String> {
+    let (name, prize) = (words.name, &words.prize);
+    let orders = || cells.iter().map(|at| &at.what.order);
+    Some(match orders().next()? {
+        Order::Wide { .. } => {
+            let reach =
+                orders().filter_map(|order| if let Order::Wide { reach } = order { Some(*reach) } else { None });
+            format!(
+                "nobody can be told from the others by {name}, and differences of up to {} would not be seen: ask for more \
+                 trials (--until 5), on a quieter machine",
+                at_most(reach.fold(1.0, f64::max))
+            )
+        }
+        Order::TooFew { .. } => {
+            let blocks =
+                orders().filter_map(|order| if let Order::TooFew { blocks } = order { Some(*blocks) } else { None });
+            let most = blocks.max().unwrap_or(0);
+            format!(
+                "who is ahead in {name} is not known: {} at most count for two, and an interval needs {MIN_BLOCKS} \
+                 (more --trials)",
+                figures::counted(most, "block")
+            )
+        }
+        Order::Held { best, ahead } => format!(
+            "nobody is known to have {prize}: the load generator was the limit of {}, which came out ahead of {best} all the \
+             same; give it more CPUs (--client-cpus)",
+            list(ahead)
+        ),
+        Order::Distrusted { backend, itself } => {
+            let by = if cells.len() == 1 { format!(" by {}", ratio(itself)) } else { String::new() };
+            format!(
+                "{backend} differs from itself{by} in {name}, so no difference there is to be believed: ask for more trials, \
+                 on a quieter machine"
+            )
+        }
+        Order::Nothing | Order::Led(_) | Order::Tie { .. } => return None,
+    })
+}
+
+fn client_bound(standing: &Standing) -> Option<Vec<String>> {
+    let is_said = standing.client_bound.is_empty() || matches!(standing.order, Order::Held { .. });
+    (!is_said).then(|| standing.client_bound.clone())
+}
+
+/// Whose trials are mostly suspect, in one sentence: where it differs from cell to cell, in how many.
+fn doubtful(standings: &[Located<Standing>], places: &Places) -> Option<String> {
+    let names = |standing: &Standing| (!standing.doubtful.is_empty()).then(|| standing.doubtful.clone());
+    let all = told(standings, places, 1, names);
+    let so = "so that what is said of them may not hold: see the verdicts";
+    match all.as_slice() {
+        [] => None,
+        [Told { start, cells, .. }] => {
+            let names = list(&cells[0].what.doubtful);
+            Some(format!("{start} most trials of {names} are suspect, {so}."))
+        }
+        _ => {
+            let mut counts: Vec<(&String, usize)> = Vec::new();
+            for name in standings.iter().flat_map(|at| &at.what.doubtful) {
+                match counts.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, count)) => *count += 1,
+                    None => counts.push((name, 1)),
+                }
+            }
+            let of: Vec<String> = counts.iter().map(|(name, count)| format!("{name} in {count}")).collect();
+            let cells = figures::counted(standings.len(), "cell");
+            Some(format!("Of {cells}, most trials of {} are suspect, {so}.", list(&of)))
+        }
+    }
+}
+
+/// Adds which backends have no figures where others have, and why.
+pub(super) fn unmeasured(cells: &[(Cell, Run<'_>)], places: &Places, open: &mut Vec<String>) {
+    let mut entrants: Vec<String> = Vec::new();
+    for backend in cells.iter().flat_map(|(_, run)| &run.record.plan.backends) {
+        if !entrants.contains(backend) {
+            entrants.push(backend.clone());
+        }
+    }
+    let mut sentences = Vec::new();
+    for backend in &entrants {
+        let of = |(cell, run): &(Cell, Run<'_>)| {
+            let what = gap(backend, cell, run).filter(|_| run.record.plan.backends.contains(backend));
+            Located { cell: cell.clone(), what }
+        };
+        let gaps: Vec<Located<Option<String>>> = cells.iter().map(of).collect();
+        let everywhere = gaps.iter().all(|gap| gap.what == gaps[0].what);
+        if let (true, Some(Some(why))) = (everywhere, gaps.first().map(|gap| &gap.what)) {
+            sentences.push(format!("{why}."));
+            continue;
+        }
+        for Told { start, cells, .. } in told(&gaps, places, FEW, Clone::clone) {
+            sentences.extend(cells[0].what.as_ref().map(|why| format!("{start} {why}.")));
+        }
+    }
+    let rest = sentences.len().saturating_sub(2 * MOST);
+    open.extend(sentences.into_iter().take(2 * MOST));
+    if rest > 0 {
+        open.push(format!("{} stand in the table.", figures::counted(rest, "more gap")));
+    }
+}
+
+/// Why a backend has too little to be judged by; none where it has enough.
+fn gap(backend: &str, cell: &Cell, run: &Run<'_>) -> Option<String> {
+    let own: Vec<&TrialRecord> =
+        run.trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
+    let counts = |trial: &&&TrialRecord| trial.verdict != Verdict::Invalid && trial.measured.is_some();
+    let usable = own.iter().filter(counts).count();
+    let why = || {
+        let failed = own.iter().find(|trial| trial.verdict == Verdict::Invalid || trial.measured.is_none());
+        let text = failed.and_then(|trial| trial.error.as_ref().or(trial.reasons.first()));
+        text.map_or("no reason is recorded".to_owned(), |text| reason(text))
+    };
+    if own.is_empty() {
+        return Some(format!("{backend} was not measured: the run ended before it"));
+    }
+    if own.iter().all(|trial| trial.outcome == Outcome::Unavailable) {
+        return Some(format!("{backend} cannot run there: {}", why()));
+    }
+    if usable == 0 {
+        return Some(format!("no trial of {backend} counts: {}", why()));
+    }
+    (usable * 2 < own.len()).then(|| format!("fewer than half of the trials of {backend} count: {}", why()))
+}

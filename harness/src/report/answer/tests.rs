@@ -1,0 +1,283 @@
+use super::*;
+use crate::plan::{Arrivals, SweepPlan, twin_of};
+use crate::report::tests::{file, nothing, run};
+use crate::results::{Bottleneck, RunRecord, TrialRecord, Verdict};
+use crate::statistics::tests::noise;
+
+const BLOCKS: usize = 10;
+
+/// A trial that serves so many times what others do, and needs so many times the CPU time, but for a percent of noise.
+fn shape(trial: &mut TrialRecord, throughput: f64, cpu: f64) {
+    let noise = 1.0 + 0.01 * noise(&trial.backend, trial.block * 31 + trial.cell.connections);
+    let measured = trial.measured.as_mut().unwrap();
+    measured.throughput_rps *= throughput * noise;
+    let server = measured.server.as_mut().unwrap();
+    // Of 2,000 requests, in whole nanoseconds.
+    server.cpu_ns = format!("{:.0}", 4e7 * cpu * noise).parse().ok();
+}
+
+/// Over connections, the throughput of each backend.
+fn answer(connections: &[usize], throughput: impl Fn(&str, usize) -> f64) -> Answer {
+    answer_of(run("2026-01-01T00:00:00Z", connections, &["epoll", "io_uring", "threads"]), throughput, |_| ())
+}
+
+fn answer_of(run: RunRecord, throughput: impl Fn(&str, usize) -> f64, change: impl Fn(&mut TrialRecord)) -> Answer {
+    of(&[file("run.jsonl", run, BLOCKS, |trial| {
+        let factor = throughput(&trial.backend, trial.cell.connections);
+        shape(trial, factor, 1.0);
+        change(trial);
+    })])
+}
+
+#[track_caller]
+fn says(sentences: &[String], start: &str, rest: &str) {
+    assert!(
+        sentences.iter().any(|one| one.starts_with(start) && one.contains(rest)),
+        "{start} … {rest} in {sentences:#?}"
+    );
+}
+
+fn with(backend: &str, change: impl Fn(&mut TrialRecord)) -> impl Fn(&mut TrialRecord) {
+    let backend = backend.to_owned();
+    move |trial| {
+        if trial.backend == backend {
+            change(trial);
+        }
+    }
+}
+
+#[test]
+fn a_winner_stands_with_its_ratios_to_the_next_and_the_last() {
+    let answer = answer(&[512], |backend, _| match backend {
+        "io_uring" => 1.31,
+        "threads" => 0.5,
+        _ => 1.0,
+    });
+    let found = &answer.findings[0];
+    assert!(found.starts_with("At 512 connections io_uring serves 1.3") && found.contains("× [1."), "{found}");
+    assert!(
+        found.contains("] the requests of epoll, the nearest, and 2.6")
+            && found.ends_with("] those of threads, the farthest."),
+        "{found}"
+    );
+    says(
+        &answer.findings,
+        "At 512 connections epoll, io_uring and threads all tie: if they differ in CPU time per request, then by at most 1.0",
+        "×.",
+    );
+    says(&answer.findings, "The intervals of 6 comparisons hold together in 95 % of runs.", "");
+    assert_eq!((answer.crossovers.len(), answer.open.len()), (0, 0), "{answer:#?}");
+}
+
+#[test]
+fn neighbours_that_say_the_same_are_one_sentence_that_names_both_ends() {
+    let answer = answer(&[1, 64, 512, 1024], |backend, connections| match (backend, connections) {
+        (_, 1) => 1.0,
+        ("io_uring", connections) => 1.2 + connections as f64 / 5000.0,
+        ("threads", _) => 0.5,
+        _ => 1.0,
+    });
+    assert_eq!(answer.findings.len(), 4, "{answer:#?}");
+    says(&answer.findings, "At 1 connection epoll, io_uring and threads all tie", "requests/s");
+    let merged = &answer.findings[1];
+    assert!(merged.starts_with("From 64 to 1,024 connections io_uring serves the most requests: 1.2"), "{merged}");
+    assert!(
+        merged.contains("(at 64) to 1.4") && merged.contains("(at 1,024) those of epoll, the nearest, and 2.4"),
+        "{merged}"
+    );
+    assert!(merged.ends_with("(at 1,024) those of threads, the farthest."), "{merged}");
+}
+
+#[test]
+fn less_cpu_time_is_better() {
+    let answer = of(&[file("run", run("", &[64], &["epoll", "io_uring"]), BLOCKS, |trial| {
+        let cpu = if trial.backend == "io_uring" { 0.82 } else { 1.0 };
+        shape(trial, 1.0, cpu);
+    })]);
+    says(&answer.findings, "At 64 connections io_uring needs 0.8", "] the CPU time per request of epoll.");
+    says(
+        &answer.findings,
+        "At 64 connections epoll and io_uring tie: if they differ in requests/s, then by at most 1.0",
+        "×.",
+    );
+}
+
+#[test]
+fn two_that_change_places_are_named_with_both_ratios() {
+    let answer = answer(&[1, 64, 512], |backend, connections| match (backend, connections) {
+        ("epoll", 1) | ("io_uring", 512) => 1.3,
+        _ => 1.0,
+    });
+    says(&answer.crossovers, "At 1 connection epoll serves 1.", "the requests of io_uring; at 512 io_uring serves 1.");
+    assert!(answer.crossovers.iter().all(|one| !one.contains("; at 64 ")), "there nobody is ahead: {answer:#?}");
+}
+
+#[test]
+fn a_busy_generator_leaves_it_open_and_no_order_is_claimed() {
+    let all = answer_of(
+        run("", &[64], &["epoll", "io_uring"]),
+        |_, _| 1.0,
+        |trial| {
+            trial.bottleneck = Some(Bottleneck::Client);
+        },
+    );
+    says(&all.open, "At 64 connections the load generator was the limit of epoll and io_uring,", "give it more CPUs");
+    assert!(all.findings.iter().all(|one| !one.contains("requests/s")), "{all:#?}");
+    says(&all.findings, "At 64 connections epoll and io_uring tie: if they differ in CPU time", "");
+
+    let held = answer_of(
+        run("", &[64], &["epoll", "io_uring", "threads"]),
+        |backend, _| if backend == "io_uring" { 2.0 } else { 1.0 },
+        with("io_uring", |trial| trial.bottleneck = Some(Bottleneck::Client)),
+    );
+    says(
+        &held.open,
+        "At 64 connections nobody is known to have the most requests: the load generator was the limit of io_uring,",
+        "which came out ahead",
+    );
+    assert!(held.findings.iter().all(|one| !one.contains("requests") || one.contains("CPU")), "{held:#?}");
+}
+
+#[test]
+fn a_sentence_says_whose_trials_are_suspect_and_who_is_not_compared() {
+    let answer = answer_of(
+        run("", &[64], &["epoll", "io_uring", "threads"]),
+        |backend, _| if backend == "epoll" { 1.5 } else { 1.0 },
+        |trial| match trial.backend.as_str() {
+            "epoll" => (trial.verdict, trial.reasons) = (Verdict::Suspect, vec!["odd".to_owned()]),
+            "threads" => trial.bottleneck = Some(Bottleneck::Client),
+            _ => (),
+        },
+    );
+    says(
+        &answer.findings,
+        "At 64 connections epoll serves 1.",
+        "io_uring (most trials of epoll are suspect; not compared: threads).",
+    );
+    says(&answer.open, "At 64 connections most trials of epoll are suspect", "");
+}
+
+#[test]
+fn noise_that_hides_large_differences_is_no_tie() {
+    let answer = answer_of(
+        run("", &[64], &["epoll", "poll"]),
+        |_, _| 1.0,
+        |trial| {
+            let wild = 1.0 + 0.9 * noise(&trial.backend, trial.block);
+            trial.measured.as_mut().unwrap().throughput_rps *= wild;
+        },
+    );
+    says(
+        &answer.open,
+        "At 64 connections nobody can be told from the others by requests/s, and differences of up to",
+        "--until 5",
+    );
+    assert!(answer.findings.iter().all(|one| !one.contains("requests/s")), "{answer:#?}");
+}
+
+#[test]
+fn a_backend_that_differs_from_itself_takes_the_order_with_it() {
+    let mut twice = run("", &[64], &["epoll", "poll"]);
+    twice.plan.twice = vec!["epoll".to_owned()];
+    let answer = |own: f64| {
+        answer_of(twice.clone(), move |backend, _| if backend == twin_of("epoll") { own } else { 1.0 }, |_| ())
+    };
+    says(
+        &answer(1.3).open,
+        "At 64 connections epoll differs from itself by 1.",
+        "no difference there is to be believed",
+    );
+    says(
+        &answer(1.0).findings,
+        "A backend that was there twice differs from itself in requests/s by at most 1.0",
+        "×:",
+    );
+}
+
+#[test]
+fn few_blocks_ask_for_more_and_claim_nothing() {
+    let few = of(&[file("run", run("", &[1, 64], &["epoll", "poll"]), 3, |trial| {
+        let factor = if trial.backend == "epoll" { 2.0 } else { 1.0 };
+        shape(trial, factor, 1.0);
+    })]);
+    says(
+        &few.open,
+        "From 1 to 64 connections who is ahead in requests/s is not known: 3 blocks at most count for two, and an interval needs 7",
+        "",
+    );
+    assert!(few.findings.is_empty(), "{few:#?}");
+}
+
+#[test]
+fn with_a_rate_latency_is_compared_and_who_misses_it_is_named() {
+    let mut plan = run("", &[64], &["epoll", "poll"]);
+    plan.plan = SweepPlan { rate_rps: vec![Some(1e3), Some(2e3)], arrivals: Arrivals::Constant, ..plan.plan };
+    let answer = answer_of(
+        plan,
+        |_, _| 1.0,
+        |trial| {
+            let measured = trial.measured.as_mut().unwrap();
+            if trial.backend == "poll" && trial.cell.rate_rps == Some(2e3) {
+                measured.censored = 1000;
+            }
+            if trial.backend == "poll" {
+                measured.latency_hdr = crate::results::EncodedHistogram::of(4000);
+            }
+        },
+    );
+    says(&answer.findings, "At 1,000/s epoll has 0.50", "the p99 latency of poll.");
+    says(&answer.findings, "At 2,000/s poll does not take the rate.", "");
+}
+
+#[test]
+fn one_backend_alone_has_its_figures() {
+    let answer = answer_of(run("", &[1, 64], &["epoll"]), |_, _| 1.0, |_| ());
+    says(&answer.findings, "At 1 connection epoll serves ", "requests/s at 20.");
+    says(&answer.findings, "At 64 connections epoll serves ", "(median of 10 trials, from ");
+    assert!(answer.open.is_empty(), "{answer:#?}");
+}
+
+#[test]
+fn what_was_not_measured_is_said_with_its_reason() {
+    let answer = answer_of(
+        run("", &[64, 512], &["epoll", "poll", "threads"]),
+        |_, _| 1.0,
+        |trial| {
+            if trial.backend == "threads" && trial.cell.connections == 512 {
+                *trial = TrialRecord {
+                    block: trial.block,
+                    trial: trial.trial,
+                    cell: trial.cell.clone(),
+                    ..crate::results::tests::failed_trial("threads", "it died.")
+                };
+            }
+        },
+    );
+    says(&answer.open, "At 512 connections no trial of threads counts: it died.", "");
+    assert!(answer.open.len() == 1 && answer.findings[0].contains("threads"), "{answer:#?}");
+}
+
+#[test]
+fn of_nothing_nothing_is_said() {
+    let planned = file("run", run("", &[64], &["epoll"]), 0, |_| ());
+    let cut_off = FileRun { name: "cut".to_owned(), recorded: nothing() };
+    for files in [vec![planned], vec![cut_off], Vec::new()] {
+        let answer = of(&files);
+        assert_eq!(answer.open, ["Nothing was measured, so nothing can be said."]);
+        assert!(answer.findings.is_empty() && answer.crossovers.is_empty());
+    }
+}
+
+#[test]
+fn many_cells_are_still_read_in_a_minute() {
+    let mut many = run("", &[1, 8, 64, 512, 1024], &["epoll", "io_uring", "threads", "poll", "select", "polling"]);
+    many.plan.depth = vec![1, 16, 64];
+    let answer = of(&[file("run", many, 7, |trial| {
+        let leader = ["epoll", "io_uring", "poll"][(trial.cell.connections / 8 + trial.cell.depth) % 3];
+        let factor = if trial.backend == leader { 1.5 } else { 1.0 };
+        shape(trial, factor, 1.0);
+    })]);
+    assert!(answer.findings.len() <= 12 && answer.crossovers.len() <= 10, "{answer:#?}");
+    says(&answer.findings, "In 6 of 15 cells poll serves the most requests: 1.", " connections, depth ");
+    says(&answer.findings, "In all 15 cells epoll, io_uring, threads, poll, select and polling all tie: ", "CPU time");
+}

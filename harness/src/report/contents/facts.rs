@@ -1,0 +1,179 @@
+//! What is to be known of each file: the machine, the command, and what became of its trials.
+
+use super::table::kind;
+use super::{Reason, RunFacts};
+use crate::doctor::{Diagnosis, Level};
+use crate::figures;
+use crate::plan::SweepPlan;
+use crate::report::selection::Selection;
+use crate::report::terminal::facts::rows;
+use crate::report::{FileRun, repeat};
+use crate::results::{Generator, RunRecord, TrialRecord};
+
+/// The order in which kinds of trials are told.
+const KINDS: [&str; 5] = ["valid", "suspect", "invalid", "failed", "unavailable"];
+
+/// Rows about how the machine was just then, and about the network; what is in neither is about the machine itself, and what
+/// comes after the last of them is what the kernel grants the backends.
+const AT_THE_TIME: [&str; 4] = ["load", "steal", "this process", "limits"];
+const NETWORK: [&str; 3] = ["network", "TCP memory", "sockets"];
+const LAST: &str = "observing";
+
+/// Of one file, which may have been cut off in its first line.
+pub(super) fn of(file: &FileRun, selection: &Selection<'_>) -> RunFacts {
+    let recorded = &file.recorded;
+    let mut notes = Vec::new();
+    if recorded.cut_off {
+        notes.push("the file ends within a line, which is left out".to_owned());
+    }
+    let facts = RunFacts {
+        file: file.name.clone(),
+        started: String::new(),
+        command: String::new(),
+        verdicts: counted(recorded.trials.iter()),
+        reasons: reasons(&recorded.trials),
+        environment: Vec::new(),
+        notes,
+    };
+    let Some(run) = &recorded.run else {
+        return RunFacts {
+            notes: vec!["the file ends within its first line, so nothing is known of it".to_owned()],
+            ..facts
+        };
+    };
+    let mut notes = facts.notes;
+    notes.extend(doubts(run, &recorded.trials));
+    if selection.elsewhere.contains(&file.name.as_str()) {
+        notes.push("it was made on another machine than the newest, so it takes part in the history only".to_owned());
+    }
+    RunFacts {
+        started: run.started.clone(),
+        command: repeat::command(run),
+        environment: environment(run),
+        notes,
+        ..facts
+    }
+}
+
+/// Trials by what became of them; kinds of which there is none are left out.
+pub(super) fn counted<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Vec<(String, usize)> {
+    let mut counts = [0; KINDS.len()];
+    for trial in trials {
+        if let Some(place) = KINDS.iter().position(|name| *name == kind(trial)) {
+            counts[place] += 1;
+        }
+    }
+    let counted = KINDS.iter().zip(counts).filter(|(_, count)| *count > 0);
+    counted.map(|(name, count)| ((*name).to_owned(), count)).collect()
+}
+
+/// Each reason once; those that most trials have come first within their kind.
+fn reasons(trials: &[TrialRecord]) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = Vec::new();
+    for trial in trials.iter().filter(|trial| kind(trial) != "valid") {
+        // The error of a trial without a measurement says more than that there is none.
+        let of_verdict = trial.reasons.iter().filter(|_| trial.error.is_none());
+        for reason in trial.error.iter().chain(of_verdict) {
+            let known = reasons.iter().position(|one| one.kind == kind(trial) && one.reason == *reason);
+            let place = known.unwrap_or_else(|| {
+                reasons.push(Reason { kind: kind(trial).to_owned(), reason: reason.clone(), backends: Vec::new() });
+                reasons.len() - 1
+            });
+            let backends = &mut reasons[place].backends;
+            match backends.iter_mut().find(|(name, _)| *name == trial.backend) {
+                Some((_, count)) => *count += 1,
+                None => backends.push((trial.backend.clone(), 1)),
+            }
+        }
+    }
+    let trials = |reason: &Reason| reason.backends.iter().map(|(_, count)| count).sum::<usize>();
+    let worst = |reason: &Reason| KINDS.iter().rev().position(|kind| *kind == reason.kind);
+    reasons.sort_by_key(|reason| (worst(reason), std::cmp::Reverse(trials(reason))));
+    reasons
+}
+
+/// What keeps a run from being taken at face value as a whole.
+fn doubts(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let RunRecord { plan, build, .. } = run;
+    if build.build_profile != "release" {
+        notes.push(format!("the build was a {} build, whose figures mean little", build.build_profile));
+    }
+    if build.git_dirty == Some(true) {
+        notes.push("the sources of the build differed from its revision".to_owned());
+    }
+    if plan.server_cpus.overlaps(&plan.client_cpus) {
+        notes.push("server and load generator shared CPUs".to_owned());
+    }
+    let entrants = plan.entrants();
+    let cells = plan.cells();
+    let is_planned = |trial: &&TrialRecord| {
+        entrants.contains(&trial.backend) && (run.capacity.is_some() || cells.contains(&trial.cell))
+    };
+    let strangers = trials.iter().filter(|trial| !is_planned(trial)).count();
+    if strangers > 0 {
+        let (trials, are) = (figures::counted(strangers, "trial"), if strangers == 1 { "is" } else { "are" });
+        notes.push(format!("{trials} {are} of a cell or a backend that the plan does not have, and left out"));
+    }
+    if run.capacity.is_none() {
+        notes.extend(extent(plan, &cells, &entrants, trials.len() - strangers));
+    }
+    notes
+}
+
+/// Whether there are fewer or more trials than were planned.
+fn extent(plan: &SweepPlan, cells: &[crate::plan::Cell], entrants: &[String], trials: usize) -> Option<String> {
+    let planned = cells.len().saturating_mul(entrants.len()).saturating_mul(plan.trials);
+    if trials < planned {
+        return Some(format!(
+            "the run ended after {} of {} trials",
+            figures::grouped(trials as f64),
+            figures::grouped(planned as f64)
+        ));
+    }
+    (trials > planned).then(|| {
+        let more = figures::counted(trials - planned, "trial");
+        format!("{more} beyond the plan: the run went on until its intervals were narrow (--until, whose value is not recorded)")
+    })
+}
+
+/// Groups of rows.
+fn environment(run: &RunRecord) -> Vec<(String, Vec<(String, String)>)> {
+    let RunRecord { plan, conditions, .. } = run;
+    let unknown = || "unknown".to_owned();
+    let own = [
+        ("CPUs", format!("server {}, load generator {}", plan.server_cpus, plan.client_cpus)),
+        ("generator", run.generator.as_ref().map_or_else(unknown, Generator::to_string)),
+        ("trials", format!("{} of {} after {}", plan.trials, span(plan.duration_ns), span(plan.warmup_ns))),
+        ("seed", run.seed.to_string()),
+    ];
+    let diagnosis = Diagnosis::new(run.build.clone(), run.environment.clone(), conditions.clone());
+    let [mut machine, mut then, mut network, mut granted] = [const { Vec::new() }; 4];
+    let mut is_last = false;
+    for (name, value) in rows(&diagnosis) {
+        let group = match name {
+            _ if is_last => &mut granted,
+            name if AT_THE_TIME.contains(&name) => &mut then,
+            name if NETWORK.contains(&name) => &mut network,
+            _ => &mut machine,
+        };
+        group.push((name.to_owned(), value));
+        is_last |= name == LAST;
+    }
+    let warnings = diagnosis.findings.iter().filter(|finding| finding.level == Level::Warning);
+    let warnings = warnings.map(|finding| (finding.name.to_owned(), format!("{}: {}", finding.value, finding.effect)));
+    let groups = [
+        ("run", own.map(|(name, value)| (name.to_owned(), value)).into()),
+        ("warnings of the doctor", warnings.collect()),
+        ("machine", machine),
+        ("when it began", then),
+        ("network", network),
+        ("what the kernel grants", granted),
+    ];
+    let some = groups.into_iter().filter(|(_, rows): &(_, Vec<_>)| !rows.is_empty());
+    some.map(|(title, rows)| (title.to_owned(), rows)).collect()
+}
+
+fn span(ns: u64) -> String {
+    figures::duration(ns as f64)
+}

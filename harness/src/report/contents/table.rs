@@ -1,0 +1,194 @@
+//! The table: a row for each backend in each cell; of a search for capacities, for each backend.
+
+use super::{Column, Entry, Table};
+use crate::capacity::{BackendCapacity, LimitedBy, replay};
+use crate::figures::{self, NONE};
+use crate::plan::Cell;
+use crate::report::answer::place::Setting;
+use crate::report::selection::{Run, Selection};
+use crate::results::{Bottleneck, Outcome, TrialRecord, Verdict};
+use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise};
+
+/// The percentiles that have a column.
+const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+
+/// Of all runs that are reported on.
+pub(super) fn of(selection: &Selection<'_>) -> Table {
+    let cells = selection.cells();
+    if cells.is_empty() && selection.searches().next().is_some() {
+        capacities(selection)
+    } else {
+        sweeps(selection, &cells)
+    }
+}
+
+fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
+    let mut settings = Setting::varying(&cells.iter().map(|(cell, _)| cell));
+    if !settings.contains(&Setting::Connections) {
+        settings.insert(0, Setting::Connections);
+    }
+    let is_among_idle = cells.iter().any(|(cell, _)| cell.idle_connections > 0);
+    let several = selection.sweeps().count() > 1;
+    let mut columns: Vec<Column> =
+        settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)).collect();
+    columns.push(column("backend", false));
+    columns.extend(["requests/s", "spread"].map(|title| column(title, true)));
+    columns.extend(QUANTILES.map(|(_, title)| column(title, true)));
+    columns.extend(["max", "server CPU/request", "syscalls/request", "max RSS"].map(|title| column(title, true)));
+    columns.extend(is_among_idle.then(|| column("memory/idle connection", true)));
+    columns.push(column("bottleneck", false));
+    columns.push(column("trials", true));
+    columns.push(column("verdicts", false));
+    columns.extend(several.then(|| column("file", false)));
+
+    let mut rows = Vec::new();
+    for run in selection.sweeps() {
+        for summary in summarise(&run.record.plan, run.trials) {
+            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.file == run.file) {
+                continue;
+            }
+            for backend in &summary.backends {
+                let mut row: Vec<Entry> = settings.iter().map(|setting| place(*setting, &summary.cell)).collect();
+                row.push(word(&backend.backend));
+                row.extend(figures_of(backend));
+                row.extend(
+                    is_among_idle
+                        .then(|| number(backend.memory_bytes_per_idle_connection, |bytes| format!("{bytes:.0} B"))),
+                );
+                row.push(word(&list(&backend.bottlenecks, Bottleneck::to_string)));
+                row.push(trials(backend));
+                row.push(word(&verdicts(
+                    run.trials.iter().filter(|trial| trial.backend == backend.backend && trial.cell == summary.cell),
+                )));
+                row.extend(several.then(|| word(run.file)));
+                rows.push(row);
+            }
+        }
+    }
+    Table { columns, rows }
+}
+
+/// From requests a second to the most memory.
+fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
+    let throughput = summary.throughput_rps;
+    let spread = throughput.filter(|_| summary.measured > 1).map(|spread| spread.relative());
+    let mut entries = vec![
+        number(throughput.map(|Spread { median, .. }| median), figures::grouped),
+        number(spread, |share| format!("±{:.1} %", share * 100.0)),
+    ];
+    let quantile = |q| percentile_of_all(&summary.latency, summary.unanswered, q);
+    entries.extend(QUANTILES.map(|(q, _)| number(quantile(q).map(|ns| ns as f64), figures::duration)));
+    // A request that was never answered is later than any that was.
+    let is_known = summary.unanswered == 0 && !summary.latency.is_empty();
+    entries.push(number(is_known.then(|| summary.latency.max() as f64), figures::duration));
+    entries.push(number(summary.server_cpu_ns_per_request, figures::duration));
+    entries.push(number(summary.syscalls_per_request, figures::three_digits));
+    entries.push(number(summary.max_rss_bytes.map(|bytes| bytes as f64), |_| {
+        summary.max_rss_bytes.map_or(NONE.to_owned(), figures::bytes)
+    }));
+    entries
+}
+
+fn capacities(selection: &Selection<'_>) -> Table {
+    let several = selection.searches().count() > 1;
+    let mut columns = vec![column("backend", false), column("goal", false)];
+    columns.extend(
+        ["capacity, requests/s", "at least", "at most", "p50 when met", "p99 when met"]
+            .map(|title| column(title, true)),
+    );
+    columns.push(column("server CPU/request", true));
+    columns.push(column("limited by", false));
+    columns.push(column("trials", true));
+    columns.push(column("verdicts", false));
+    columns.extend(several.then(|| column("file", false)));
+    let mut rows = Vec::new();
+    for run in selection.searches() {
+        for capacity in replay(run.record, run.trials).into_iter().flatten() {
+            let mut row = capacity_row(&capacity);
+            row.push(word(&verdicts(run.trials.iter().filter(|trial| trial.backend == capacity.backend))));
+            row.extend(several.then(|| word(run.file)));
+            rows.push(row);
+        }
+    }
+    Table { columns, rows }
+}
+
+fn capacity_row(capacity: &BackendCapacity) -> Vec<Entry> {
+    let met = capacity.when_met.as_ref();
+    let limit = match capacity.limited_by {
+        Some(LimitedBy::Slo) => "the goal",
+        Some(LimitedBy::Generator) => "the load generator",
+        Some(LimitedBy::NotMet) => "not met at any rate tried",
+        None => NONE,
+    };
+    vec![
+        word(&capacity.backend),
+        word(&capacity.slo.to_string()),
+        number(capacity.capacity_rps, figures::grouped),
+        number(capacity.low_rps, figures::grouped),
+        number(capacity.high_rps, figures::grouped),
+        number(met.and_then(|met| met.latency_p50_ns).map(|ns| ns as f64), figures::duration),
+        number(met.and_then(|met| met.latency_p99_ns).map(|ns| ns as f64), figures::duration),
+        number(met.and_then(|met| met.server_cpu_ns_per_request), figures::duration),
+        word(limit),
+        number(Some(capacity.trials as f64), figures::grouped),
+    ]
+}
+
+fn title(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Connections => "connections",
+        Setting::Rate => "rate",
+        Setting::Payload => "payload",
+        Setting::Depth => "depth",
+        Setting::Threads => "server threads",
+        Setting::Idle => "idle connections",
+        Setting::Protocol => "protocol",
+    }
+}
+
+fn place(setting: Setting, cell: &Cell) -> Entry {
+    let value = Some(setting.number(cell)).filter(|value| value.is_finite() && setting != Setting::Protocol);
+    Entry { text: setting.value(cell), value }
+}
+
+fn column(title: &str, numeric: bool) -> Column {
+    Column { title: title.to_owned(), numeric }
+}
+
+fn word(text: &str) -> Entry {
+    Entry { text: if text.is_empty() { NONE.to_owned() } else { text.to_owned() }, value: None }
+}
+
+fn number(value: Option<f64>, text: impl Fn(f64) -> String) -> Entry {
+    let value = value.filter(|value| value.is_finite());
+    Entry { text: value.map_or(NONE.to_owned(), text), value }
+}
+
+/// How many trials the figures are made of.
+fn trials(summary: &BackendSummary) -> Entry {
+    let (measured, all) = (summary.measured, summary.trials);
+    let text = if measured == all { all.to_string() } else { format!("{measured} of {all}") };
+    Entry { text, value: Some(measured as f64) }
+}
+
+/// `valid 7, suspect 1`.
+fn verdicts<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> String {
+    let counts = super::facts::counted(trials);
+    list(&counts, |(kind, count)| format!("{kind} {count}"))
+}
+
+fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
+    items.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// What became of a trial, in one word.
+pub(super) fn kind(trial: &TrialRecord) -> &'static str {
+    match (trial.outcome, trial.verdict) {
+        (Outcome::Unavailable, _) => "unavailable",
+        (Outcome::Failed, _) => "failed",
+        (Outcome::Ok, Verdict::Invalid) => "invalid",
+        (Outcome::Ok, Verdict::Suspect) => "suspect",
+        (Outcome::Ok, Verdict::Valid) => "valid",
+    }
+}
