@@ -1,1 +1,0 @@
-//! `report.html`: one page that needs nothing but itself.
