@@ -90,15 +90,18 @@ function pixel({type, domain: [low, high]}, placed, room) {
   return along * room;
 }
 
-// Those ticks of a horizontal axis whose texts do not touch.
-function apart(axis, room) {
-  let end = -Infinity;
-  return axis.ticks.filter(tick => {
+// Those ticks of a horizontal axis whose texts touch neither each other nor the edge, `beyond` the axis; first and last first.
+function apart(axis, room, beyond) {
+  const taken = [];
+  const [first, ...between] = axis.ticks, last = between.pop();
+  const kept = [first, last, ...between].filter(tick => {
+    if (tick === undefined) return false;
     const half = textWidth(axis.write(tick)) / 2, middle = pixel(axis, tick, room);
-    if (middle - half < end + 8) return false;
-    end = middle + half;
-    return true;
+    if (middle + half > room + beyond) return false;
+    if (taken.some(([from, to]) => middle - half < to + 8 && middle + half > from - 8)) return false;
+    return taken.push([middle - half, middle + half]);
   });
+  return kept.sort((a, b) => a - b);
 }
 
 const pen = document.createElement("canvas").getContext("2d");

@@ -3,6 +3,8 @@
 const FONT = "12px system-ui, sans-serif";
 const LINE = 15;
 const CLUTTERED = 24;
+// Between the axes and what lies at their ends, so that no point covers a tick's text.
+const INSET = 12;
 
 const drawn = point => point.y !== null;
 const joined = point => point.y !== null && (point.state === "valid" || point.state === "suspect");
@@ -19,7 +21,7 @@ function draw(chart, view) {
   const bottom = 42, height = view.height;
   const names = view.labels ? series.filter(one => one.points.some(joined)) : [];
   const ends = names.map(one => shortened(one.backend));
-  const right = names.length ? 26 + d3.max(ends, textWidth) : 24;
+  const right = names.length ? 46 + d3.max(ends, textWidth) : 26;
   const ySeen = points.flatMap(point => [point.y, ...(point.interval ?? [])]).filter(Number.isFinite);
   const yAxis = axisFor(chart.y, view.y, onScale(ySeen, view.y), [], height - bottom - 40);
   yAxis.ticks = yAxis.ticks.filter(tick => tick >= yAxis.domain[0] && tick <= yAxis.domain[1]);
@@ -27,9 +29,9 @@ function draw(chart, view) {
   const xSeen = [...series.flatMap(one => one.points.map(point => point.x)),
     ...marks.flatMap(mark => [mark.x, ...(mark.interval ?? [])])].filter(Number.isFinite);
   const measured = [...new Set(series.flatMap(one => one.points.map(point => point.x)))].sort((a, b) => a - b);
-  const width = view.width - left - right;
+  const width = view.width - left - right - 2 * INSET;
   const xAxis = axisFor(chart.x, view.x, onScale(xSeen, view.x), view.x === "log" ? measured : [], width);
-  xAxis.ticks = apart(xAxis, width);
+  xAxis.ticks = apart(xAxis, width, INSET + right);
   const told = rowsFor(marks, mark => pixel(xAxis, xAxis.at(mark.x), width), width);
   const top = 30 + LINE * told.rows;
 
@@ -37,21 +39,23 @@ function draw(chart, view) {
   const x = point => Math.min(high, Math.max(low, xAxis.at(point.x)));
   const y = value => Math.min(yAxis.domain[1], Math.max(yAxis.domain[0], value));
   const dense = d3.max(series, one => one.points.length) > CLUTTERED;
+  const shift = one => shiftOf(chart, one, measured);
   const svg = Plot.plot({
     width: view.width, height, marginTop: top, marginBottom: bottom, marginLeft: left, marginRight: right,
     ariaLabel: `${chart.title}, ${chart.cells}`,
     style: {font: FONT, color: view.ink, background: view.ground, overflow: "visible"},
-    x: {type: xAxis.type, domain: xAxis.domain},
+    x: {type: xAxis.type, domain: xAxis.domain, inset: INSET},
     y: {type: yAxis.type, domain: yAxis.domain},
     marks: [
       Plot.gridY(yAxis.ticks, {strokeOpacity: 0.13}),
-      Plot.axisY(yAxis.ticks, {tickFormat: yAxis.write, tickSize: 4, label: null, fontSize: 12}),
-      Plot.axisX(xAxis.ticks, {tickFormat: xAxis.write, tickSize: 4, label: null, fontSize: 12}),
+      Plot.axisY(yAxis.ticks, {text: yAxis.write, tickSize: 4, label: null, fontSize: 12}),
+      Plot.axisX(xAxis.ticks, {text: xAxis.write, tickSize: 4, label: null, fontSize: 12}),
       Plot.text([named(chart.y)], {frameAnchor: "top-left", dx: -left + 4, dy: 8 - top, fontWeight: 600, className: "axis-label"}),
       Plot.text([named(chart.x)], {frameAnchor: "bottom-right", textAnchor: "end", lineAnchor: "bottom", dx: 0, dy: bottom - 6,
         fontWeight: 600, className: "axis-label"}),
-      ...marks.flatMap(mark => markOf(mark, xAxis, view)),
-      ...series.flatMap(one => seriesOf(one, {x, y, dense, shift: shiftOf(chart, one, measured)}, view)),
+      ...marks.flatMap(mark => markOf(mark, xAxis, Math.min(0.12, 0.3 / marks.length), view)),
+      ...series.flatMap(one => seriesOf(one, {x, y, dense, shift: shift(one)}, view)),
+      ...series.flatMap(one => crossOf(one, {x, y, shift: shift(one)}, view)),
       labelsOf(told.placed, view),
       endsOf(names, ends, point => [x(point), y(point.y)], {height, top, bottom, right}, view),
       Plot.tip(points, Plot.pointer({
@@ -60,7 +64,8 @@ function draw(chart, view) {
       })),
     ],
   });
-  return {svg, unnamed: endsRoom(names, {height, top, bottom}) === false || !view.labels, untold: told.left, at: point => [x(point), y(point.y)]};
+  const unnamed = !view.labels || !endsRoom(names, {height, top, bottom});
+  return {svg, unnamed, untold: told.left, at: point => [x(point), y(point.y)]};
 }
 
 const onScale = (values, scale) => scale === "log" ? values.filter(value => value > 0) : values;
@@ -76,6 +81,8 @@ function shiftOf(chart, one, measured) {
   return (chart.series.indexOf(one) - (chart.series.length - 1) / 2) * step;
 }
 
+const shape = (look, size) => d3.symbol(d3[`symbol${look.symbol[0].toUpperCase()}${look.symbol.slice(1)}`], size)();
+
 function seriesOf(one, {x, y, dense, shift}, view) {
   const stroke = view.colour(one), {symbol, dash} = one.look;
   const common = {x, dx: shift, stroke};
@@ -86,25 +93,30 @@ function seriesOf(one, {x, y, dense, shift}, view) {
     return [Plot.dot(points, {...common, y: point => y(point.y), symbol, r, strokeWidth: 1.5, fill: view.ground,
       className: `point ${state}`, ariaLabel: point => [one.backend, ...point.said].join(", "), ...more})];
   };
-  const invalid = one.points.filter(point => drawn(point) && point.state === "invalid");
   const sure = one.points.filter(point => drawn(point) && point.interval?.every(Number.isFinite));
   return [
     Plot.line(one.points, {...common, y: point => joined(point) ? y(point.y) : NaN, strokeWidth: 1.75,
-      strokeDasharray: dash.length ? dash.join(" ") : undefined, className: "line", ariaLabel: one.backend}),
+      strokeDasharray: dash.length ? dash.join(" ") : undefined, className: "line", ariaLabel: () => one.backend}),
     Plot.ruleX(sure, {...common, y1: point => y(point.interval[0]), y2: point => y(point.interval[1]),
       strokeWidth: 1.5, strokeOpacity: point => point.state === "invalid" ? 0.35 : 0.8, className: "interval"}),
     ...dots("valid", {fill: stroke}),
     ...dots("suspect", {}),
     ...dots("invalid", {strokeOpacity: 0.7}),
-    ...(invalid.length ? [Plot.dot(invalid, {x, dx: shift, y: point => y(point.y), symbol: "times", r: 6, strokeWidth: 1.75,
-      stroke: view.ink, className: "crossed", ariaHidden: true})] : []),
   ];
 }
 
-function markOf(mark, xAxis, view) {
+// Over all else: what lies on a value that may not be believed must not hide that.
+function crossOf(one, {x, y, shift}, view) {
+  const points = one.points.filter(point => drawn(point) && point.state === "invalid");
+  if (points.length === 0) return [];
+  return [Plot.dot(points, {x, dx: shift, y: point => y(point.y), symbol: "times", r: 6, strokeWidth: 1.75, stroke: view.ink,
+    className: "crossed", ariaHidden: true})];
+}
+
+function markOf(mark, xAxis, fillOpacity, view) {
   const stroke = view.colour(mark.series), line = {x: xAxis.at(mark.x), stroke, strokeWidth: 1.5, strokeDasharray: "4 3", className: "mark"};
   const band = mark.interval?.every(Number.isFinite)
-    ? [Plot.rect([mark], {x1: xAxis.at(mark.interval[0]), x2: xAxis.at(mark.interval[1]), fill: stroke, fillOpacity: 0.12, className: "band"})]
+    ? [Plot.rect([mark], {x1: xAxis.at(mark.interval[0]), x2: xAxis.at(mark.interval[1]), fill: stroke, fillOpacity, className: "band"})]
     : [];
   return [...band, Plot.ruleX([mark], line)];
 }
@@ -126,10 +138,10 @@ function rowsFor(marks, at, width) {
 
 function labelsOf(placed, view) {
   return (_index, _scales, _values, box) => {
-    const group = d3.create("svg:g").attr("class", "mark-labels").attr("fill", view.ink);
+    const group = d3.create("svg:g").attr("class", "mark-labels").attr("fill", view.ink).attr("text-anchor", "start");
     for (const mark of placed) {
       const y = box.marginTop - 6 - mark.row * LINE;
-      group.append("text").attr("x", box.marginLeft + mark.from).attr("y", y).text(mark.text);
+      group.append("text").attr("x", box.marginLeft + INSET + mark.from).attr("y", y).text(mark.text);
     }
     return group.node();
   };
@@ -140,7 +152,7 @@ const endsRoom = (names, {height, top, bottom}) => names.length * LINE <= height
 // The name of each line at its end. Where ends are close, names are moved apart and a thin line says whose they are.
 function endsOf(names, texts, at, {height, top, bottom, right}, view) {
   return (_index, scales, _values, box) => {
-    const group = d3.create("svg:g").attr("class", "ends").attr("fill", view.ink);
+    const group = d3.create("svg:g").attr("class", "ends").attr("fill", view.ink).attr("text-anchor", "start");
     if (!endsRoom(names, {height, top, bottom})) return group.node();
     const ends = names.map((one, index) => {
       const [x, y] = at(one.points.findLast(joined));
@@ -148,9 +160,11 @@ function endsOf(names, texts, at, {height, top, bottom, right}, view) {
     });
     const x = box.width - right;
     for (const {one, text, from, x: end, y} of movedApart(ends, top, height - bottom)) {
-      group.append("path").attr("d", `M${end + 6},${from}L${Math.max(end + 6, x + 6)},${from}L${x + 16},${y}`).attr("fill", "none")
-        .attr("stroke", view.colour(one)).attr("stroke-opacity", 0.7);
-      group.append("text").attr("x", x + 19).attr("y", y).attr("dy", "0.32em").text(text);
+      const colour = view.colour(one);
+      group.append("path").attr("d", `M${end + 7},${from}L${Math.max(end + 7, x + 4)},${from}L${x + 26},${y}`).attr("fill", "none")
+        .attr("stroke", colour).attr("stroke-opacity", 0.5);
+      group.append("path").attr("d", shape(one.look, 30)).attr("transform", `translate(${x + 32},${y})`).attr("fill", colour);
+      group.append("text").attr("x", x + 40).attr("y", y).attr("dy", "0.32em").text(text);
     }
     return group.node();
   };

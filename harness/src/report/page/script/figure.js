@@ -15,7 +15,6 @@ function make(tag, attributes = {}, ...children) {
 function sign(look, colour) {
   const ns = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(ns, "svg");
-  const symbol = d3.symbol(d3[`symbol${look.symbol[0].toUpperCase()}${look.symbol.slice(1)}`], 46);
   for (const [name, value] of [["width", 26], ["height", 14], ["viewBox", "-13 -7 26 14"], ["aria-hidden", "true"]])
     svg.setAttribute(name, value);
   const line = document.createElementNS(ns, "path"), dot = document.createElementNS(ns, "path");
@@ -23,7 +22,7 @@ function sign(look, colour) {
   line.setAttribute("stroke", colour);
   line.setAttribute("stroke-width", 1.75);
   if (look.dash.length) line.setAttribute("stroke-dasharray", look.dash.join(" "));
-  dot.setAttribute("d", symbol());
+  dot.setAttribute("d", shape(look, 46));
   dot.setAttribute("fill", colour);
   svg.append(line, dot);
   return svg;
@@ -63,6 +62,7 @@ class Figure {
   // Draws when it is looked at; a report may hold hundreds.
   update() {
     this.stale = true;
+    this.plot.setAttribute("aria-busy", "true");
     const {chart} = this;
     this.title.textContent = chart.title;
     this.facet.value = chart.id;
@@ -84,6 +84,7 @@ class Figure {
   draw() {
     if (!this.stale && this.width === this.plot.clientWidth) return;
     this.stale = false;
+    this.plot.removeAttribute("aria-busy");
     this.width = this.plot.clientWidth;
     const {chart, view} = this;
     for (const side of ["x", "y"]) {

@@ -80,7 +80,7 @@ function showAll() {
 document.getElementById("head").append(make("label", {class: "theme"}, "theme ", theme));
 if (figures.length) {
   document.getElementById("charts").append(
-    make("fieldset", {id: "backends"}, make("legend", {}, "backends"), ...switches.map(({label}) => label),
+    make("div", {id: "backends", role: "group", "aria-label": "backends"}, ...switches.map(({label}) => label),
       make("button", {type: "button", onclick: () => all(true)}, "all"),
       make("button", {type: "button", onclick: () => all(false)}, "none")),
     ...figures.map(({element}) => element));
