@@ -89,7 +89,7 @@ function seriesOf(one, {x, y, dense, shift}, view) {
   const dots = (state, more) => {
     const points = one.points.filter(point => drawn(point) && point.state === state);
     if (points.length === 0) return [];
-    const r = state === "valid" && dense ? 1.6 : 4;
+    const r = !dense || state === "invalid" ? 4 : state === "valid" ? 1.6 : 2.4;
     return [Plot.dot(points, {...common, y: point => y(point.y), symbol, r, strokeWidth: 1.5, fill: view.ground,
       className: `point ${state}`, ariaLabel: point => [one.backend, ...point.said].join(", "), ...more})];
   };
