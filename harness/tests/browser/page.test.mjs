@@ -1,5 +1,6 @@
 import {test} from "node:test";
 import assert from "node:assert/strict";
+import {readFileSync} from "node:fs";
 import {contents, drawAll, drawOne, marks, open} from "./open.mjs";
 
 const HOSTILE = "<script>alert(1)</script>";
@@ -25,6 +26,17 @@ function agree(drawn, chart, off) {
   const seen = Object.fromEntries(Object.keys(wanted).map(key => [key, drawn[key]]));
   assert.deepEqual(seen, wanted, chart.id);
 }
+
+// The figures of ticks are written as `figures.rs` writes those of texts, but for zeros that say nothing.
+test("numbers read as they do elsewhere", () => {
+  const script = readFileSync(new URL("../../src/report/page/script/figures.js", import.meta.url), "utf8");
+  const {duration, bytes, number, nines} = new Function(`${script}; return {duration, bytes, number, nines};`)();
+  assert.deepEqual([0, 870, 999.6, 12340, 1204000, 2e9, 90e9].map(duration),
+    ["0 ns", "870 ns", "1 µs", "12.3 µs", "1.2 ms", "2 s", "90 s"]);
+  assert.deepEqual([0, 64, 1024, 1536, 5.6 * 1048576].map(bytes), ["0 B", "64 B", "1 KiB", "1.5 KiB", "5.6 MiB"]);
+  assert.deepEqual([0, 0.25, 512, 118204.4, 1234567].map(number), ["0", "0.25", "512", "118,204", "1,234,567"]);
+  assert.deepEqual([0, 1, 2, 3, 5].map(nines), ["0 %", "90 %", "99 %", "99.9 %", "99.999 %"]);
+});
 
 for (const name of ["small", "many"]) {
   test(`every value of ${name} is drawn, with its interval, and believed no more than it should be`, () => open(name, async page => {
@@ -167,6 +179,18 @@ test("what is pointed at is told, and the keyboard gets there too", () => open("
   assert.equal(await heard.textContent(), ["select", ...chart.series[1].points[1].said].join(", "));
   await plot.locator(".tip text").waitFor();
 }));
+
+test("what is told stays on a small screen", () => open("many", async page => {
+  const figure = page.locator("#chart-p99"), plot = figure.locator(".plot");
+  await drawOne(figure);
+  await plot.focus();
+  for (let place = 0; place < 5; place += 1) {
+    await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(() => document.querySelector("#chart-p99 .tip:not([visibility]) path")?.getAttribute("d"));
+    const {x, width} = await plot.locator(".tip").boundingBox();
+    assert.ok(x >= 0 && x + width <= 360, `from ${x}, ${width} wide`);
+  }
+}, {width: 360}));
 
 test("everything is reached with the keyboard", () => open("small", async page => {
   await page.locator("body").press("Tab");

@@ -60,7 +60,8 @@ function draw(chart, view) {
       endsOf(names, ends, point => [x(point), y(point.y)], {height, top, bottom, right}, view),
       Plot.tip(points, Plot.pointer({
         x, y: point => y(point.y), title: point => [point.series.backend, ...point.said].join("\n"),
-        maxRadius: 40, lineWidth: view.width < 500 ? 20 : 32, fontSize: 12, fill: view.ground, className: "tip",
+        // Half of the chart's width at most, so that there is room for it on one side of any point.
+        maxRadius: 40, lineWidth: Math.max(8, Math.min(32, (view.width / 2 - 36) / 12)), lineHeight: 1.2, fontSize: 12, fill: view.ground, className: "tip",
       })),
     ],
   });

@@ -67,7 +67,7 @@ class Figure {
     this.title.textContent = chart.title;
     this.facet.value = chart.id;
     this.cells.textContent = chart.cells;
-    this.cells.hidden = this.charts.length > 1;
+    this.cells.classList.toggle("chosen", this.charts.length > 1);
     this.plot.setAttribute("aria-label", `${chart.title}. Arrow keys go from point to point.`);
     this.notes.replaceChildren(...chart.notes.map(note => make("li", {}, note)));
     if (this.near) this.draw();
