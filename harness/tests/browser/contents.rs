@@ -72,9 +72,7 @@ const KINDS: [Kind; 7] = [
         x: ("samples", Unit::Quantile, Scale::Nines),
         y: ("service time", Unit::Nanoseconds, Scale::Log),
         points: 60,
-        at: |one, place| {
-            (1.0 - 10f64.powf(-(place as f64) / 12.0), 14e3 * 1.1f64.powi(place as i32) * spread(one))
-        },
+        at: |one, place| (1.0 - 10f64.powf(-(place as f64) / 12.0), 14e3 * 1.1f64.powi(place as i32) * spread(one)),
     },
     Kind {
         name: "memory",
@@ -95,7 +93,9 @@ const KINDS: [Kind; 7] = [
         x: ("started", Unit::Time, Scale::Time),
         y: ("throughput", Unit::PerSecond, Scale::Linear),
         points: 8,
-        at: |one, place| (1.76e12 + 8.64e7 * 2.0 * place as f64, 150e3 * spread(one) * (1.0 + 0.04 * (place % 3) as f64)),
+        at: |one, place| {
+            (1.76e12 + 8.64e7 * 2.0 * place as f64, 150e3 * spread(one) * (1.0 + 0.04 * (place % 3) as f64))
+        },
     },
 ];
 

@@ -50,7 +50,12 @@ fn a_browser_shows_all_of_a_report() {
 /// The browser's name, where everything needed is there.
 fn tools() -> Option<&'static str> {
     let runs = |name: &&str| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|ended| ended.success())
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|ended| ended.success())
     };
     let browser = ["chromium", "google-chrome", "chromium-browser"].into_iter().find(runs);
     let missing = if browser.is_none() {

@@ -87,6 +87,7 @@ test("a backend that is switched off leaves every chart and the table, and nothi
   assert.equal(await page.locator("#chart-throughput .nothing").textContent(), "Every backend of this chart is switched off.");
   assert.equal(await rows.count(), 0);
   await page.getByRole("button", {name: "all", exact: true}).click();
+  await drawOne(page.locator("#chart-throughput"));
   agree(await marks(page, "throughput"), first(report, "throughput"));
 }));
 
@@ -106,10 +107,12 @@ test("axes are linear or logarithmic as one likes", () => open("small", async pa
   assert.ok(linear.includes("100,000"), linear.join());
   await drawOne(chart);
   await chart.getByLabel("y axis").selectOption("log");
+  await drawOne(chart);
   const log = await ticks("throughput");
   assert.ok(!log.includes("0") && log.length >= 3, log.join());
   agree(await marks(page, "throughput"), first(contents("small"), "throughput"));
   await chart.getByLabel("x axis").selectOption("linear");
+  await drawOne(chart);
   agree(await marks(page, "throughput"), first(contents("small"), "throughput"));
   assert.deepEqual(await page.locator("#chart-calls").getByLabel("x axis").locator("option").allTextContents(), ["linear", "logarithmic"]);
   assert.equal(await page.locator("#chart-history").getByLabel("x axis").isVisible(), false);
@@ -124,6 +127,7 @@ test("of each kind one group of cells is shown, and any can be", () => open("fac
   await drawOne(page.locator("#chart-p99"));
   assert.equal(await select.locator("option").count(), 30);
   await select.selectOption("p99-17");
+  await drawOne(page.locator("#chart-p99"));
   agree(await marks(page, "p99"), report.charts.find(chart => chart.id === "p99-17"));
   assert.match(page.url(), /show\.p99=p99-17/);
 }));

@@ -40,30 +40,28 @@ function roundStep(unit, least) {
 
 function logAxis(axis, values, measured, room) {
   let [low, high] = d3.extent(values.filter(value => value > 0));
-  const digits = axis.unit === "bytes" ? d3.range(0, 50).map(power => 2 ** power) : roundDigits(low, high);
   if (measured.length && measured.length <= FEW) {
     if (high <= low) [low, high] = [low / 2, high * 2];
     return {type: "log", domain: [low, high], ticks: measured};
   }
-  low = digits.findLast(digit => digit <= low) ?? low;
-  high = digits.find(digit => digit >= high) ?? high;
+  const all = axis.unit === "bytes" ? powersOfTwo(1) : rounded(low, high, high / low < 10 ? FINE[0] : [1, 2, 5]);
+  low = all.findLast(digit => digit <= low) ?? low;
+  high = all.find(digit => digit >= high) ?? high;
   if (high <= low) [low, high] = [low / 2, high * 2];
-  const inside = digits.filter(digit => digit >= low && digit <= high);
+  const choices = axis.unit === "bytes" ? [1, 2, 3, 5, 10].map(powersOfTwo)
+    : [...FINE.map(digits => rounded(low, high, digits)), rounded(low, high, [1]).filter((_, index) => index % 3 === 0)];
+  const inside = choices.map(ticks => ticks.filter(tick => tick >= low && tick <= high)).filter(ticks => ticks.length > 1);
   const most = Math.max(2, room / 30);
-  const every = Math.ceil(inside.length / most);
-  const decades = inside.filter(digit => Number.isInteger(Math.round(Math.log10(digit) * 1e9) / 1e9));
-  const sparse = axis.unit !== "bytes" && every > 1 && decades.length >= 2;
-  const ticks = sparse ? decades.filter((_, index) => index % Math.ceil(decades.length / most) === 0)
-    : inside.filter((_, index) => index % every === 0);
-  return {type: "log", domain: [low, high], ticks};
+  return {type: "log", domain: [low, high], ticks: inside.find(ticks => ticks.length <= most) ?? inside.at(-1) ?? [low, high]};
 }
 
-// What a logarithmic axis may end at: coarse where it is long, fine where one decade is all there is.
-function roundDigits(low, high) {
-  const fine = high / low < 10 ? [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9] : [1, 2, 5];
-  const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
-  return d3.range(from, to + 1).flatMap(power => fine.map(digit => Number(`${digit}e${power}`)));
-}
+// What the ticks of a decade may be, from many to one.
+const FINE = [[1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 5], [1, 2, 5], [1, 3], [1]];
+
+const powersOfTwo = step => d3.range(0, 60, step).map(power => 2 ** power);
+
+const rounded = (low, high, digits) =>
+  d3.range(Math.floor(Math.log10(low)), Math.ceil(Math.log10(high)) + 1).flatMap(power => digits.map(digit => Number(`${digit}e${power}`)));
 
 // Each nine takes the same room. All of the samples (1) lie one nine beyond what is known of less.
 function ninesAxis(values) {
