@@ -38,7 +38,7 @@ export async function open(name, look, {fragment = "", width = 1400, ...options}
     window.refused = [];
     document.addEventListener("securitypolicyviolation", event => window.refused.push(event.violatedDirective));
   });
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(30000);
   await page.goto(file + fragment);
   try {
     await look(page);
@@ -56,7 +56,7 @@ export async function drawAll(page) {
 }
 
 export async function drawOne(figure) {
-  await figure.scrollIntoViewIfNeeded();
+  await figure.evaluate(element => element.scrollIntoView({block: "center"}));
   await figure.locator(".plot:not([aria-busy])").waitFor();
 }
 
