@@ -103,13 +103,12 @@ fn rows(contents: &Contents) -> Vec<Row<'_>> {
     let columns = &contents.table.columns;
     let naming = columns.iter().position(|column| column.title == "backend");
     let place = |name: &str| contents.backends.iter().position(|backend| backend.name == name);
-    let row = |entries: &'_ Vec<super::contents::Entry>| -> Option<usize> { place(&entries.get(naming?)?.text) };
     contents
         .table
         .rows
         .iter()
         .map(|entries| {
-            let backend = row(entries);
+            let backend = naming.and_then(|column| place(&entries.get(column)?.text));
             let cells = entries.iter().enumerate().map(|(column, entry)| Cell {
                 text: &entry.text,
                 numeric: columns.get(column).is_some_and(|column| column.numeric),
@@ -130,7 +129,7 @@ fn data(contents: &Contents) -> String {
     }
     let drawn = Drawn { charts: &contents.charts, backends: &contents.backends };
     let json = serde_json::to_string(&drawn).expect("plain data");
-    // Outside of strings JSON has none of these.
+    // Outside of its strings JSON has none of these.
     json.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
