@@ -154,13 +154,13 @@ mod tests {
             ("d3.LICENSE", include_str!("vendor/d3.LICENSE")),
             ("plot.LICENSE", include_str!("vendor/plot.LICENSE")),
         ];
-        let sums: String = files
-            .iter()
-            .map(|(name, text)| {
-                let hex = Sha256::digest(text).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-                format!("{hex}  {name}\n")
-            })
-            .collect();
+        let mut sums = String::new();
+        for (name, text) in files {
+            for byte in Sha256::digest(text) {
+                write!(sums, "{byte:02x}").unwrap();
+            }
+            writeln!(sums, "  {name}").unwrap();
+        }
         assert_eq!(sums, include_str!("vendor/SHA256SUMS"));
         let readme = include_str!("vendor/README.md");
         assert!(D3.contains("v7.9.0") && readme.contains("7.9.0"));
