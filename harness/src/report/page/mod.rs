@@ -1,7 +1,7 @@
 //! `report.html`: one page that needs nothing but itself.
 //!
 //! What it says is plain HTML, written here and readable without any script; scripts add the charts, sorting and switches.
-//! Invariants: everything from a results file passes the template's escaping or [`data`], and scripts use it as text only;
+//! Invariants: everything from a results file passes the template's escaping or `data` below, and scripts use it as text only;
 //! the page's own policy lets no other script run, by whatever way it may have come in, and nothing be loaded.
 
 use std::fmt::Write as _;
