@@ -1,1 +1,0 @@
-//! Each chart as a picture that any browser and any README shows.
