@@ -53,7 +53,7 @@ impl Frame {
         let x_ticks = readable(x_ticks, left, right, few);
         let count = chart.series.len();
         let aside = if few { (ASIDE / count.max(1) as f64).min(5.0) } else { 0.0 };
-        let (name_y, top, bottom) = (top + 24.0, top + 38.0, bottom - 56.0);
+        let (name_y, top, bottom) = (top + 24.0, top + 38.0, bottom - 58.0);
         Some(Self { x, y, ticks: (x_ticks, y_ticks), name_y, left, right, top, bottom, aside, count })
     }
 
@@ -94,12 +94,12 @@ impl Frame {
             let label = Text::new(&tick.label).set("class", "tick x").set("text-anchor", "middle");
             axes = axes
                 .add(line("axis", (x, self.bottom), (x, self.bottom + 6.0)))
-                .add(label.set("x", px(x)).set("y", px(self.bottom + 24.0)));
+                .add(label.set("x", px(x)).set("y", px(self.bottom + 26.0)));
         }
         let across = Text::new(clean(&chart.x.label)).set("class", "muted").set("text-anchor", "middle");
         let up = Text::new(clean(&chart.y.label)).set("class", "muted").set("x", MARGIN).set("y", px(self.name_y));
         axes.add(line("axis", (self.left, self.bottom), (self.right, self.bottom)))
-            .add(across.set("x", px(f64::midpoint(self.left, self.right))).set("y", px(self.bottom + 46.0)))
+            .add(across.set("x", px(f64::midpoint(self.left, self.right))).set("y", px(self.bottom + 48.0)))
             .add(up)
     }
 }

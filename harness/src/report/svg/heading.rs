@@ -3,7 +3,7 @@
 use svg::node::element::{Group, Text};
 
 use super::ink::{LARGE, SMALL, px};
-use super::labels::{clean, lines, shortened};
+use super::labels::{clean, lines, shortened, width};
 use super::{HEIGHT, MARGIN, WIDTH};
 use crate::report::chart::Chart;
 
@@ -48,15 +48,21 @@ impl Footing {
         /// More would leave too little for the chart; all are in the description.
         const LINES: usize = 3;
         let room = WIDTH - 2.0 * MARGIN;
-        let words = chart.notes.iter().map(|note| {
-            let words = note.split_whitespace().map(|word| shortened(&clean(word), SMALL, room));
-            lines(words, " ", SMALL, room)
+        let count = chart.notes.len();
+        let words = chart.notes.iter().enumerate().flat_map(|(index, note)| {
+            let end = if index + 1 < count { " ·" } else { "" };
+            let mut words: Vec<String> = note.split_whitespace().map(clean).collect();
+            words.last_mut().into_iter().for_each(|last| last.push_str(end));
+            words
         });
-        let mut notes: Vec<String> = words.flatten().collect();
+        let mut notes = lines(words.map(|word| shortened(&word, SMALL, room)), " ", SMALL, room);
         if notes.len() > LINES {
             notes.truncate(LINES);
-            let last = format!("{} …", notes[LINES - 1]);
-            notes[LINES - 1] = last;
+            let last = &mut notes[LINES - 1];
+            while width(last, SMALL) + width(" …", SMALL) > room {
+                last.pop();
+            }
+            last.push_str(" …");
         }
         let top = HEIGHT - 12.0 - notes.len() as f64 * LINE;
         Self { notes, top }

@@ -24,11 +24,11 @@ pub(super) fn style(series: &[Series]) -> Style {
          .grid,.axis{{fill:none;stroke:#d1d9e0}}.axis{{stroke:#818b98}}\n\
          .line,.bar,.leader,.cross,.mark{{fill:none;stroke:currentColor}}\n\
          .line{{stroke-width:2.5;stroke-linejoin:round}}.bar,.mark{{stroke-width:1.5}}.bar{{opacity:.7}}.cross{{stroke-width:2}}\n\
-         .leader{{opacity:.6}}.band{{fill:currentColor;opacity:.13}}\n\
+         .several{{color:#59636e}}.leader{{opacity:.6}}.band{{fill:currentColor;opacity:.13}}\n\
          .full{{fill:currentColor}}.full,.hollow{{stroke:currentColor;stroke-width:2}}"
     );
     let mut dark =
-        "text{fill:#f0f6fc}.ground,.hollow{fill:#0d1117}.muted{fill:#9198a1}.grid{stroke:#2f3742}.axis{stroke:#656c76}"
+        "text{fill:#f0f6fc}.ground,.hollow{fill:#0d1117}.muted{fill:#9198a1}.grid{stroke:#2f3742}.axis{stroke:#656c76}.several{color:#9198a1}"
             .to_owned();
     for (index, series) in series.iter().enumerate() {
         let _ = write!(light, "\n.s{index}{{color:{}}}", series.look.light);

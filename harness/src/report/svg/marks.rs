@@ -12,7 +12,10 @@ use crate::report::chart::Chart;
 const LINE: f64 = 19.0;
 
 /// No more lines of words stand above the plot; what has no room there is in the description.
-const MOST_ROWS: usize = 5;
+const MOST_ROWS: usize = 6;
+
+/// No words take more room.
+const WIDEST: f64 = 560.0;
 
 /// All that is pointed out in a chart.
 pub(super) struct Marks {
@@ -21,7 +24,8 @@ pub(super) struct Marks {
 }
 
 struct Placed {
-    series: usize,
+    /// Those that it is pointed out in.
+    series: Vec<usize>,
     x: f64,
     band: Option<(f64, f64)>,
     label: String,
@@ -32,30 +36,33 @@ struct Placed {
 }
 
 impl Marks {
-    /// Gives words lines so that none touch.
+    /// Gives words lines so that none touch; what several series say of the same place is said once.
     pub(super) fn of(chart: &Chart, frame: &Frame) -> Self {
-        let several = chart.series.iter().filter(|series| !series.marks.is_empty()).count() > 1;
         let mut marks: Vec<Placed> = Vec::new();
         for (index, series) in chart.series.iter().enumerate() {
             for mark in &series.marks {
                 let Some(x) = frame.across(mark.x).map(|x| x.clamp(frame.left, frame.right)) else { continue };
-                let named = !several || mark.label.contains(&series.backend);
-                let label = if named { mark.label.clone() } else { format!("{}: {}", series.backend, mark.label) };
-                let label = shortened(&label, SMALL, 360.0);
-                let begin = (x - 4.0).min(WIDTH - MARGIN - width(&label, SMALL)).max(MARGIN);
                 let band = mark.interval.and_then(|[low, high]| Some((frame.across(low)?, frame.across(high)?)));
                 let band = band.map(|(low, high)| (low.clamp(frame.left, x), high.clamp(x, frame.right)));
-                marks.push(Placed { series: index, x, band, label, begin, row: None });
+                let same =
+                    |other: &&mut Placed| other.label == mark.label && (other.x - x).abs() < 0.1 && other.band == band;
+                if let Some(other) = marks.iter_mut().find(same) {
+                    other.series.push(index);
+                } else {
+                    let label = mark.label.clone();
+                    marks.push(Placed { series: vec![index], x, band, label, begin: 0.0, row: None });
+                }
             }
         }
         // From the right, so that a line which goes down from its words passes none that stand lower.
         marks.sort_by(|one, other| other.x.total_cmp(&one.x));
+        let alone = marks.len() == 1;
         let mut free = [f64::INFINITY; MOST_ROWS];
         for mark in &mut marks {
+            mark.say(chart, alone);
             let end = mark.begin + width(&mark.label, SMALL) + 12.0;
             mark.row = free.iter().position(|free| end <= *free);
             if let Some(row) = mark.row {
-                // Nothing that comes later may cross this line, nor the words above which it passes.
                 free[row] = mark.begin;
             }
         }
@@ -71,7 +78,8 @@ impl Marks {
     pub(super) fn draw(&self, frame: &Frame) -> Group {
         let mut group = Group::new().set("class", "marks");
         for mark in &self.marks {
-            let mut drawn = Group::new().set("class", format!("s{}", mark.series));
+            let class = if let [only] = *mark.series { format!("s{only}") } else { "several".to_owned() };
+            let mut drawn = Group::new().set("class", class);
             if let Some((low, high)) = mark.band {
                 let band = Rectangle::new().set("class", "band").set("x", px(low)).set("y", px(frame.top));
                 let band = band.set("width", px((high - low).max(1.0)));
@@ -88,5 +96,19 @@ impl Marks {
             group = group.add(drawn);
         }
         group
+    }
+}
+
+impl Placed {
+    /// Puts before its words whose they are, where that is not plain, and finds where they begin.
+    fn say(&mut self, chart: &Chart, alone: bool) {
+        let names: Vec<&str> = self.series.iter().map(|&index| chart.series[index].backend.as_str()).collect();
+        let whose = match names.as_slice() {
+            [only] if alone || self.label.contains(only) => String::new(),
+            all if all.len() == chart.series.len() && all.len() > 1 => "all: ".to_owned(),
+            some => format!("{}: ", some.join(", ")),
+        };
+        self.label = shortened(&format!("{whose}{}", self.label), SMALL, WIDEST);
+        self.begin = (self.x - 4.0).min(WIDTH - MARGIN - width(&self.label, SMALL)).max(MARGIN);
     }
 }

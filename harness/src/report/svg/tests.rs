@@ -95,6 +95,36 @@ fn names_stand_beside_the_lines_or_above_them() {
 }
 
 #[test]
+fn what_several_say_of_a_place_is_said_once() {
+    let said = |marked: &[usize]| {
+        let mut chart = many(3, |_| 1e5, "b");
+        for &index in marked {
+            chart.series[index].marks = vec![Mark { x: 64.0, interval: None, label: "took all".to_owned() }];
+        }
+        let picture = draw(&chart);
+        let document = Document::parse(&picture).unwrap();
+        let words = with_class(&document, "small words");
+        assert_eq!((words.len(), with_class(&document, "mark").len()), (1, 1), "{picture}");
+        words[0].text().unwrap().trim().to_owned()
+    };
+    assert_eq!(said(&[1]), "took all");
+    assert_eq!(said(&[0, 2]), "b0, b2: took all");
+    assert_eq!(said(&[0, 1, 2]), "all: took all");
+}
+
+#[test]
+fn more_notes_than_there_is_room_for_end_in_dots() {
+    let mut chart = contents().charts.remove(0);
+    chart.notes = (0..40).map(|index| format!("note {index} about something that is missing")).collect();
+    let picture = draw(&chart);
+    let document = Document::parse(&picture).unwrap();
+    let lines = descendants(with_class(&document, "notes").remove(0), "small muted");
+    assert_eq!(lines.len(), 3);
+    assert!(lines[2].text().unwrap().trim().ends_with(" …") && bounds(lines[2]).1[1] <= WIDTH, "{picture}");
+    assert!(picture.contains("note 39 about"), "all are in the description");
+}
+
+#[test]
 fn a_line_of_a_thousand_points_has_few_symbols() {
     let point = |index: u32| Point {
         x: f64::from(index) / 1000.0,
