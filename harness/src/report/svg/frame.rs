@@ -6,7 +6,7 @@ use super::MARGIN;
 use super::ink::{SIZE, px};
 use super::labels::{clean, width};
 use super::scale::{Spread, Tick};
-use crate::report::chart::{Chart, Point, Unit};
+use crate::report::chart::{Chart, Point, Scale, Unit};
 
 /// The rectangle in which series are drawn.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl Frame {
         let marked = marks.flat_map(|mark| std::iter::once(mark.x).chain(mark.interval.into_iter().flatten()));
         // Also where there is a gap: that something was not measured there is to be seen.
         let places = points().map(|point| point.x).chain(marked);
-        let few = chart.x.unit == Unit::Count;
+        let few = few_places(chart);
         let spread = if few { Spread::around } else { |scale, unit, values| Spread::over(scale, unit, values) };
         let x = spread(chart.x.scale, chart.x.unit, places.collect::<Vec<f64>>().into_iter())?;
         let y_ticks = y.ticks();
@@ -102,6 +102,19 @@ impl Frame {
             .add(across.set("x", px(f64::midpoint(self.left, self.right))).set("y", px(self.bottom + 48.0)))
             .add(up)
     }
+}
+
+/// Whether values are at a few places which all series have in common: these are then named, and not round values.
+fn few_places(chart: &Chart) -> bool {
+    const FEW: usize = 12;
+    if matches!(chart.x.scale, Scale::Nines | Scale::Time) {
+        return false;
+    }
+    let mut places: Vec<f64> = chart.series.iter().flat_map(|series| &series.points).map(|point| point.x).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let most = chart.series.iter().map(|series| series.points.len()).max().unwrap_or(0);
+    chart.x.unit == Unit::Count || (places.len() <= FEW && places.len() == most)
 }
 
 /// Those ticks that can be written side by side: every second, third, … or, where each is a value of its own, all but those

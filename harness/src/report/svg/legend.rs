@@ -23,6 +23,9 @@ const SAMPLE: f64 = 44.0;
 /// Between the names of two columns.
 const BETWEEN: f64 = 26.0;
 
+/// Names beside lines may stand so far below the plot, and no further: there is what is written along its axis.
+const BELOW: f64 = 10.0;
+
 /// No more lines of names stand above a picture.
 const MOST_ROWS: usize = 6;
 
@@ -80,7 +83,7 @@ impl Legend {
             })
             .collect();
         let wanted: Vec<f64> = ends.iter().map(|end| end.map_or(frame.bottom, |(_, y)| y)).collect();
-        let places = apart(&wanted, LINE, frame.top - LINE / 2.0, frame.bottom + LINE);
+        let places = apart(&wanted, LINE, frame.top - LINE / 2.0, frame.bottom + BELOW);
         let begin = frame.right + 20.0;
         for (index, (series, y)) in chart.series.iter().zip(places).enumerate() {
             let mut entry = Group::new().set("class", format!("s{index}"));

@@ -14,9 +14,6 @@ const LINE: f64 = 19.0;
 /// No more lines of words stand above the plot; what has no room there is in the description.
 const MOST_ROWS: usize = 6;
 
-/// No words take more room.
-const WIDEST: f64 = 560.0;
-
 /// All that is pointed out in a chart.
 pub(super) struct Marks {
     marks: Vec<Placed>,
@@ -87,7 +84,10 @@ impl Marks {
             }
             let height = mark.row.map(|row| row as f64 * LINE);
             let top = frame.top - height.unwrap_or(0.0);
-            let line = Line::new().set("class", "mark").set("x1", px(mark.x)).set("y1", px(top));
+            // Not through words that stand lower.
+            let is_above = |other: &Placed| other.row < mark.row && other.covers(mark.x);
+            let begin = if self.marks.iter().any(is_above) { frame.top } else { top - LINE + 5.0 };
+            let line = Line::new().set("class", "mark").set("x1", px(mark.x)).set("y1", px(begin));
             drawn = drawn.add(line.set("x2", px(mark.x)).set("y2", px(frame.bottom)));
             if height.is_some() {
                 let words = Text::new(&mark.label).set("class", "small words");
@@ -108,7 +108,11 @@ impl Placed {
             all if all.len() == chart.series.len() && all.len() > 1 => "all: ".to_owned(),
             some => format!("{}: ", some.join(", ")),
         };
-        self.label = shortened(&format!("{whose}{}", self.label), SMALL, WIDEST);
-        self.begin = (self.x - 4.0).min(WIDTH - MARGIN - width(&self.label, SMALL)).max(MARGIN);
+        self.label = shortened(&format!("{whose}{}", self.label), SMALL, WIDTH - 2.0 * MARGIN);
+        self.begin = (self.x + 4.0).min(WIDTH - MARGIN - width(&self.label, SMALL)).max(MARGIN);
+    }
+    /// Whether its words stand there.
+    fn covers(&self, x: f64) -> bool {
+        self.row.is_some() && (self.begin - 1.0..self.begin + width(&self.label, SMALL)).contains(&x)
     }
 }

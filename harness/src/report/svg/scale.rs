@@ -11,6 +11,9 @@ use crate::report::chart::{Scale, Unit};
 /// Beyond that nothing was measured, and sums of it would overflow.
 const LARGEST: f64 = 1e300;
 
+/// The logarithm of 2.
+const TWO: f64 = std::f64::consts::LOG10_2;
+
 /// About how many values are named where all of them would do.
 const TICKS: f64 = 7.0;
 
@@ -42,6 +45,7 @@ impl Spread {
                 let step = step(unit, (most - least) / TICKS);
                 ((least / step).floor() * step, (most / step - 1e-9).ceil() * step)
             }
+            Scale::Log if unit == Unit::Bytes => ((least / TWO).floor() * TWO, (most / TWO - 1e-9).ceil() * TWO),
             Scale::Log => (round_log(least, f64::floor), round_log(most, f64::ceil)),
             Scale::Nines => (0.0, most.max(1.0)),
             Scale::Time => dates::around(least, most),
@@ -77,6 +81,7 @@ impl Spread {
                 let count = ((last - first) / step).round().min(100.0);
                 self.named((0..=count as u32).map(|index| first + f64::from(index) * step))
             }
+            Scale::Log if self.unit == Unit::Bytes => self.named(powers_of_two(first, last)),
             Scale::Log => self.named(round_values(first, last).into_iter()),
             Scale::Nines => self.named((0..=last.min(300.0) as i32).map(|nines| 1.0 - 10_f64.powi(-nines))),
             Scale::Time => {
@@ -153,6 +158,14 @@ fn round_values(first: f64, last: f64) -> Vec<f64> {
     powers.flat_map(|power| digits.iter().map(move |digit| digit * 10_f64.powi(power))).collect()
 }
 
+/// Between two logarithms: every power of two or, where those would be too many, every second, third, …
+fn powers_of_two(first: f64, last: f64) -> impl Iterator<Item = f64> {
+    let (first, last) = ((first / TWO).round() as i32, (last / TWO).round() as i32);
+    let every = ((f64::from(last - first)) / TICKS).ceil().max(1.0) as i32;
+    // Counted from 1, so that 1 KiB is one where every second or fifth is.
+    (first..=last).filter(move |power| power.rem_euclid(every) == 0).map(|power| 2_f64.powi(power))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +193,10 @@ mod tests {
         let decades = ["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"];
         assert_eq!(labels(Scale::Log, Unit::Nanoseconds, &[1000.0, 1e8]), decades);
         assert!(!labels(Scale::Log, Unit::Count, &[64.0]).is_empty(), "one value alone");
+        assert_eq!(
+            labels(Scale::Log, Unit::Bytes, &[6000.0, 6e6]),
+            ["4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB", "4 MiB"]
+        );
         assert!(labels(Scale::Log, Unit::Count, &[1e-200, 1e200]).len() < 12);
     }
 

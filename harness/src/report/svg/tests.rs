@@ -65,6 +65,7 @@ fn no_text_covers_another_or_leaves_the_picture() {
         many(200, |_| 5.0, "a backend with a name that is far too long for any of the places where it stands"),
         marked(12, 0.0),
         marked(12, 0.3),
+        rates(),
     ]);
     for chart in charts {
         let picture = draw(&chart);
@@ -80,6 +81,29 @@ fn no_text_covers_another_or_leaves_the_picture() {
             }
         }
     }
+}
+
+#[test]
+fn lines_from_words_pass_none_that_stand_lower() {
+    for chart in [rates(), marked(12, 0.3), marked(12, 0.0)] {
+        let picture = draw(&chart);
+        let document = Document::parse(&picture).unwrap();
+        let words: Vec<[f64; 4]> =
+            with_class(&document, "small words").into_iter().map(|text| bounds(text).1).collect();
+        for line in with_class(&document, "mark") {
+            let (x, top) = (number(line, "x1"), number(line, "y1"));
+            let crossed = |words: &[f64; 4]| words[0] < x && x < words[1] && top < words[2] + 1.0;
+            assert!(!words.iter().any(crossed), "{}: {x} {top} {words:?}", chart.id);
+        }
+    }
+}
+
+#[test]
+fn rates_that_all_were_offered_are_named() {
+    let picture = draw(&rates());
+    let document = Document::parse(&picture).unwrap();
+    let names: Vec<&str> = with_class(&document, "tick x").iter().map(|tick| tick.text().unwrap().trim()).collect();
+    assert_eq!(names, ["10,000/s", "30,000/s", "60,000/s", "200,000/s"], "90,000/s would touch 60,000/s");
 }
 
 #[test]
@@ -244,6 +268,24 @@ fn marked(count: usize, step: f64) -> Chart {
         series.marks = vec![Mark { x, interval: Some([x * 0.9, x * 1.1]), label: "capacity 182,000/s".to_owned() }];
     }
     chart
+}
+
+/// Few rates that all have in common, lines that end at the bottom, and one with nothing; all say something of the last rate.
+fn rates() -> Chart {
+    let mut chart = many(6, |_| 0.0, "io_uring-");
+    chart.x = Axis { label: "offered load".to_owned(), unit: Unit::PerSecond, scale: Scale::Log };
+    for series in &mut chart.series {
+        series.points.truncate(5);
+        for (point, x) in series.points.iter_mut().zip([1e4, 3e4, 6e4, 9e4, 2e5]) {
+            point.x = x;
+        }
+        let label = format!("took 200,000/s, the most that was offered to {}", series.backend);
+        series.marks = vec![Mark { x: 2e5, interval: None, label }];
+    }
+    for point in &mut chart.series[5].points {
+        (point.y, point.state) = (None, State::Missing);
+    }
+    Chart { id: "rates".to_owned(), ..chart }
 }
 
 /// A text and where it lies: left, right, top, bottom.
