@@ -118,7 +118,7 @@ fn few_places(chart: &Chart) -> bool {
 }
 
 /// Those ticks that can be written side by side: every second, third, … or, where each is a value of its own, all but those
-/// that would touch the one before.
+/// that would touch the one before, or the last.
 fn readable(ticks: Vec<Tick>, left: f64, right: f64, each: bool) -> Vec<Tick> {
     const BETWEEN: f64 = 14.0;
     let ends = |tick: &Tick| {
@@ -127,14 +127,22 @@ fn readable(ticks: Vec<Tick>, left: f64, right: f64, each: bool) -> Vec<Tick> {
         (middle - room / 2.0, middle + room / 2.0)
     };
     if each {
-        let mut taken = f64::NEG_INFINITY;
-        let fits = |tick: &Tick| {
-            let (begin, end) = ends(tick);
-            let fits = begin >= taken;
-            taken = if fits { end } else { taken };
-            fits
-        };
-        return ticks.into_iter().filter(fits).collect();
+        let fits = |before: Option<&Tick>, tick: &Tick| before.is_none_or(|before| ends(before).1 <= ends(tick).0);
+        let last = ticks.last().cloned();
+        let mut shown: Vec<Tick> = Vec::new();
+        for tick in ticks {
+            if fits(shown.last(), &tick) {
+                shown.push(tick);
+            }
+        }
+        // How far it was gone is worth more than a stop on the way.
+        if let Some(last) = last.filter(|last| shown.last() != Some(last) && fits(shown.first(), last)) {
+            while !fits(shown.last(), &last) {
+                shown.pop();
+            }
+            shown.push(last);
+        }
+        return shown;
     }
     let thinned = |every: usize| ticks.iter().step_by(every).cloned().collect::<Vec<Tick>>();
     let apart = |ticks: &Vec<Tick>| ticks.windows(2).all(|two| ends(&two[0]).1 <= ends(&two[1]).0);

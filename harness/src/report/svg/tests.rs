@@ -104,6 +104,14 @@ fn rates_that_all_were_offered_are_named() {
     let document = Document::parse(&picture).unwrap();
     let names: Vec<&str> = with_class(&document, "tick x").iter().map(|tick| tick.text().unwrap().trim()).collect();
     assert_eq!(names, ["10,000/s", "30,000/s", "60,000/s", "200,000/s"], "90,000/s would touch 60,000/s");
+    let mut chart = rates();
+    for point in chart.series.iter_mut().flat_map(|series| &mut series.points) {
+        point.x = point.x.min(1e5);
+    }
+    let picture = draw(&chart);
+    let document = Document::parse(&picture).unwrap();
+    let names: Vec<&str> = with_class(&document, "tick x").iter().map(|tick| tick.text().unwrap().trim()).collect();
+    assert_eq!(names.last(), Some(&"100,000/s"), "the last is there, and 90,000/s would touch it, too");
 }
 
 #[test]
