@@ -52,7 +52,7 @@ impl Frame {
         let x_ticks = if few { x.named(points().map(|point| point.x)) } else { x.ticks() };
         let x_ticks = readable(x_ticks, left, right, few);
         let count = chart.series.len();
-        let aside = if few { (ASIDE / count.max(1) as f64).min(5.0) } else { 0.0 };
+        let aside = if few || shared_dates(chart) { (ASIDE / count.max(1) as f64).min(5.0) } else { 0.0 };
         let (name_y, top, bottom) = (top + 24.0, top + 38.0, bottom - 58.0);
         Some(Self { x, y, ticks: (x_ticks, y_ticks), name_y, left, right, top, bottom, aside, count })
     }
@@ -115,6 +115,12 @@ fn few_places(chart: &Chart) -> bool {
     places.dedup();
     let most = chart.series.iter().map(|series| series.points.len()).max().unwrap_or(0);
     chart.x.unit == Unit::Count || (places.len() <= FEW && places.len() == most)
+}
+
+/// Whether series have values at a few dates in common.
+fn shared_dates(chart: &Chart) -> bool {
+    const FEW: usize = 20;
+    chart.x.scale == Scale::Time && chart.series.iter().all(|series| series.points.len() <= FEW)
 }
 
 /// Those ticks that can be written side by side: every second, third, … or, where each is a value of its own, all but those

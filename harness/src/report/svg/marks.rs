@@ -84,9 +84,13 @@ impl Marks {
             }
             let height = mark.row.map(|row| row as f64 * LINE);
             let top = frame.top - height.unwrap_or(0.0);
-            // Not through words that stand lower.
+            // Neither through words that stand lower nor, where these had to give way to the edge, through its own.
             let is_above = |other: &Placed| other.row < mark.row && other.covers(mark.x);
-            let begin = if self.marks.iter().any(is_above) { frame.top } else { top - LINE + 5.0 };
+            let begin = match self.marks.iter().any(is_above) {
+                true => frame.top,
+                false if mark.covers(mark.x) => top,
+                false => top - LINE + 5.0,
+            };
             let line = Line::new().set("class", "mark").set("x1", px(mark.x)).set("y1", px(begin));
             drawn = drawn.add(line.set("x2", px(mark.x)).set("y2", px(frame.bottom)));
             if height.is_some() {

@@ -85,14 +85,18 @@ fn no_text_covers_another_or_leaves_the_picture() {
 
 #[test]
 fn lines_from_words_pass_none_that_stand_lower() {
-    for chart in [rates(), marked(12, 0.3), marked(12, 0.0)] {
+    let mut at_the_edge = marked(2, 0.0);
+    for (series, x) in at_the_edge.series.iter_mut().zip([1020.0, 1024.0]) {
+        series.marks[0].x = x;
+    }
+    for chart in [rates(), marked(12, 0.3), marked(12, 0.0), at_the_edge] {
         let picture = draw(&chart);
         let document = Document::parse(&picture).unwrap();
         let words: Vec<[f64; 4]> =
             with_class(&document, "small words").into_iter().map(|text| bounds(text).1).collect();
         for line in with_class(&document, "mark") {
             let (x, top) = (number(line, "x1"), number(line, "y1"));
-            let crossed = |words: &[f64; 4]| words[0] < x && x < words[1] && top < words[2] + 1.0;
+            let crossed = |words: &[f64; 4]| words[0] < x && x < words[1] && top < words[3];
             assert!(!words.iter().any(crossed), "{}: {x} {top} {words:?}", chart.id);
         }
     }
