@@ -3,6 +3,7 @@
 //! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
 
 pub(crate) mod capacity;
+pub(crate) mod export;
 pub(crate) mod machine;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -20,6 +21,7 @@ use harness::load::LoadPlan;
 use harness::plan::{Arrivals, Engine, Protocol, Spread};
 
 use self::capacity::CapacityArguments;
+use self::export::ExportArguments;
 use self::settings::{Settings, unknown_backend};
 use self::values::{AtMost, Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
@@ -85,7 +87,8 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 8] = ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard"];
+const COMMANDS: [&str; 10] =
+    ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard", "export", "schema"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -107,6 +110,10 @@ pub(crate) enum Command {
     /// Start a program for a sweep and see to it that nothing of it is left.
     #[command(hide = true)]
     Guard(GuardArguments),
+    /// Write a results file in the format of another program.
+    Export(ExportArguments),
+    /// Print the JSON Schema of the lines of a results file.
+    Schema,
 }
 
 /// What `harness list --json` prints.

@@ -4,11 +4,13 @@ mod capacity;
 mod compare;
 mod destination;
 mod doctor;
+mod export;
 mod guard;
 mod heading;
 mod list;
 mod load;
 mod measuring;
+mod schema;
 mod serve;
 mod sweep;
 
@@ -28,5 +30,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Guard(arguments) => guard::run(arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Schema => schema::run(),
     }
 }

@@ -5,11 +5,13 @@
 mod capacity;
 mod compare;
 mod doctor;
+mod export;
 mod foreign;
 mod idle;
 mod list;
 mod load;
 mod mistakes;
+mod schema;
 mod serve;
 mod strangers;
 mod support;
