@@ -9,10 +9,11 @@ use std::str::FromStr;
 use nix::errno::Errno;
 use nix::sched::{CpuSet as CpuMask, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A set of CPUs by number; written `0,2-3`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CpuSet(BTreeSet<usize>);
 

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, access};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Program;
 
 /// How to start a program that listens on a port. What stands between braces is put in when it is started: `{host}`,
 /// `{port}` and `{threads}`; any other brace is one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ForeignServer {
     /// Stands for it wherever a backend's name would.
     pub name: String,

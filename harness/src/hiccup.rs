@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus::{self, CpuSet};
@@ -20,7 +21,7 @@ const INTERVAL_NS: u64 = 1_000_000;
 const LONGEST_NS: u64 = 60_000_000_000;
 
 /// How late one CPU was.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hiccup {
     /// The CPU.
     pub cpu: usize,

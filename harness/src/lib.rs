@@ -11,6 +11,7 @@ pub mod crowd;
 pub mod descriptors;
 pub mod doctor;
 pub mod environment;
+pub mod export;
 pub mod figures;
 pub mod foreign;
 pub mod guard;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus::CpuSet;
@@ -16,7 +17,7 @@ use crate::load::{self, Pace};
 use crate::slo::Slo;
 
 /// What to measure: every combination of the lists is a cell, measured on every backend.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepPlan {
     /// Names of backends and of foreign servers, in the order in which they are listed in the end.
     pub backends: Vec<String>,
@@ -138,7 +139,7 @@ impl SweepPlan {
 }
 
 /// One point of a comparison.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// What the server says.
     pub protocol: Protocol,
@@ -205,7 +206,7 @@ impl fmt::Display for Cell {
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
         #[serde(rename_all = "snake_case")]
         #[value(rename_all = "snake_case")]
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
@@ -301,7 +302,7 @@ impl From<Arrivals> for load::Arrivals {
 }
 
 /// What a search for capacities is to find, and how well.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityPlan {
     /// What a rate has to meet.
     pub slo: Slo,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A limit beyond this one says nothing: longer latencies are not told apart.
@@ -17,8 +18,9 @@ const FEWEST_ANSWERS: u64 = 1000;
 const SAMPLES_ABOVE: f64 = 10.0;
 
 /// A latency goal, such as `p99<1ms` or `p50<200us,p99.9<=2ms`: all of its parts must hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Slo(Vec<Limit>);
 
 /// One part of a goal.

@@ -3,6 +3,7 @@
 //! Every value is parsed into the type it is used as, so a mistake is found here and said in one line.
 
 pub(crate) mod capacity;
+pub(crate) mod export;
 pub(crate) mod machine;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -20,6 +21,7 @@ use harness::load::LoadPlan;
 use harness::plan::{Arrivals, Engine, Protocol, Spread};
 
 use self::capacity::CapacityArguments;
+use self::export::ExportArguments;
 use self::settings::{Settings, unknown_backend};
 use self::values::{AtMost, Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
@@ -85,7 +87,8 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 9] = ["list", "serve", "load", "sweep", "capacity", "compare", "doctor", "guard", "report"];
+const COMMANDS: [&str; 11] =
+    ["list", "serve", "load", "sweep", "capacity", "compare", "report", "export", "schema", "doctor", "guard"];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -102,13 +105,17 @@ pub(crate) enum Command {
     Capacity(Box<CapacityArguments>),
     /// Compare the backends of a results file, or two files, before and after a change.
     Compare(CompareArguments),
+    /// Make a folder of results files: a page, Markdown and pictures, with the answer in words.
+    Report(ReportArguments),
+    /// Write a results file in the format of another program.
+    Export(ExportArguments),
+    /// Print the JSON Schema of the lines of a results file.
+    Schema,
     /// Say what on this machine takes part in figures, and what to do about it.
     Doctor(DoctorArguments),
     /// Start a program for a sweep and see to it that nothing of it is left.
     #[command(hide = true)]
     Guard(GuardArguments),
-    /// Make a folder of results files: a page, Markdown and pictures, with the answer in words.
-    Report(ReportArguments),
 }
 
 /// What `harness list --json` prints.

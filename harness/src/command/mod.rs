@@ -4,12 +4,14 @@ mod capacity;
 mod compare;
 mod destination;
 mod doctor;
+mod export;
 mod guard;
 mod heading;
 mod list;
 mod load;
 mod measuring;
 mod report;
+mod schema;
 mod serve;
 mod sweep;
 
@@ -30,5 +32,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Guard(arguments) => guard::run(arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Schema => schema::run(),
     }
 }

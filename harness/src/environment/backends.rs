@@ -1,13 +1,14 @@
 //! What the running kernel grants each backend.
 
 use backends::BACKENDS;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::control::receipt_json;
 
 /// One backend on this machine. Either it has a receipt or there is a reason why not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BackendFacts {
     /// Its name.

@@ -3,6 +3,7 @@
 //! A limit of any group on the way to the root holds, so the whole way is walked, as far as it can be seen from here. Both
 //! versions may be mounted at once, and each may hold a limit.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
@@ -10,7 +11,7 @@ use super::topology::cpu_list;
 use crate::cpus::CpuSet;
 
 /// What the control groups of this process leave it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cgroup {
     /// Which versions of control groups are mounted: 1, 2, or both.

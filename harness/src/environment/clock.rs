@@ -1,6 +1,7 @@
 //! Where the time comes from, and what it costs to ask for it.
 
 use rustix::time::{ClockId, clock_gettime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
@@ -12,7 +13,7 @@ const READS: usize = 2000;
 const ROUNDS: usize = 10;
 
 /// Where the time comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ClockSource {
     /// The source in use.
@@ -31,7 +32,7 @@ impl ClockSource {
 }
 
 /// What `CLOCK_MONOTONIC` costs and how fine it is, measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockCost {
     /// One reading.
     pub read_ns: u64,

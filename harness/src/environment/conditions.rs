@@ -1,5 +1,6 @@
 //! How the machine was at one moment: what changes by itself, and what differs from one shell to the next.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clock::ClockCost;
@@ -10,7 +11,7 @@ use crate::cpus::CpuSet;
 use crate::hiccup::Hiccup;
 
 /// How the machine was at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Conditions {
     /// How many threads wanted to run, averaged over 1, 5 and 15 minutes.
@@ -51,7 +52,7 @@ pub struct Conditions {
 }
 
 /// What this process has from the one that started it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProcessState {
     /// CPUs that it may use.

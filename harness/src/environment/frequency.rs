@@ -1,5 +1,6 @@
 //! Who decides how fast the CPUs run, and how deep they sleep.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
@@ -10,7 +11,7 @@ const CPUFREQ: &str = "sys/devices/system/cpu/cpufreq";
 const CPUIDLE: &str = "sys/devices/system/cpu/cpuidle";
 
 /// Who decides how fast the CPUs run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Frequency {
     /// One for each group of CPUs that change their frequency together. Null where this kernel does not decide, as in
@@ -21,7 +22,7 @@ pub struct Frequency {
 }
 
 /// CPUs that change their frequency together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FrequencyPolicy {
     /// Which.
@@ -64,7 +65,7 @@ impl FrequencyPolicy {
 }
 
 /// How the CPUs sleep while they have nothing to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IdleStates {
     /// What talks to the hardware.
@@ -76,7 +77,7 @@ pub struct IdleStates {
 }
 
 /// One way to sleep.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IdleState {
     /// Its name.

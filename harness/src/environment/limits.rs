@@ -1,11 +1,12 @@
 //! What the kernel allows anybody, how it hands out memory, and what may be observed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
 
 /// What the kernel allows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
     /// The most descriptors that a process can ever be allowed.

@@ -20,6 +20,7 @@ mod threads;
 mod topology;
 mod virtualisation;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::backends::BackendFacts;
@@ -37,7 +38,7 @@ pub use self::topology::{NumaNode, Topology};
 pub use self::virtualisation::Virtualisation;
 
 /// The machine that a run was made on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Environment {
     /// Release of the running kernel.
@@ -130,7 +131,7 @@ impl Environment {
 }
 
 /// The build that made a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {
     /// The commit it was built from, `unknown` where there was no git.
     pub git_revision: String,

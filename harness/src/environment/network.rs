@@ -1,5 +1,6 @@
 //! What the network stack, and so loopback, is set to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
@@ -9,7 +10,7 @@ const CORE: &str = "proc/sys/net/core";
 const LOOPBACK: &str = "sys/class/net/lo";
 
 /// What the network stack is set to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Network {
     /// The longest queue of connections that wait to be accepted.

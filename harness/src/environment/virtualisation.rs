@@ -1,5 +1,6 @@
 //! What stands between this kernel and the hardware, or between this process and the kernel.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
@@ -38,7 +39,7 @@ const VENDORS: [(&str, &str); 15] = [
 ];
 
 /// What stands between this process and the hardware.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Virtualisation {
     /// The hypervisor. Null: none that shows itself.

@@ -7,6 +7,7 @@ mod hiccups;
 use std::collections::BTreeMap;
 use std::fs;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus::CpuSet;
@@ -14,7 +15,7 @@ use cpu_time::CpuTime;
 use hiccups::{Hiccups, Seen};
 
 /// What the machine did to both sides while the window was open.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Interference {
     /// What is shorter than this is not called a hiccup; null where nobody looked.
@@ -26,7 +27,7 @@ pub struct Interference {
 }
 
 /// What the machine did to one side; null what could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Disturbance {
     /// The longest time that one of its CPUs stood still for everybody.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::figures;
@@ -11,7 +12,7 @@ const BUSY: f64 = 0.9;
 
 /// The rate at which the load generator of a run saturates, measured before its first trial against the cheapest server
 /// that there is. A trial that comes near it says more about the generator than about its server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// The interface used for I/O.
     pub engine: String,

@@ -8,6 +8,7 @@ mod generator;
 mod histogram;
 mod reader;
 mod record;
+mod schema;
 mod writer;
 
 pub use differences::{difference, differences, environment_differences};
@@ -21,4 +22,5 @@ pub use record::{
     SendLagSummary, ServerMeasured, TrialRecord, Verdict,
 };
 pub(crate) use record::{per, saturating_ns};
+pub use schema::{schema, schema_text};
 pub use writer::{WriteError, Writer};

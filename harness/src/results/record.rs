@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::schema::MeasuredOrNulls;
 use super::{EncodedHistogram, Generator};
 use crate::environment::{Build, Conditions, Environment};
 use crate::interference::Interference;
@@ -20,7 +22,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const NOT_MEASURED: &str = "not measured";
 
 /// One line.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "lowercase")]
 pub enum Record {
     /// The first line.
@@ -30,11 +32,13 @@ pub enum Record {
 }
 
 /// What all trials of a file have in common.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// [`SCHEMA_VERSION`] of the build that wrote the file.
+    #[schemars(range(min = 1, max = SCHEMA_VERSION))]
     pub schema_version: u32,
     /// When the run began, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub started: String,
     /// What made it.
     #[serde(flatten)]
@@ -57,7 +61,7 @@ pub struct RunRecord {
 }
 
 /// One measurement of one backend in one cell.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRecord {
     /// Its place in the order of the plan, from 1.
     pub trial: usize,
@@ -74,6 +78,7 @@ pub struct TrialRecord {
     pub error: Option<String>,
     /// The measurement; each of its fields is null where there is none.
     #[serde(flatten, with = "measured_or_nulls")]
+    #[schemars(with = "MeasuredOrNulls")]
     pub measured: Option<Measured>,
     /// Whether it may be believed.
     pub verdict: Verdict,
@@ -84,7 +89,7 @@ pub struct TrialRecord {
 }
 
 /// How a trial ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// With a measurement.
@@ -96,7 +101,7 @@ pub enum Outcome {
 }
 
 /// Whether a trial may be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Nothing speaks against it.
@@ -118,7 +123,7 @@ impl fmt::Display for Verdict {
 }
 
 /// What kept throughput from being higher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bottleneck {
     /// The server had no CPU time left.
@@ -143,7 +148,7 @@ impl fmt::Display for Bottleneck {
 }
 
 /// What was measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// Requests sent in the window that were answered.
     pub requests: u64,
@@ -266,7 +271,7 @@ pub(crate) fn per(value: f64, divisor: f64) -> Option<f64> {
 }
 
 /// A distribution of latencies in the figures that are looked at most.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each is the percentile that its name says")]
 pub struct LatencySummary {
     pub min: u64,
@@ -298,7 +303,7 @@ impl LatencySummary {
 }
 
 /// How late requests were sent, in the figures that are looked at most.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each is the percentile that its name says")]
 pub struct SendLagSummary {
     pub p50: u64,
@@ -315,7 +320,7 @@ impl SendLagSummary {
 }
 
 /// What the window cost the server's process; null what could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerMeasured {
     /// CPU time of all its threads, those of the kernel included.
     pub cpu_ns: Option<u64>,
@@ -350,7 +355,7 @@ pub struct ServerMeasured {
 }
 
 /// What a trial cost the load generator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientMeasured {
     /// The interface it used for I/O.
     pub engine: String,

@@ -101,7 +101,7 @@ impl Metric {
 
 /// Whether more requests of an open loop went unanswered than its end explains. How late answers were then says how long
 /// the window was, and nothing about the server.
-pub(super) fn missed_its_rate(trial: &TrialRecord) -> bool {
+pub(crate) fn missed_its_rate(trial: &TrialRecord) -> bool {
     let Some(measured) = trial.measured.as_ref().filter(|_| trial.cell.rate_rps.is_some()) else { return false };
     (measured.requests as f64) < RATE_MET * measured.requests.saturating_add(measured.censored) as f64
 }

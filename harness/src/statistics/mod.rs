@@ -18,6 +18,7 @@ pub(crate) use comparison::tests;
 pub use interval::{CONFIDENCE, Estimate, Interval, MIN_BLOCKS, error_rate, middle, paired, unpaired};
 pub use median_interval::median_interval;
 pub use metric::Metric;
+pub(crate) use metric::missed_its_rate;
 pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank};
 pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_runs, compare_runs_by};
 pub use samples::{enough_samples, percentile, percentile_of_all, percentiles_of_all};

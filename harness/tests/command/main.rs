@@ -5,12 +5,14 @@
 mod capacity;
 mod compare;
 mod doctor;
+mod export;
 mod foreign;
 mod idle;
 mod list;
 mod load;
 mod mistakes;
 mod report;
+mod schema;
 mod serve;
 mod strangers;
 mod support;

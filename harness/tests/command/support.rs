@@ -127,10 +127,15 @@ pub(crate) fn serving(process: Running) -> Served {
 pub(crate) fn has_tool(name: &str) -> bool {
     let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        assert!(std::env::var("REQUIRE_TOOLS").as_deref() != Ok("all"), "{name} is required and not installed");
-        eprintln!("skipped: {name} is not installed");
+        missing_tool(name);
     }
     found
+}
+
+/// Says that a test is skipped, or fails it where `REQUIRE_TOOLS=all`.
+pub(crate) fn missing_tool(name: &str) {
+    assert!(std::env::var("REQUIRE_TOOLS").as_deref() != Ok("all"), "{name} is required and not installed");
+    eprintln!("skipped: {name} is not installed");
 }
 
 pub(crate) fn kill_id(id: u32, signal: Signal) {

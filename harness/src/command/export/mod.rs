@@ -1,0 +1,70 @@
+//! `harness export`: a results file in the format of another program.
+
+mod files;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use harness::export::{Export, Format, Piece, export};
+use harness::figures;
+use harness::results;
+
+use self::files::replace;
+use crate::cli::export::ExportArguments;
+use crate::failure::Failure;
+use crate::output;
+
+/// Writes it to a file, to several in a folder, or to standard output. The names of the files are what is printed.
+pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
+    let (path, format) = (arguments.file.as_path(), Format::from(arguments.format));
+    let Export { pieces, left_out } = read(path, format)?;
+    if let Some(path) = &arguments.output {
+        for written in write(path, format, &pieces)? {
+            output::print(&written)?;
+        }
+    } else if let [piece] = pieces.as_slice() {
+        output::print(piece.text.trim_end_matches('\n'))?;
+    } else {
+        let files = figures::counted(pieces.len(), "file");
+        return Err(usage(format!("this makes {files}; name a folder for them with --output")));
+    }
+    for what in left_out {
+        output::say(&format!("note: left out: {what}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path, format: Format) -> Result<Export, Failure> {
+    if !path.exists() {
+        return Err(usage(format!("there is no file {}", path.display())));
+    }
+    let recorded = results::read(path).map_err(Failure::run)?;
+    let Some(run) = recorded.run else {
+        return Err(usage(format!("{} is empty: it has not even the first line of a run", path.display())));
+    };
+    if recorded.cut_off {
+        output::say(&format!("note: {} ends within a line, which is left out", path.display()));
+    }
+    export(format, &run, &recorded.trials).map_err(|error| usage(format!("{} {error}", path.display())))
+}
+
+/// Writes all of it, and says which files that are. Nothing is written where one of them would replace something else.
+fn write(path: &Path, format: Format, pieces: &[Piece]) -> Result<Vec<String>, Failure> {
+    let paths: Vec<_> = if format.is_one_file() {
+        vec![path.to_owned()]
+    } else {
+        std::fs::create_dir_all(path).map_err(|error| files::failed(path, &error))?;
+        pieces.iter().map(|piece| path.join(&piece.name)).collect()
+    };
+    for path in &paths {
+        files::check_replaceable(path, format)?;
+    }
+    for (path, piece) in paths.iter().zip(pieces) {
+        replace(path, &piece.text)?;
+    }
+    Ok(paths.iter().map(|path| path.display().to_string()).collect())
+}
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::usage("export", message)
+}

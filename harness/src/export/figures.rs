@@ -1,0 +1,178 @@
+//! What of a run is followed over time: a few figures of each backend in each cell, with how sure they are.
+
+use super::group::Group;
+use super::names::{Names, words};
+use crate::figures::counted;
+use crate::plan::Cell;
+use crate::results::{Bottleneck, TrialRecord, Verdict};
+use crate::statistics::{Metric, median_interval, missed_its_rate};
+
+/// A latency says nothing where more trials than this missed their rate; comparisons draw the line there, too.
+const RATE_MISSED: f64 = 0.25;
+
+/// All figures.
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub(super) rows: Vec<Row>,
+    /// What there is no figure of, and why, a line each.
+    pub(super) left_out: Vec<String>,
+}
+
+/// One figure of one backend in one cell.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Backend and cell, the same in every run.
+    pub(super) benchmark: String,
+    pub(super) measure: &'static Measure,
+    /// The median of the trials.
+    pub(super) value: f64,
+    /// Where that of many more may lie; none with too few trials.
+    pub(super) interval: Option<[f64; 2]>,
+    /// What to know before relying on it.
+    pub(super) said: String,
+}
+
+/// What is measured.
+#[derive(Debug)]
+pub(super) struct Measure {
+    /// Where Bencher has a measure of its own, its slug.
+    pub(super) slug: &'static str,
+    /// For people.
+    pub(super) title: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) is_better_when_bigger: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Compared(Metric),
+    Syscalls,
+    IdleMemory,
+}
+
+const MEASURES: [Measure; 6] = [
+    Measure {
+        slug: "throughput",
+        title: "throughput",
+        unit: "requests/s",
+        is_better_when_bigger: true,
+        kind: Kind::Compared(Metric::Throughput),
+    },
+    Measure {
+        slug: "latency",
+        title: "p50",
+        unit: "ns",
+        is_better_when_bigger: false,
+        kind: Kind::Compared(Metric::P50),
+    },
+    Measure {
+        slug: "latency-p99",
+        title: "p99",
+        unit: "ns",
+        is_better_when_bigger: false,
+        kind: Kind::Compared(Metric::P99),
+    },
+    Measure {
+        slug: "server-cpu-per-request",
+        title: "server CPU/request",
+        unit: "ns",
+        is_better_when_bigger: false,
+        kind: Kind::Compared(Metric::ServerCpu),
+    },
+    Measure {
+        slug: "syscalls-per-request",
+        title: "system calls/request",
+        unit: "calls",
+        is_better_when_bigger: false,
+        kind: Kind::Syscalls,
+    },
+    Measure {
+        slug: "memory-per-idle-connection",
+        title: "memory/idle connection",
+        unit: "bytes",
+        is_better_when_bigger: false,
+        kind: Kind::IdleMemory,
+    },
+];
+
+impl Figures {
+    pub(super) fn of(groups: &[Group]) -> Self {
+        let mut figures = Self { rows: Vec::new(), left_out: Vec::new() };
+        let mut names = Names::of_benchmarks();
+        let mut without_rate = 0;
+        for group in groups {
+            let benchmark = format!("{}/{}", names.harmless(group.backend), words(group.cell).join("/"));
+            let missed = group.usable.iter().filter(|trial| missed_its_rate(trial)).count();
+            let is_late = missed as f64 > RATE_MISSED * group.usable.len() as f64;
+            without_rate += usize::from(is_late);
+            for measure in MEASURES.iter().filter(|measure| measure.says_something(group.cell)) {
+                if !(is_late && measure.is_latency()) {
+                    figures.rows.extend(Row::of(&benchmark, measure, group));
+                }
+            }
+        }
+        if without_rate > 0 {
+            let cells = counted(without_rate, "pair");
+            figures.left_out.push(format!(
+                "latencies of {cells} of backend and cell where the rate was missed: they say how long the window was"
+            ));
+        }
+        figures
+    }
+}
+
+impl Row {
+    fn of(benchmark: &str, measure: &'static Measure, group: &Group) -> Option<Self> {
+        let mut values: Vec<f64> = group.usable.iter().filter_map(|trial| measure.of(trial)).collect();
+        values.sort_by(f64::total_cmp);
+        let (&low, &high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+        Some(Self {
+            benchmark: benchmark.to_owned(),
+            measure,
+            value: f64::midpoint(low, high),
+            interval: median_interval(&values),
+            said: said(measure, group, values.len()),
+        })
+    }
+}
+
+/// What a figure is worth, in words.
+fn said(measure: &Measure, group: &Group, values: usize) -> String {
+    let mut said = vec![format!("median of {}", counted(values, "trial"))];
+    let of = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    said.extend(of(group.ended - group.usable.len(), "more invalid or not measured"));
+    let suspect = group.usable.iter().filter(|trial| trial.verdict == Verdict::Suspect).count();
+    said.extend(of(suspect, "of them suspect"));
+    let client = group.usable.iter().filter(|trial| trial.bottleneck == Some(Bottleneck::Client)).count();
+    if matches!(&measure.kind, Kind::Compared(metric) if metric.needs_an_idle_client()) {
+        said.extend(of(client, "where the load generator was the bottleneck and the server might have done more"));
+    }
+    said.join("; ")
+}
+
+impl Measure {
+    /// Whether it is a figure of a server in this cell: throughput with a rate is what was asked for.
+    fn says_something(&self, cell: &Cell) -> bool {
+        match &self.kind {
+            Kind::Compared(metric) => Metric::compared(cell).contains(metric),
+            Kind::Syscalls => true,
+            Kind::IdleMemory => cell.idle_connections > 0,
+        }
+    }
+
+    fn is_latency(&self) -> bool {
+        matches!(&self.kind, Kind::Compared(metric) if metric.is_latency())
+    }
+
+    fn of(&self, trial: &TrialRecord) -> Option<f64> {
+        let measured = trial.measured.as_ref()?;
+        let server = || measured.server.as_ref();
+        let value = match &self.kind {
+            Kind::Compared(metric) => metric.of(trial),
+            Kind::Syscalls => Some(server()?.syscalls? as f64 / measured.requests as f64),
+            Kind::IdleMemory => server()?.memory_bytes_per_idle_connection,
+        };
+        value.filter(|value| value.is_finite())
+    }
+}

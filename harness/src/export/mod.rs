@@ -1,0 +1,130 @@
+//! Results in the formats of other programs: spreadsheets, the plotters of `HdrHistogram`, and what follows benchmarks over
+//! time.
+//!
+//! Invariants: a trial that is invalid, or was not measured, is a row of `csv` that says so and in no other format; nothing
+//! here says more than the file does; every text of a file is made harmless for the format that it goes into. Each format is
+//! checked against its own reader, not against what we remember of it.
+
+mod bmf;
+mod csv;
+mod figures;
+mod github_action_benchmark;
+mod group;
+mod hgrm;
+mod hlog;
+mod names;
+
+use crate::results::{RunRecord, TrialRecord};
+use figures::Figures;
+use group::Group;
+
+/// What to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A row for each trial.
+    Csv,
+    /// The percentiles of each backend in each cell, as `HdrHistogram` prints them.
+    Hgrm,
+    /// The histograms of each cell, one of each trial, as `HdrHistogram` logs them.
+    Hlog,
+    /// What benchmark-action/github-action-benchmark reads: a file of what is better when bigger, one of what is not.
+    GithubActionBenchmark,
+    /// Bencher Metric Format.
+    Bmf,
+}
+
+/// One file of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its name: safe on any file system, and no two of an export have the same.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// What an export is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// At least one.
+    pub pieces: Vec<Piece>,
+    /// What was left out and why, a line each.
+    pub left_out: Vec<String>,
+}
+
+/// Why a run cannot be written in a format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// There is nothing that could be a figure.
+    #[error("has no trial that was measured and is not invalid; only csv can be made of it")]
+    NoFigures,
+    /// Its cells are others each time, so nothing in them can be followed.
+    #[error(
+        "is of a search for a capacity, whose trials are at other rates each time: nothing in it can be followed over time; \
+         export it as csv, hgrm or hlog"
+    )]
+    OfASearch,
+    /// Histograms that do not fit together, which ours do.
+    #[error("has histograms that cannot be merged: {0}")]
+    Histogram(String),
+}
+
+/// The files of a run in a format.
+///
+/// # Errors
+///
+/// Why there would be none, or none that says anything.
+pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result<Export, ExportError> {
+    if format == Format::Csv {
+        return Ok(Export { pieces: vec![csv::piece(run, trials)], left_out: Vec::new() });
+    }
+    let groups = Group::of(trials);
+    let usable: usize = groups.iter().map(|group| group.usable.len()).sum();
+    if usable == 0 {
+        return Err(ExportError::NoFigures);
+    }
+    let mut left_out = Vec::new();
+    if usable < trials.len() {
+        let without = trials.len() - usable;
+        left_out.push(format!("{without} of {} trials are invalid or were not measured: in no figure", trials.len()));
+    }
+    let pieces = match format {
+        Format::Csv => unreachable!("it was written above"),
+        Format::Hgrm => hgrm::pieces(&groups)?,
+        Format::Hlog => hlog::pieces(run, trials)?,
+        Format::GithubActionBenchmark | Format::Bmf => {
+            if run.capacity.is_some() {
+                return Err(ExportError::OfASearch);
+            }
+            let figures = Figures::of(&groups);
+            left_out.extend(figures.left_out.iter().cloned());
+            if figures.rows.is_empty() {
+                return Err(ExportError::NoFigures);
+            }
+            if format == Format::Bmf { vec![bmf::piece(&figures)] } else { github_action_benchmark::pieces(&figures) }
+        }
+    };
+    Ok(Export { pieces, left_out })
+}
+
+impl Format {
+    /// Whether it is one file, whatever it is made of.
+    #[must_use]
+    pub fn is_one_file(self) -> bool {
+        matches!(self, Self::Csv | Self::Bmf)
+    }
+
+    /// Whether `text` is an export in this format, and so may be replaced by another.
+    #[must_use]
+    pub fn is_of(self, text: &str) -> bool {
+        match self {
+            Self::Csv => csv::is_ours(text),
+            Self::Hgrm => text.starts_with(hgrm::HEADING),
+            Self::Hlog => text.starts_with(hlog::HEADING),
+            Self::GithubActionBenchmark => github_action_benchmark::is_ours(text),
+            Self::Bmf => bmf::is_ours(text),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

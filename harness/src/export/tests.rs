@@ -1,0 +1,179 @@
+//! What all formats have in common.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::environment::{Build, Conditions, Environment};
+use crate::plan;
+use crate::results::tests::{failed_trial, trial};
+use crate::results::{Bottleneck, SCHEMA_VERSION, Verdict};
+
+/// A run of the plan that tests have.
+pub(crate) fn run() -> RunRecord {
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        build: Build::current(),
+        plan: plan::tests::plan(),
+        seed: 7,
+        environment: Environment::default(),
+        generator: None,
+        conditions: Conditions::default(),
+        capacity: None,
+    }
+}
+
+/// `count` trials, of which the `n`-th has a throughput of `1000 n`.
+fn trials(backend: &str, count: usize) -> Vec<TrialRecord> {
+    let of = |number: usize| {
+        let mut trial = TrialRecord { trial: number, ..trial(backend) };
+        trial.measured.as_mut().unwrap().throughput_rps = 1000.0 * number as f64;
+        trial
+    };
+    (1..=count).map(of).collect()
+}
+
+const ALL: [Format; 5] = [Format::Csv, Format::Hgrm, Format::Hlog, Format::GithubActionBenchmark, Format::Bmf];
+
+fn json(format: Format, name: &str, trials: &[TrialRecord]) -> serde_json::Value {
+    let export = export(format, &run(), trials).unwrap();
+    let piece = export.pieces.iter().find(|piece| piece.name == name).unwrap_or_else(|| panic!("{export:?}"));
+    serde_json::from_str(&piece.text).unwrap()
+}
+
+#[test]
+fn every_format_knows_its_own_files_and_no_others() {
+    let results = serde_json::to_string(&run()).unwrap();
+    for format in ALL {
+        for piece in export(format, &run(), &trials("epoll", 6)).unwrap().pieces {
+            let knows: Vec<Format> = ALL.into_iter().filter(|other| other.is_of(&piece.text)).collect();
+            assert_eq!(knows, [format], "{}", piece.text);
+        }
+        for other in ["", "notes", "[]x", "{\"a\":1}", &results] {
+            assert!(!format.is_of(other), "{format:?} {other}");
+        }
+    }
+}
+
+#[test]
+fn what_is_invalid_is_only_a_row() {
+    let invalid = TrialRecord { verdict: Verdict::Invalid, trial: 2, ..trial("epoll") };
+    let failed = TrialRecord { trial: 3, ..failed_trial("epoll", "it died") };
+    for format in ALL {
+        let exported = export(format, &run(), &[invalid.clone(), failed.clone()]);
+        match format {
+            Format::Csv => assert_eq!(exported.unwrap().pieces[0].text.lines().count(), 3),
+            _ => assert_eq!(exported, Err(ExportError::NoFigures)),
+        }
+    }
+    let some = [trial("epoll"), invalid, failed];
+    let histograms = export(Format::Hgrm, &run(), &some).unwrap();
+    assert!(histograms.pieces[0].text.contains("Total count    =         2000]"), "{histograms:?}");
+    assert_eq!(histograms.left_out, ["2 of 3 trials are invalid or were not measured: in no figure"]);
+    let log = export(Format::Hlog, &run(), &some).unwrap().pieces.remove(0).text;
+    assert_eq!(log.lines().filter(|line| line.starts_with("Tag=epoll,")).count(), 1, "{log}");
+}
+
+#[test]
+fn a_search_has_nothing_to_be_followed() {
+    let mut run = run();
+    let goal = serde_json::json!({ "slo": "p99<1ms", "resolution": 0.05, "repeats": 1, "budget_ns": 1 });
+    run.capacity = Some(serde_json::from_value(goal).unwrap());
+    for format in ALL {
+        let exported = export(format, &run, &[trial("epoll")]);
+        let is_followed = matches!(format, Format::GithubActionBenchmark | Format::Bmf);
+        assert_eq!(exported.err(), is_followed.then_some(ExportError::OfASearch));
+    }
+}
+
+#[test]
+fn names_from_a_file_do_no_harm_and_stay_different() {
+    let hostile = ["<script>", "../../etc", "=1+1", "a b", "a,b", "a_b", "", "x\ny", "_script_"];
+    let trials: Vec<TrialRecord> = hostile.iter().map(|name| trial(name)).collect();
+    for format in ALL {
+        let pieces = export(format, &run(), &trials).unwrap().pieces;
+        let names: BTreeSet<&str> = pieces.iter().map(|piece| piece.name.as_str()).collect();
+        assert_eq!(names.len(), pieces.len());
+        let is_safe = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        assert!(names.iter().all(|name| name.chars().all(is_safe) && !name.starts_with('.')), "{names:?}");
+    }
+    assert_eq!(export(Format::Hgrm, &run(), &trials).unwrap().pieces.len(), hostile.len());
+    let log = export(Format::Hlog, &run(), &trials).unwrap().pieces.remove(0).text;
+    let tags: BTreeSet<&str> = log.lines().filter_map(|line| line.strip_prefix("Tag=")?.split(',').next()).collect();
+    assert_eq!(tags.len(), hostile.len(), "{tags:?}");
+    let benchmarks = json(Format::Bmf, "benchmarks.json", &trials);
+    assert_eq!(benchmarks.as_object().unwrap().len(), hostile.len());
+}
+
+#[test]
+fn a_figure_is_a_median_with_the_interval_that_encloses_it() {
+    let benchmarks = json(Format::Bmf, "benchmarks.json", &trials("epoll", 9));
+    let name = "epoll/framed/tcp/connections-1/payload-64/depth-1/closed-loop/server-threads-1";
+    let expected = serde_json::json!({ "value": 5000.0, "lower_value": 2000.0, "upper_value": 8000.0 });
+    assert_eq!(benchmarks[name]["throughput"], expected);
+    assert_eq!(benchmarks[name]["server-cpu-per-request"]["value"], 20_000.0);
+    assert_eq!(benchmarks[name]["syscalls-per-request"]["value"], 3.0);
+    // The 1,000th of 2,000 requests that took 1 µs more each.
+    let p50 = benchmarks[name]["latency"]["value"].as_f64().unwrap();
+    assert!((p50 - 1e6).abs() < 1e3, "{p50}");
+    let few = json(Format::Bmf, "benchmarks.json", &trials("epoll", 5));
+    assert_eq!(few[name]["throughput"], serde_json::json!({ "value": 3000.0 }));
+}
+
+#[test]
+fn bigger_and_smaller_have_a_file_each_and_say_what_they_are_worth() {
+    let mut trials = trials("epoll", 9);
+    for trial in &mut trials[..2] {
+        (trial.verdict, trial.bottleneck) = (Verdict::Suspect, Some(Bottleneck::Client));
+    }
+    let bigger = json(Format::GithubActionBenchmark, "bigger-is-better.json", &trials);
+    assert_eq!(bigger.as_array().unwrap().len(), 1);
+    let name = "epoll/framed/tcp/connections-1/payload-64/depth-1/closed-loop/server-threads-1: throughput";
+    let extra = "95 % interval 2000 to 8000; median of 9 trials; 2 of them suspect; 2 where the load generator was the \
+                 bottleneck and the server might have done more";
+    let expected =
+        serde_json::json!({ "name": name, "unit": "requests/s", "value": 5000.0, "range": "± 3000", "extra": extra });
+    assert_eq!(bigger[0], expected);
+    let smaller = json(Format::GithubActionBenchmark, "smaller-is-better.json", &trials);
+    let units: Vec<&str> = smaller.as_array().unwrap().iter().map(|entry| entry["unit"].as_str().unwrap()).collect();
+    assert_eq!(units, ["ns", "ns", "ns", "calls"]);
+}
+
+#[test]
+fn latencies_of_a_rate_that_was_not_taken_are_no_figures() {
+    let missing = |missed: usize| {
+        let mut trials = trials("epoll", 8);
+        for trial in &mut trials {
+            trial.cell.rate_rps = Some(1000.0);
+        }
+        for trial in &mut trials[..missed] {
+            trial.measured.as_mut().unwrap().censored = 100;
+        }
+        export(Format::GithubActionBenchmark, &run(), &trials).unwrap()
+    };
+    let (taken, not_taken) = (missing(2), missing(3));
+    let name = |piece: &Piece| piece.name.clone();
+    assert_eq!(
+        taken.pieces.iter().map(name).collect::<Vec<_>>(),
+        ["smaller-is-better.json"],
+        "with a rate, no throughput"
+    );
+    assert!(taken.pieces[0].text.contains(": p99\"") && taken.left_out.is_empty());
+    assert!(!not_taken.pieces[0].text.contains(": p99\"") && not_taken.pieces[0].text.contains("CPU/request"));
+    assert!(not_taken.left_out[0].starts_with("latencies of 1 pair of backend and cell"), "{:?}", not_taken.left_out);
+}
+
+#[test]
+fn times_in_a_log_are_the_earliest_possible_and_a_start_that_is_none_is_left_out() {
+    let mut run = run();
+    run.plan.warmup_ns = 200_000_000;
+    let failed = TrialRecord { trial: 3, ..failed_trial("epoll", "it died") };
+    let trials = [trial("epoll"), failed, trial("poll")];
+    let log = export(Format::Hlog, &run, &trials).unwrap().pieces.remove(0).text;
+    assert!(log.contains("#[StartTime: 1767323045.000 (seconds since epoch)]\n"), "{log}");
+    assert!(log.contains("\nTag=epoll,0.200,0.500,2.001,HISTFA"), "{log}");
+    assert!(log.contains("\nTag=poll,0.900,0.500,2.001,HISTFA"), "{log}");
+    run.started = "yesterday".to_owned();
+    let log = export(Format::Hlog, &run, &trials).unwrap().pieces.remove(0).text;
+    assert!(!log.contains("StartTime:") && log.contains("\nTag=epoll,0.200,"), "{log}");
+}
