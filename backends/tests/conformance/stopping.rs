@@ -18,7 +18,7 @@ use crate::server::{PROTOCOLS, Server, Setup};
 use crate::{Subject, wait};
 
 /// Longer than any stop may take that has nothing to wait for, and than any client waits.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 pub(crate) fn patient() -> Setup {
     Setup::limited(Limits { drain_timeout: LONG, ..Limits::default() })

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that takes milliseconds on an idle machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Returns as soon as `condition` holds.
 pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) {
