@@ -180,7 +180,8 @@ fn table(names: &[&str], facets: usize) -> Table {
     Table { columns: columns.into(), rows }
 }
 
-/// The second backend has a gap, the sixth ends early, the third has a point that is invalid and one that is suspect, the first and the fourth a mark.
+/// The second backend has a gap, the third a point that is invalid and one that is suspect, the sixth ends early; the first and
+/// the fourth have a mark.
 fn chart(kind: &Kind, facet: usize, names: &[&str]) -> Chart {
     let series = names.iter().enumerate().map(|(one, name)| {
         let points = (0..kind.points).map(|place| {
