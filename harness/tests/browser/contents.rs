@@ -180,14 +180,15 @@ fn table(names: &[&str], facets: usize) -> Table {
     Table { columns: columns.into(), rows }
 }
 
-/// The second backend has a gap, the third a point that is invalid and one that is suspect, the first and the fourth a mark.
+/// The second backend has a gap, the third a point that is invalid and one that is suspect, the sixth ends early; the first and
+/// the fourth have a mark.
 fn chart(kind: &Kind, facet: usize, names: &[&str]) -> Chart {
     let series = names.iter().enumerate().map(|(one, name)| {
         let points = (0..kind.points).map(|place| {
             let (x, y) = (kind.at)(one, place);
             let y = y * (1.0 + 0.01 * facet as f64);
             let state = match (one, place) {
-                (1, 2) => State::Missing,
+                (1, 2) | (5, 3 | 4) => State::Missing,
                 (2, 1) => State::Invalid,
                 (2, 3) => State::Suspect,
                 _ => State::Valid,

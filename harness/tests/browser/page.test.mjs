@@ -65,6 +65,20 @@ test("a gap and an invalid point are joined to nothing", () => open("small", asy
   assert.deepEqual(of.poll, [2, 4]);
 }));
 
+test("a line that ends early is named, and nothing that looks like a line leads there", () => open("small", async page => {
+  await drawOne(page.locator("#chart-throughput"));
+  const {names, widths} = await page.evaluate(() => {
+    const ends = document.querySelector("#chart-throughput .ends");
+    return {
+      names: [...ends.querySelectorAll("text")].map(text => text.textContent),
+      widths: [...ends.querySelectorAll(".leader")].map(path => path.getBBox().width),
+    };
+  });
+  assert.equal(names.length, 6);
+  assert.equal(widths.length, 5);
+  assert.ok(Math.max(...widths) < 100, widths.join());
+}));
+
 test("a backend that is switched off leaves every chart and the table, and nothing else changes", () => open("small", async page => {
   await drawAll(page);
   const report = contents("small");

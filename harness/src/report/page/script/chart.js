@@ -162,8 +162,11 @@ function endsOf(names, texts, at, {height, top, bottom, right}, view) {
     const x = box.width - right;
     for (const {one, text, from, x: end, y} of movedApart(ends, top, height - bottom)) {
       const colour = view.colour(one);
-      group.append("path").attr("d", `M${end + 7},${from}L${Math.max(end + 7, x + 4)},${from}L${x + 26},${y}`).attr("fill", "none")
-        .attr("stroke", colour).attr("stroke-opacity", 0.5);
+      // From a line that ends early it would cross the chart and look like one itself.
+      if (end > x - 2 * INSET - 12) {
+        group.append("path").attr("class", "leader").attr("d", `M${end + 7},${from}L${Math.max(end + 7, x + 4)},${from}L${x + 26},${y}`)
+          .attr("fill", "none").attr("stroke", colour).attr("stroke-opacity", 0.5);
+      }
       group.append("path").attr("d", shape(one.look, 30)).attr("transform", `translate(${x + 32},${y})`).attr("fill", colour);
       group.append("text").attr("x", x + 40).attr("y", y).attr("dy", "0.32em").text(text);
     }
