@@ -249,7 +249,10 @@ pub(super) mod tests {
 
     use super::*;
     use crate::capacity::LimitedBy;
+    use crate::capacity::recorded;
     use crate::plan;
+    use crate::report;
+    use crate::results::RunRecord;
     use crate::results::tests::{failed_trial, trial};
     use crate::results::{Bottleneck, Outcome, Verdict};
 
@@ -342,6 +345,32 @@ pub(super) mod tests {
         assert_eq!(fs::read_to_string(file).unwrap().lines().count(), seen.trials.len(), "every trial is written");
         let (capacities, is_complete) = (search.capacities(), search.is_complete());
         Searched { capacities, is_complete, trials: seen.trials, durations, left: seen.left }
+    }
+
+    #[test]
+    fn a_search_that_was_recorded_comes_to_the_same_again_and_is_told_in_words() {
+        let searched = search("p99<5ms", |slot| Some(served(slot)));
+        let run = RunRecord {
+            plan: plan(),
+            capacity: Some(capacity_plan("p99<5ms", Some(u64::MAX))),
+            ..report::tests::run("2026-01-01T00:00:00Z", &[64], &[])
+        };
+        let again = recorded(&run, &searched.trials).unwrap();
+        let json = |capacities: &[BackendCapacity]| serde_json::to_value(capacities).unwrap();
+        assert_eq!(json(&again), json(&searched.capacities));
+        assert!(recorded(&run, &searched.trials[1..]).is_none(), "no such search makes these trials");
+        assert!(recorded(&RunRecord { seed: 8, ..run.clone() }, &searched.trials).is_none());
+
+        let answer = |run: &RunRecord| {
+            let mut file = report::tests::file("run.jsonl", run.clone(), 0, |_| ());
+            file.recorded.trials.clone_from(&searched.trials);
+            report::answer::of(&[file])
+        };
+        let findings = answer(&run).findings;
+        let tie = "At 64 connections, payload 64 B and depth 1 poll and epoll tie for the highest rate with p99<5ms";
+        assert!(findings[0].starts_with(tie), "{findings:?}");
+        assert!(findings[1].contains("poll sustains ") && findings[1].contains("/s ["), "{findings:?}");
+        assert!(answer(&RunRecord { seed: 8, ..run }).open[0].starts_with("The trials of the search"));
     }
 
     #[test]

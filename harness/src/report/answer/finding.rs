@@ -72,7 +72,11 @@ fn sentence(start: &str, stretch: &[Located<Standing>], here: &dyn Fn(&crate::pl
         ([only], _) => format!("{start} {only} {}: {}", words.superlative, behind(&words, &leads, here)),
         (names, leads) => {
             let tie = if most_reach > WIDE {
-                format!("{start} it is not known which of {} {}, within {reach}", list(names), words.superlative)
+                format!(
+                    "{start} it is not known which of {} {}, for differences of up to {reach} would not be seen",
+                    list(names),
+                    words.superlative
+                )
             } else {
                 format!("{start} {} tie for {}, within {reach}", list(names), words.prize)
             };

@@ -33,7 +33,10 @@ pub(super) fn told<T: Clone, K: PartialEq>(
     let groups = alike(items, &key);
     let is_one = stretches.len() > 1 && groups[0].len() == items.len();
     if stretches.len() > most || is_one {
-        let start = |group: &Vec<_>| {
+        let start = |group: &Vec<Located<T>>| {
+            if let [only] = group.as_slice() {
+                return places.sentence_start(&only.cell, &only.cell);
+            }
             let of = if group.len() == items.len() { "all".to_owned() } else { format!("{} of", group.len()) };
             format!("In {of} {}", figures::counted(items.len(), "cell"))
         };
