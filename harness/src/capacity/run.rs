@@ -249,7 +249,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::capacity::LimitedBy;
-    use crate::capacity::recorded;
+    use crate::capacity::replay;
     use crate::plan;
     use crate::report;
     use crate::results::RunRecord;
@@ -355,11 +355,11 @@ pub(super) mod tests {
             capacity: Some(capacity_plan("p99<5ms", Some(u64::MAX))),
             ..report::tests::run("2026-01-01T00:00:00Z", &[64], &[])
         };
-        let again = recorded(&run, &searched.trials).unwrap();
+        let again = replay(&run, &searched.trials).unwrap();
         let json = |capacities: &[BackendCapacity]| serde_json::to_value(capacities).unwrap();
         assert_eq!(json(&again), json(&searched.capacities));
-        assert!(recorded(&run, &searched.trials[1..]).is_none(), "no such search makes these trials");
-        assert!(recorded(&RunRecord { seed: 8, ..run.clone() }, &searched.trials).is_none());
+        assert!(replay(&run, &searched.trials[1..]).is_none(), "no such search makes these trials");
+        assert!(replay(&RunRecord { seed: 8, ..run.clone() }, &searched.trials).is_none());
 
         let answer = |run: &RunRecord| {
             let mut file = report::tests::file("run.jsonl", run.clone(), 0, |_| ());
