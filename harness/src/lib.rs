@@ -1,6 +1,6 @@
 //! The measuring side: load generation, sweeps, results and their statistics.
 //!
-//! Dependencies point one way: `report` → `capacity` → `sweep` → `verdict` → `statistics` → `results` → `plan` → `load`,
+//! Dependencies point one way: `report`, `export` → `capacity` → `sweep` → `verdict` → `statistics` → `results` → `plan` → `load`,
 //! each on any that come after it, and all of them on those that depend on nothing, such as `cpus`, `figures`,
 //! `interference` and `slo`. `load` never knows which backend it is talking to; everything above it never touches a socket.
 

@@ -252,6 +252,7 @@ pub(super) mod tests {
     use crate::capacity::replay;
     use crate::plan;
     use crate::report;
+    use crate::report::selection::Selection;
     use crate::results::RunRecord;
     use crate::results::tests::{failed_trial, trial};
     use crate::results::{Bottleneck, Outcome, Verdict};
@@ -364,7 +365,7 @@ pub(super) mod tests {
         let answer = |run: &RunRecord| {
             let mut file = report::tests::file("run.jsonl", run.clone(), 0, |_| ());
             file.recorded.trials.clone_from(&searched.trials);
-            report::answer::of(&[file])
+            report::answer::of(&Selection::of(&[file]))
         };
         let findings = answer(&run).findings;
         let tie = "At 64 connections, payload 64 B and depth 1 poll and epoll tie for the highest rate with p99<5ms";

@@ -104,11 +104,11 @@ impl Contents {
     #[must_use]
     pub fn of(files: &[FileRun]) -> Self {
         let selection = Selection::of(files);
-        let charts = chart::of(files);
+        let charts = chart::of(&selection);
         Self {
             title: title(&selection),
-            answer: answer::of(files),
-            backends: backends(&charts, files),
+            answer: answer::of(&selection),
+            backends: backends(&charts, &selection),
             table: table::of(&selection),
             runs: newest_first(files).into_iter().map(|file| facts::of(file, &selection)).collect(),
             charts,
@@ -130,19 +130,16 @@ fn title(selection: &Selection<'_>) -> String {
     format!("{} on Linux {}{processor}", figures::counted(names.len(), "backend"), environment.kernel)
 }
 
-/// Everything that has a place in a chart, in the order of the plans.
-fn backends(charts: &[Chart], files: &[FileRun]) -> Vec<Named> {
-    let mut named: Vec<Named> = Vec::new();
-    let plans: Vec<_> =
-        newest_first(files).into_iter().filter_map(|file| Some(&file.recorded.run.as_ref()?.plan)).collect();
-    for (plan, name) in plans.iter().flat_map(|plan| plan.entrants().into_iter().map(move |name| (plan, name))) {
-        let drawn = charts.iter().flat_map(|chart| &chart.series).find(|series| series.backend == name);
-        let Some(series) = drawn.filter(|_| named.iter().all(|other| other.name != name)) else { continue };
-        let ours = || backends::backend(server_of(&name)).map(|backend| backend.info().summary.to_owned());
-        let foreign = || plan.foreign(&name).map(|server| server.command.join(" "));
-        named.push(Named { look: series.look, summary: foreign().or_else(ours).unwrap_or_default(), name });
-    }
-    named
+/// Everything that is drawn in a chart, in the order of the newest plan.
+fn backends(charts: &[Chart], selection: &Selection<'_>) -> Vec<Named> {
+    let summary = |name: &str| {
+        let foreign = || selection.all.iter().find_map(|run| run.record.plan.foreign(name));
+        let ours = || backends::backend(server_of(name)).map(|backend| backend.info().summary.to_owned());
+        foreign().map(|server| server.command.join(" ")).or_else(ours).unwrap_or_default()
+    };
+    let is_drawn = |name: &str| charts.iter().flat_map(|chart| &chart.series).any(|series| series.backend == name);
+    let entrants = chart::entrants(selection).into_iter().filter(|(name, _)| is_drawn(name));
+    entrants.map(|(name, look)| Named { look, summary: summary(&name), name }).collect()
 }
 
 #[cfg(test)]

@@ -19,10 +19,11 @@ const MOST_BACKENDS: usize = 100;
 /// The runs that are reported on.
 #[derive(Clone, Debug)]
 pub struct Selection<'a> {
-    /// Those of the machine, the newest first.
+    /// All, the newest first. A run that is there twice, because it was named twice or read before and after it went on,
+    /// counts once.
+    pub all: Vec<Run<'a>>,
+    /// Those of the machine of the newest, in the same order.
     pub runs: Vec<Run<'a>>,
-    /// Files with runs of other machines.
-    pub elsewhere: Vec<&'a str>,
 }
 
 /// A run that is known to be one.
@@ -40,12 +41,23 @@ impl<'a> Selection<'a> {
     /// Of files in any order. One that was cut off in its first line says nothing.
     #[must_use]
     pub fn of(files: &'a [FileRun]) -> Self {
-        let mut runs: Vec<Run<'a>> = newest_first(files).into_iter().filter_map(Run::of).collect();
-        let newest = runs.first().map(|run| run.record);
-        let is_here = |run: &Run<'_>| newest.is_some_and(|newest| is_same_machine(newest, run.record));
-        let elsewhere = runs.iter().filter(|run| !is_here(run)).map(|run| run.file).collect();
-        runs.retain(is_here);
-        Self { runs, elsewhere }
+        let mut all: Vec<Run<'a>> = Vec::new();
+        for run in newest_first(files).into_iter().filter_map(Run::of) {
+            match all.iter_mut().find(|other| other.record == run.record) {
+                Some(same) if same.trials.len() < run.trials.len() => *same = run,
+                Some(_) => {}
+                None => all.push(run),
+            }
+        }
+        let is_here = |run: &Run<'_>| all[0].record.environment.is_same_machine(&run.record.environment);
+        let runs = all.iter().copied().filter(is_here).collect();
+        Self { all, runs }
+    }
+
+    /// Whether a run was made on another machine than the newest.
+    #[must_use]
+    pub fn is_elsewhere(&self, run: &RunRecord) -> bool {
+        self.runs.first().is_some_and(|newest| !newest.record.environment.is_same_machine(&run.environment))
     }
 
     /// The cells of sweeps that have a trial, each with the run that speaks for it.
@@ -75,6 +87,12 @@ impl<'a> Selection<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// Whether both are one: names of files in different folders may be the same.
+    #[must_use]
+    pub fn is(&self, other: &Run<'_>) -> bool {
+        std::ptr::eq(self.record, other.record)
+    }
+
     fn of(file: &'a FileRun) -> Option<Self> {
         Some(Self { file: &file.name, record: file.recorded.run.as_ref()?, trials: &file.recorded.trials })
     }
@@ -92,14 +110,6 @@ pub fn newest_first(files: &[FileRun]) -> Vec<&FileRun> {
 #[must_use]
 pub fn started(run: &RunRecord) -> Option<Timestamp> {
     run.started.parse().ok()
-}
-
-/// Whether both were made on the same machine, as far as figures depend on it.
-#[must_use]
-pub fn is_same_machine(run: &RunRecord, other: &RunRecord) -> bool {
-    let (a, b) = (&run.environment, &other.environment);
-    (&a.cpu_model, a.cpus, &a.kernel, a.memory_bytes, a.virtualised, &a.virtualisation.machine)
-        == (&b.cpu_model, b.cpus, &b.kernel, b.memory_bytes, b.virtualised, &b.virtualisation.machine)
 }
 
 /// Refuses a plan that is larger than anything that was ever run.
@@ -146,9 +156,20 @@ mod tests {
         let cells: Vec<(usize, &str)> =
             selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
         assert_eq!(cells, [(64, "newer"), (512, "newer"), (1, "older")]);
-        assert_eq!(selection.elsewhere, ["elsewhere"]);
+        let elsewhere = selection.all.iter().filter(|run| selection.is_elsewhere(run.record)).map(|run| run.file);
+        assert_eq!(elsewhere.collect::<Vec<_>>(), ["elsewhere"]);
         let names: Vec<&str> = newest_first(&files).iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["newer", "older", "elsewhere", "cut"]);
+    }
+
+    #[test]
+    fn a_run_that_is_there_twice_counts_once_as_far_as_it_went() {
+        let whole = file("whole", run("2026-01-01T00:00:00Z", &[1], &["epoll", "poll"]), 2, |_| ());
+        let mut before = FileRun { name: "before".to_owned(), ..whole.clone() };
+        before.recorded.trials.pop();
+        let files = [before, whole];
+        let names: Vec<&str> = Selection::of(&files).all.iter().map(|run| run.file).collect();
+        assert_eq!(names, ["whole"]);
     }
 
     #[test]

@@ -18,7 +18,6 @@ use serde::Serialize;
 use self::merge::Located;
 use self::place::Places;
 use self::standing::Standing;
-use super::FileRun;
 use super::selection::Selection;
 use crate::figures;
 use crate::plan::Cell;
@@ -43,8 +42,7 @@ struct Ranked {
 
 /// Says what the runs came to.
 #[must_use]
-pub fn of(files: &[FileRun]) -> Answer {
-    let selection = Selection::of(files);
+pub fn of(selection: &Selection<'_>) -> Answer {
     let mut answer = Answer::default();
     let cells = selection.cells();
     let places = Places::of(&cells.iter().map(|(cell, _)| cell));
@@ -55,7 +53,7 @@ pub fn of(files: &[FileRun]) -> Answer {
         let Ranking { family: of_run, cells: ranked } = rank(&run.record.plan, run.trials);
         family += of_run;
         for ranking in ranked {
-            if !cells.iter().any(|(cell, speaker)| *cell == ranking.cell && speaker.file == run.file) {
+            if !cells.iter().any(|(cell, speaker)| *cell == ranking.cell && speaker.is(run)) {
                 continue;
             }
             let mut by = ranking.by.into_iter();

@@ -1,10 +1,15 @@
 use super::*;
 use crate::plan::{Arrivals, SweepPlan, twin_of};
+use crate::report::FileRun;
 use crate::report::tests::{file, nothing, run};
 use crate::results::{Bottleneck, RunRecord, TrialRecord, Verdict};
 use crate::statistics::tests::noise;
 
 const BLOCKS: usize = 10;
+
+fn of(files: &[FileRun]) -> Answer {
+    super::of(&Selection::of(files))
+}
 
 /// A trial that serves so many times what others do, and needs so many times the CPU time, but for a percent of noise.
 fn shape(trial: &mut TrialRecord, throughput: f64, cpu: f64) {

@@ -124,6 +124,7 @@ fn percentile(q: f64) -> String {
 mod tests {
     use super::super::fixtures::{file, plan};
     use super::*;
+    use crate::report::selection::Selection;
     use crate::results::tests::trial;
     use crate::results::{EncodedHistogram, TrialRecord, Verdict};
 
@@ -131,7 +132,7 @@ mod tests {
         let mut trials: Vec<TrialRecord> = (1..=10).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
         trials.iter_mut().for_each(change);
         let files = [file("a", "2026-01-02T03:04:05Z", plan(&["epoll", "poll"], &[1]), trials)];
-        draw(&Gathered::of(&files))
+        draw(&Gathered::of(&Selection::of(&files)))
     }
 
     fn of<'c>(chart: &'c Chart, backend: &str) -> &'c [Point] {

@@ -4,8 +4,14 @@ use super::{Chart, Point};
 use crate::environment::{Build, Conditions, Environment};
 use crate::plan::{self, SweepPlan};
 use crate::report::FileRun;
+use crate::report::selection::Selection;
 use crate::results::tests::trial;
 use crate::results::{Recorded, RunRecord, SCHEMA_VERSION, TrialRecord};
+
+/// The charts of files.
+pub(super) fn of(files: &[FileRun]) -> Vec<Chart> {
+    super::of(&Selection::of(files))
+}
 
 /// A closed loop with one request in flight.
 pub(super) fn plan(backends: &[&str], connections: &[usize]) -> SweepPlan {

@@ -2,13 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::Timestamp;
-
 use super::group::Group;
 use super::look::looks;
 use super::{Look, Point, Series};
 use crate::plan::Cell;
-use crate::report::FileRun;
+use crate::report::selection::{self, Selection};
 use crate::results::{RunRecord, TrialRecord};
 use crate::statistics::Run;
 
@@ -51,53 +49,25 @@ pub(super) struct Shown<'g> {
 }
 
 /// Everything that entered any of the runs, in the order of the newest plan, and how it looks.
-pub(super) fn entrants(files: &[FileRun]) -> Vec<(String, Look)> {
+pub(super) fn entrants(selection: &Selection<'_>) -> Vec<(String, Look)> {
     let (mut names, mut known) = (Vec::new(), HashSet::new());
-    for started in by_start(files).iter().rev() {
-        let of_trials = started.trials.iter().map(|trial| trial.backend.clone());
-        names
-            .extend(started.run.plan.entrants().into_iter().chain(of_trials).filter(|name| known.insert(name.clone())));
+    for run in &selection.all {
+        let of_trials = run.trials.iter().map(|trial| trial.backend.clone());
+        names.extend(run.record.plan.entrants().into_iter().chain(of_trials).filter(|name| known.insert(name.clone())));
     }
     let looks = looks(&names);
     names.into_iter().zip(looks).collect()
 }
 
-/// A file that says what it is of.
-struct Started<'a> {
-    name: &'a str,
-    run: &'a RunRecord,
-    trials: &'a [TrialRecord],
-    ms: Option<f64>,
-}
-
-/// The oldest first. A run that is there twice, because it was named twice or read before and after it went on, counts once.
-fn by_start(files: &[FileRun]) -> Vec<Started<'_>> {
-    let mut runs: Vec<Started<'_>> = Vec::new();
-    for file in files {
-        let FileRun { name, recorded } = file;
-        let Some(run) = &recorded.run else { continue };
-        let ms = run.started.parse::<Timestamp>().ok().map(|started| started.as_millisecond() as f64);
-        let started = Started { name, run, trials: &recorded.trials, ms };
-        match runs.iter_mut().find(|other| other.run == run) {
-            Some(same) if same.trials.len() < started.trials.len() => *same = started,
-            Some(_) => {}
-            None => runs.push(started),
-        }
-    }
-    runs.sort_by(|a, b| a.ms.unwrap_or(f64::MIN).total_cmp(&b.ms.unwrap_or(f64::MIN)));
-    runs
-}
-
 impl<'a> Gathered<'a> {
-    pub(super) fn of(files: &'a [FileRun]) -> Self {
-        let mut runs: Vec<GatheredRun<'a>> = by_start(files).into_iter().map(GatheredRun::of).collect();
+    pub(super) fn of(selection: &Selection<'a>) -> Self {
+        let mut runs: Vec<GatheredRun<'a>> = selection.all.iter().rev().copied().map(GatheredRun::of).collect();
         for place in 0..runs.len() {
             let environment = &runs[place].run.environment;
             let same = runs[..place].iter().find(|other| other.run.environment.is_same_machine(environment));
             runs[place].machine = same.map_or(place, |same| same.machine);
         }
-        let entrants = entrants(files);
-        Self { runs, entrants }
+        Self { runs, entrants: entrants(selection) }
     }
 
     /// Each cell that was measured on the machine of the newest run, with the newest figures that there are. Sweeps come
@@ -147,7 +117,8 @@ impl<'a> Gathered<'a> {
 }
 
 impl<'a> GatheredRun<'a> {
-    fn of(Started { name, run, trials, ms }: Started<'a>) -> Self {
+    fn of(one: selection::Run<'a>) -> Self {
+        let (run, trials) = (one.record, one.trials);
         let entrants = run.plan.entrants();
         let mut sorted: Vec<Sorted<'a>> = Vec::new();
         let mut places: HashMap<CellKey, usize> = HashMap::new();
@@ -166,7 +137,8 @@ impl<'a> GatheredRun<'a> {
             sorted[place].take(trial);
         }
         let cells = sorted.into_iter().map(Sorted::summarised);
-        Self { name, run, trials, started_ms: ms, machine: 0, cells: cells.collect() }
+        let started_ms = selection::started(run).map(|started| started.as_millisecond() as f64);
+        Self { name: one.file, run, trials, started_ms, machine: 0, cells: cells.collect() }
     }
 }
 

@@ -27,7 +27,7 @@ use self::facet::{Along, facets};
 use self::figure::Figure;
 use self::gathered::Gathered;
 use self::offered_load::Capacities;
-use super::FileRun;
+use super::selection::Selection;
 use crate::figures;
 
 pub use self::look::looks;
@@ -35,16 +35,16 @@ pub use self::look::looks;
 /// Charts that differ in their cells only are chosen from a list, which nobody looks through beyond so many.
 const MOST_OF_A_KIND: usize = 200;
 
-/// Everything that has a place in the charts of these files, in the order of the newest plan, and how it looks.
+/// Everything that has a place in the charts, in the order of the newest plan, and how it looks.
 #[must_use]
-pub fn entrants(files: &[FileRun]) -> Vec<(String, Look)> {
-    gathered::entrants(files)
+pub fn entrants(selection: &Selection<'_>) -> Vec<(String, Look)> {
+    gathered::entrants(selection)
 }
 
-/// All charts that the files have points for; those of a kind follow each other.
+/// All charts that there are points for; those of a kind follow each other.
 #[must_use]
-pub fn of(files: &[FileRun]) -> Vec<Chart> {
-    let gathered = Gathered::of(files);
+pub fn of(selection: &Selection<'_>) -> Vec<Chart> {
+    let gathered = Gathered::of(selection);
     let shown = gathered.shown();
     let [connections, idle, rate] =
         [Along::Connections, Along::Idle, Along::Rate].map(|along| (along, facets(&shown, along)));

@@ -102,8 +102,8 @@ fn swept(backend: &str, facet: &Facet<'_>) -> Option<Mark> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{chart, file, plan, point};
-    use super::super::{Scale, State, of};
+    use super::super::fixtures::{chart, file, of, plan, point};
+    use super::super::{Scale, State};
     use super::*;
     use crate::report::FileRun;
     use crate::results::tests::trial;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::fixtures::{chart, file, plan, point, trials};
+use super::fixtures::{chart, file, of, plan, point, trials};
 use super::*;
 use crate::plan::{Cell, SweepPlan, twin_of};
 use crate::results::tests::failed_trial;
@@ -221,7 +221,10 @@ fn the_newest_run_of_the_newest_machine_is_drawn() {
     let points: Vec<(f64, Option<f64>)> = throughput.series[0].points.iter().map(|point| (point.x, point.y)).collect();
     assert_eq!(points, [(1.0, Some(12_000.0)), (8.0, Some(12_000.0)), (64.0, Some(8000.0))]);
     assert!(throughput.notes.iter().any(|note| note.ends_with("new, old")), "{:?}", throughput.notes);
-    assert_eq!(entrants(&files).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["epoll", "poll", "select"]);
+    assert_eq!(
+        entrants(&Selection::of(&files)).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["epoll", "poll", "select"]
+    );
     let undrawn = "not drawn: select: only older runs, or runs on another machine, have it".to_owned();
     assert!(throughput.notes.contains(&undrawn), "{:?}", throughput.notes);
     let mut reversed = files.clone();

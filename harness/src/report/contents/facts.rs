@@ -43,7 +43,7 @@ pub(super) fn of(file: &FileRun, selection: &Selection<'_>) -> RunFacts {
     };
     let mut notes = facts.notes;
     notes.extend(doubts(run, &recorded.trials));
-    if selection.elsewhere.contains(&file.name.as_str()) {
+    if selection.is_elsewhere(run) {
         notes.push("it was made on another machine than the newest, so it takes part in the history only".to_owned());
     }
     RunFacts {
