@@ -2,12 +2,15 @@
 
 mod capacity;
 mod compare;
+mod completions;
 mod destination;
 mod doctor;
 mod guard;
 mod heading;
 mod list;
+mod live;
 mod load;
+mod man;
 mod measuring;
 mod serve;
 mod sweep;
@@ -27,6 +30,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Capacity(arguments) => capacity::run(*arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::Guard(arguments) => guard::run(arguments),
     }
 }

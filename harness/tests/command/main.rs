@@ -4,6 +4,7 @@
 
 mod capacity;
 mod compare;
+mod described;
 mod doctor;
 mod foreign;
 mod idle;
@@ -14,5 +15,6 @@ mod serve;
 mod strangers;
 mod support;
 mod sweep;
+mod terminal;
 mod threads;
 mod until;
