@@ -16,9 +16,9 @@ pub(super) fn bar(length: Option<u64>, is_quiet: bool) -> ProgressBar {
 }
 
 /// `text`, as much of it as fits in a line of the terminal.
-pub(super) fn fitted(text: String) -> String {
+pub(super) fn fitted(text: &str) -> String {
     let columns = console::Term::stderr().size().1;
-    console::truncate_str(&text, columns.into(), "…").into_owned()
+    console::truncate_str(text, columns.into(), "…").into_owned()
 }
 
 /// Figures of the trials so far.
@@ -56,6 +56,6 @@ impl Live {
             seen.push(throughput_rps);
         }
         let median = Spread::of(seen.clone()).filter(|_| seen.len() > 1)?.median;
-        Some(format!("median of {} {}/s", seen.len(), figures::grouped(median)))
+        Some(format!("median {}/s of {}", figures::grouped(median), seen.len()))
     }
 }

@@ -51,7 +51,7 @@ impl Observer for Progress {
     }
 
     fn trial_ended(&mut self, trial: &TrialRecord) {
-        self.bar.set_prefix(live::fitted(self.live.ended(trial)));
+        self.bar.set_prefix(live::fitted(&self.live.ended(trial)));
         self.bar.inc(1);
     }
 }

@@ -90,7 +90,7 @@ impl Observer for Progress {
     }
 
     fn trial_ended(&mut self, trial: &TrialRecord) {
-        self.bar.set_prefix(live::fitted(self.live.ended(trial)));
+        self.bar.set_prefix(live::fitted(&self.live.ended(trial)));
         self.bar.inc(1);
         if self.json && self.printed.is_ok() {
             // The trial is in the file; a reader who has left is no reason to stop measuring.
