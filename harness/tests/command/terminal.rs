@@ -9,11 +9,11 @@ use nix::pty::{Winsize, openpty};
 
 use crate::support::{HARNESS, harness};
 
-/// One backend that is measured and one that never is.
+/// Two backends that are measured and one that never is.
 const SWEEP: [&str; 13] = [
     "sweep",
     "--backends",
-    "epoll",
+    "epoll,poll",
     "--server",
     "broken=false {port}",
     "--connections",
@@ -103,7 +103,7 @@ fn nobody_gets_colours_who_wants_none() {
 fn the_last_trial_stands_below_the_bar_unless_it_is_to_be_quiet() {
     let directory = tempfile::tempdir().unwrap();
     let text = on_terminal(Terminal::Stderr, 80, &SWEEP, &[], directory.path());
-    for part in ["last: epoll ", "CPU/request · ", "/s of 2 · ", "last: broken without figures", "/4 "] {
+    for part in ["last: epoll ", "CPU/request · ", "/s of 2 · ", "last: broken without figures", "/6 "] {
         assert!(text.contains(part), "{part} in {text:?}");
     }
     let quiet = [SWEEP.as_slice(), &["--quiet"]].concat();
@@ -111,4 +111,20 @@ fn the_last_trial_stands_below_the_bar_unless_it_is_to_be_quiet() {
     let capacity = ["capacity", "--slo", "p99<1s", "--backends", "epoll", "--budget", "1ms", "--duration", "20ms"];
     let wrong = on_terminal(Terminal::Stderr, 80, &[capacity.as_slice(), &["--quiet"]].concat(), &[], directory.path());
     assert!(wrong.starts_with("error: ") && wrong.lines().count() == 1, "an error is said all the same: {wrong:?}");
+}
+
+#[test]
+fn a_comparison_fits_its_terminal_and_keeps_its_figures_and_remarks() {
+    let directory = tempfile::tempdir().unwrap();
+    harness(&[SWEEP.as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
+    let compare = ["compare", "run.jsonl", "--baseline", "epoll"];
+    let wide = harness(&compare, directory.path()).stdout.join("\n");
+    let text = without_colours(&on_terminal(Terminal::Stdout, 72, &compare, &[], directory.path()));
+    assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
+    assert!(text.contains("no room for suspect") && text.contains("ratios: of each to that of epoll"), "{text}");
+    let few = "too few blocks: 2, at least";
+    assert!(text.replace("\r\n    ", " ").contains(few) && wide.contains(few), "{text}\n{wide}");
+    let ratios = |text: &str| text.split_whitespace().filter(|word| word.ends_with('×')).map(str::to_owned).collect();
+    let (narrow, wide): (Vec<String>, Vec<String>) = (ratios(&text), ratios(&wide));
+    assert!(!narrow.is_empty() && narrow == wide, "{narrow:?} {wide:?}");
 }

@@ -37,13 +37,18 @@ pub fn draw(comparison: &RunComparison, heading: Heading<'_>, look: Look) -> Str
         if !compared.is_empty() {
             let mut table = table(&compared, heading, |row| reading(row, heading));
             let mut lacking = table.fit(look);
-            if look.columns.is_some_and(|columns| table.width() > columns) {
+            let is_narrow = look.columns.is_some_and(|columns| table.width() > columns);
+            if is_narrow {
                 // Against what is the same in every row, and said below.
                 table = self::table(&compared, heading, |row| short_reading(row, heading));
                 lacking = table.fit(look);
                 is_short = true;
             }
             text.push_str(&table.draw(look));
+            let remarks = if is_narrow { remark_notes(&compared, heading) } else { Vec::new() };
+            for note in remarks {
+                let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
+            }
             for name in lacking {
                 if !left_out.contains(&name) {
                     left_out.push(name);
@@ -128,9 +133,25 @@ fn reading(row: &Row, heading: Heading<'_>) -> String {
     format!("the {} of {}{}", row.comparison.metric.name(&row.cell), heading.against, remarks(row, heading))
 }
 
-/// The same where all rows have in common what they are compared with.
+/// The same where what all rows have in common and what has to be known is said below.
 fn short_reading(row: &Row, heading: Heading<'_>) -> String {
-    format!("{}{}", row.comparison.metric.name(&row.cell), remarks(row, heading))
+    let mark = if remarks(row, heading).is_empty() { "" } else { " *" };
+    format!("{}{mark}", row.comparison.metric.name(&row.cell))
+}
+
+/// What '*' stands for: each remark once, with the rows that it is about.
+fn remark_notes(rows: &[&Row], heading: Heading<'_>) -> Vec<String> {
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    for row in rows {
+        let remark = remarks(row, heading);
+        let whose = format!("{} {}", row.backend, row.comparison.metric.name(&row.cell));
+        match notes.iter_mut().find(|note| note.0 == remark) {
+            _ if remark.is_empty() => {}
+            Some((_, all)) => all.push(whose),
+            None => notes.push((remark, vec![whose])),
+        }
+    }
+    notes.into_iter().map(|(remark, whose)| format!("*{remark}: {}", whose.join(", "))).collect()
 }
 
 fn remarks(row: &Row, heading: Heading<'_>) -> String {

@@ -131,7 +131,7 @@ impl Grid {
 #[must_use]
 pub(super) fn left_out_note(left_out: &[String]) -> Option<String> {
     (!left_out.is_empty())
-        .then(|| format!("no room for {}; a wider terminal shows it, and so does a file", left_out.join(", ")))
+        .then(|| format!("no room for {}; wider terminals have it, and so have files", left_out.join(", ")))
 }
 
 #[cfg(test)]
