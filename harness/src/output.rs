@@ -1,9 +1,19 @@
 //! Data for standard output, where a reader that leaves early (`harness list | head -1`) is no error; and words for
 //! standard error.
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
+
+use console::Term;
+use harness::report::terminal::look::Look;
 
 use crate::failure::Failure;
+
+/// What text on standard output may look like.
+pub(crate) fn look() -> Look {
+    let columns = Term::stdout().size_checked().map(|(_, columns)| columns.into());
+    Look::of(io::stdout().is_terminal(), columns, |name| env::var(name).ok())
+}
 
 /// Writes `text` and a newline.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {

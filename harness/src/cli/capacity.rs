@@ -7,6 +7,7 @@ use harness::cpus::CpuSet;
 use harness::plan::{Arrivals, Engine, Protocol, Spread};
 use harness::slo::Slo;
 
+use super::named::{Named, names};
 use super::servers::ServerSettings;
 use super::settings::Settings;
 use super::values::{Count, List, Percent, Size, Span};
@@ -23,7 +24,7 @@ pub(crate) struct CapacityArguments {
     #[arg(long, value_name = "GOAL")]
     pub(crate) slo: Slo,
     /// Names and globs such as 'epoll*' [default: every main backend]
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", value_parser = Named(names), hide_possible_values = true)]
     pub(crate) backends: Option<List<String>>,
     /// Connections open at once.
     #[arg(long, value_name = "N", default_value = "64")]
@@ -87,6 +88,9 @@ pub(crate) struct CapacityArguments {
     /// How connections are spread over several server threads: a listener for each, or one for all [default: reuseport]
     #[arg(long)]
     pub(crate) spread: Option<Spread>,
+    /// Draw no progress; results, errors and what changes their meaning are said as always.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 impl CapacityArguments {

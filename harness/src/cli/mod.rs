@@ -5,6 +5,7 @@
 pub(crate) mod capacity;
 pub(crate) mod export;
 pub(crate) mod machine;
+pub(crate) mod named;
 pub(crate) mod servers;
 pub(crate) mod settings;
 pub(crate) mod values;
@@ -15,13 +16,15 @@ use std::path::PathBuf;
 
 use backends::Backend;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use harness::cpus::CpuSet;
 use harness::load::LoadPlan;
 use harness::plan::{Arrivals, Engine, Protocol, Spread};
 
 use self::capacity::CapacityArguments;
 use self::export::ExportArguments;
+use self::named::{Named, text};
 use self::settings::{Settings, unknown_backend};
 use self::values::{AtMost, Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
@@ -67,6 +70,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     Err(Failure::Usage { message: one_line(&error), command })
 }
 
+/// What is accepted, for whoever describes it: shells and manual pages. What people do not call is not there.
+pub(crate) fn definition() -> clap::Command {
+    let all = Cli::command();
+    let shown: Vec<clap::Command> = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+    let about = all.get_about().cloned().unwrap_or_default();
+    clap::Command::new("harness").version(env!("CARGO_PKG_VERSION")).about(about).subcommands(shown)
+}
+
 /// What clap says of an error, without what follows it: the usage, and tips that guess from the letters and name
 /// `--server-cpus` for `--server`.
 fn one_line(error: &clap::Error) -> String {
@@ -87,8 +98,21 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 11] =
-    ["list", "serve", "load", "sweep", "capacity", "compare", "report", "export", "schema", "doctor", "guard"];
+const COMMANDS: [&str; 13] = [
+    "list",
+    "serve",
+    "load",
+    "sweep",
+    "capacity",
+    "compare",
+    "report",
+    "export",
+    "schema",
+    "doctor",
+    "completions",
+    "man",
+    "guard",
+];
 
 /// What to do.
 #[derive(Subcommand)]
@@ -113,6 +137,10 @@ pub(crate) enum Command {
     Schema,
     /// Say what on this machine takes part in figures, and what to do about it.
     Doctor(DoctorArguments),
+    /// Print what a shell needs to complete the arguments of this command.
+    Completions(CompletionsArguments),
+    /// Print the manual page.
+    Man(ManArguments),
     /// Start a program for a sweep and see to it that nothing of it is left.
     #[command(hide = true)]
     Guard(GuardArguments),
@@ -139,7 +167,7 @@ pub(crate) struct ListArguments {
 #[command(allow_negative_numbers = true)]
 pub(crate) struct ServeArguments {
     /// The way of doing I/O; see 'harness list'.
-    #[arg(long, value_name = "NAME", value_parser = backend)]
+    #[arg(long, value_name = "NAME", value_parser = Named(backend), hide_possible_values = true)]
     pub(crate) backend: &'static dyn Backend,
     /// Where; with port 0 the kernel picks one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = address)]
@@ -231,6 +259,9 @@ pub(crate) struct SweepArguments {
     /// Print each trial as a line of JSON when it has ended, and in the end the ranking as one more; no table.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Draw no progress; results, errors and what changes their meaning are said as always.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args)]
@@ -242,7 +273,7 @@ pub(crate) struct CompareArguments {
     #[arg(value_name = "NEW.jsonl")]
     pub(crate) later: Option<PathBuf>,
     /// Compare every backend with this one, in the same blocks; of two files, what changed in relation to it.
-    #[arg(long, value_name = "BACKEND")]
+    #[arg(long, value_name = "BACKEND", value_parser = Named(text), hide_possible_values = true)]
     pub(crate) baseline: Option<String>,
     /// Exit with 3 where something is worse beyond the noise and most likely by more than this, or does not work any more.
     #[arg(long, value_name = "PERCENT")]
@@ -271,6 +302,19 @@ pub(crate) struct ReportArguments {
     /// Print all that the report says as one JSON object, and not the answer.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CompletionsArguments {
+    /// Which shell; bash reads its script with: source <(harness completions bash)
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args)]
+pub(crate) struct ManArguments {
+    /// Write a page for this command and one for each subcommand to a directory, which is made.
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What a sweep says to the guard of a program.
@@ -304,8 +348,6 @@ fn target(text: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn refusal(line: &str) -> String {

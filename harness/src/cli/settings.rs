@@ -15,6 +15,7 @@ use harness::sweep::Goal;
 use serde::Deserialize;
 
 use super::machine::Machine;
+use super::named::{Named, names};
 use super::servers::ServerSettings;
 use super::values::{Count, List, Percent, Rate, Size, Span, list, scalar};
 use super::{Connections, Depth, Idle, Threads, check_in_flight, servers};
@@ -36,7 +37,7 @@ pub(super) const MAX_PAYLOAD_BYTES: u32 = 16 << 20;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
     /// Names and globs such as 'epoll*', or 'none' of ours [default: every main backend]
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", value_parser = Named(names), hide_possible_values = true)]
     #[serde(deserialize_with = "list")]
     pub(crate) backends: Option<List<String>>,
     /// Connections open at once [default: 1,64,512]
@@ -96,7 +97,7 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub(crate) engine: Option<Engine>,
     /// Backends that are in every block twice, to see how much they differ from themselves: names and globs
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", value_parser = Named(names), hide_possible_values = true)]
     #[serde(deserialize_with = "list")]
     pub(crate) twice: Option<List<String>>,
     /// Go on after the trials until every interval is within plus or minus this

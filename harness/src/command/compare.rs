@@ -54,12 +54,14 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         output::print_json(&Json::new(&comparison, heading, &differing, &notes))?;
     } else {
+        let look = output::look();
         let mut text = Vec::new();
         if !differing.is_empty() {
-            text.push(format!("the runs differ in more than time:\n  {}", differing.join("\n  ")));
+            let lines = differing.iter().map(|line| look.prose(&format!("  {line}"), 4));
+            text.push(format!("the runs differ in more than time:\n{}", lines.collect::<Vec<_>>().join("\n")));
         }
-        text.extend(notes);
-        text.push(draw(&comparison, heading));
+        text.extend(notes.iter().map(|note| look.prose_lines(note)));
+        text.push(draw(&comparison, heading, look));
         output::print(&text.join("\n\n"))?;
     }
     Ok(if heading.fails { verdict(&comparison, heading.tolerance) } else { ExitCode::SUCCESS })

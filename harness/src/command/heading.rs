@@ -4,10 +4,11 @@ use std::path::Path;
 
 use harness::doctor::{Diagnosis, Level};
 use harness::figures;
+use harness::report::terminal::look::Look;
 use harness::results::{Generator, RunRecord};
 
 /// One row for each fact of a run.
-pub(super) fn draw(run: &RunRecord, results: &Path) -> String {
+pub(super) fn draw(run: &RunRecord, results: &Path, look: Look) -> String {
     let RunRecord { plan, environment, build, .. } = run;
     let unknown = || "unknown".to_owned();
     let cpu = environment.cpu_model.clone().unwrap_or_else(unknown);
@@ -33,5 +34,5 @@ pub(super) fn draw(run: &RunRecord, results: &Path) -> String {
         ("seed", run.seed.to_string()),
         ("results", results.display().to_string()),
     ];
-    rows.map(|(name, value)| format!("{name:<9} {value}")).join("\n")
+    rows.map(|(name, value)| look.prose(&format!("{name:<9} {value}"), 10)).join("\n")
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &ListArguments) -> Result<ExitCode, Failure> {
     if arguments.json {
         output::print_json(&entries)?;
     } else {
-        output::print(&blocks(&entries))?;
+        output::print(&blocks(&entries, width(output::look().columns)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,7 +81,7 @@ impl Entry {
 }
 
 /// A block for each backend: the lines are sentences, and side by side none of them would have room.
-fn blocks(entries: &[Entry]) -> String {
+fn blocks(entries: &[Entry], width: usize) -> String {
     let mut text = String::new();
     for (main, heading) in
         [(true, "compared where none is named:"), (false, "variants, compared where they are named:")]
@@ -93,7 +93,7 @@ fn blocks(entries: &[Entry]) -> String {
             let lines = [("what", what.as_str()), ("when", entry.use_when), ("when not", entry.avoid_when)];
             let here = entry.reason.as_ref().map(|reason| format!("no: {reason}"));
             for (name, line) in lines.into_iter().chain(here.iter().map(|here| ("here", here.as_str()))) {
-                write_wrapped(&mut text, name, line);
+                write_wrapped(&mut text, name, line, width);
             }
         }
         text.push('\n');
@@ -103,18 +103,25 @@ fn blocks(entries: &[Entry]) -> String {
     text
 }
 
-/// Columns that are there on any screen.
+/// How wide lines are where there is no screen.
 const WIDTH: usize = 80;
+/// No line is easy to read that is longer.
+const MOST: usize = 120;
+
+fn width(columns: Option<usize>) -> usize {
+    columns.unwrap_or(WIDTH).min(MOST)
+}
+
 /// Where the text of a line begins, after its name.
 const INDENT: usize = 14;
 
 /// Writes a line with its name before it, broken between words where the screen ends.
-fn write_wrapped(text: &mut String, name: &str, line: &str) {
+fn write_wrapped(text: &mut String, name: &str, line: &str, screen: usize) {
     let _ = write!(text, "    {name:<width$}", width = INDENT - 4);
     let mut column = INDENT;
     for (position, word) in line.split_whitespace().enumerate() {
         let width = word.chars().count();
-        if position > 0 && column + 1 + width > WIDTH {
+        if position > 0 && column + 1 + width > screen {
             let _ = write!(text, "\n{:INDENT$}", "");
             column = INDENT;
         } else if position > 0 {
@@ -134,7 +141,7 @@ mod tests {
     #[test]
     fn no_line_is_longer_than_a_screen_and_no_word_is_lost() {
         let entries: Vec<Entry> = BACKENDS.iter().map(|backend| Entry::of(*backend)).collect();
-        let text = blocks(&entries);
+        let text = blocks(&entries, WIDTH);
         let longest = text.lines().map(|line| line.chars().count()).max();
         assert!(longest <= Some(WIDTH), "{text}");
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -149,7 +156,7 @@ mod tests {
     fn why_a_backend_cannot_run_is_said_in_its_block() {
         let mut entry = Entry::of(BACKENDS[0]);
         (entry.available, entry.reason) = (false, Some("the kernel refuses it".to_owned()));
-        let text = blocks(&[entry]);
+        let text = blocks(&[entry], WIDTH);
         assert!(text.contains("here      no: the kernel refuses it"), "{text}");
         assert!(text.ends_with("0 of 1 run on this machine"), "{text}");
     }

@@ -2,13 +2,16 @@
 
 mod capacity;
 mod compare;
+mod completions;
 mod destination;
 mod doctor;
 mod export;
 mod guard;
 mod heading;
 mod list;
+mod live;
 mod load;
+mod man;
 mod measuring;
 mod report;
 mod schema;
@@ -30,6 +33,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Capacity(arguments) => capacity::run(*arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::Guard(arguments) => guard::run(arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

@@ -91,7 +91,9 @@ impl Spread {
         (self.max - self.median).max(self.median - self.min) / self.median
     }
 
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    /// Of these; none where there are none.
+    #[must_use]
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&min, &max) = (values.first()?, values.last()?);
         let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);

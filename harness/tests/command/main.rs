@@ -4,6 +4,7 @@
 
 mod capacity;
 mod compare;
+mod described;
 mod doctor;
 mod export;
 mod foreign;
@@ -17,5 +18,6 @@ mod serve;
 mod strangers;
 mod support;
 mod sweep;
+mod terminal;
 mod threads;
 mod until;

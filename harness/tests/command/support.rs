@@ -47,6 +47,8 @@ impl Running {
 
     /// Starts another command, which may start ours.
     pub(crate) fn start_command(command: &mut Command) -> Self {
+        // Whoever runs the tests may have said how wide and how colourful things are to be.
+        command.env_remove("COLUMNS").env_remove("CLICOLOR_FORCE");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
         let stdout = lines(child.stdout.take().unwrap());

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: CapacityArguments) -> Result<ExitCode, Failure> {
     writer.append(&Record::Run(Box::new(run.clone()))).map_err(Failure::run)?;
     let server_executable = Path::new(THIS_EXECUTABLE);
     let mut search = CapacitySearch::new(CapacityRun { plan: &plan, capacity: &capacity, seed, server_executable });
-    let mut progress = Progress::new(&capacity);
+    let mut progress = Progress::new(&capacity, arguments.quiet);
     let written = search.search(&mut writer, &mut progress, &interrupted);
     progress.finish();
 
@@ -53,8 +53,10 @@ pub(crate) fn run(arguments: CapacityArguments) -> Result<ExitCode, Failure> {
     let printed = if arguments.json {
         capacities.iter().try_for_each(output::print_json)
     } else {
-        let heading = heading::draw(&run, writer.path());
-        output::print(&format!("{heading}\n\n{}", terminal::capacity::draw(&capacity, &cell(&plan), &capacities)))
+        let look = output::look();
+        let heading = heading::draw(&run, writer.path(), look);
+        let table = terminal::capacity::draw(&capacity, &cell(&plan), &capacities, look);
+        output::print(&format!("{heading}\n\n{table}"))
     };
     let kept = format!("{} kept in {}", figures::counted(search.trials(), "finished trial"), writer.path().display());
     if let Err(error) = written {

@@ -1,6 +1,6 @@
 //! A search that is under way: how much of its time is spent, and what is tried.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::capacity::Observer;
 use harness::figures;
@@ -9,22 +9,24 @@ use harness::results::TrialRecord;
 use harness::sweep::Slot;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-const TICK: Duration = Duration::from_millis(500);
+use super::super::live::{self, Live};
 
-/// Says how a search gets on; draws nothing where standard error is no terminal.
+/// Says how a search gets on, between trials only; draws nothing where standard error is no terminal.
 pub(super) struct Progress {
     bar: ProgressBar,
     repeats: usize,
+    live: Live,
+    /// Of at most so long.
+    most: String,
+    since: Instant,
 }
 
 impl Progress {
-    pub(super) fn new(plan: &CapacityPlan) -> Self {
-        let style = ProgressStyle::with_template("{elapsed}{prefix} · {pos} trials · {wide_msg}");
+    pub(super) fn new(plan: &CapacityPlan, is_quiet: bool) -> Self {
+        let style = ProgressStyle::with_template(live::TEMPLATE_BELOW).expect("the template is a constant");
         let most = plan.budget().map_or(String::new(), |budget| format!(" of at most {:#}", HumanDuration(budget)));
-        let style = style.expect("the template is a constant");
-        let bar = ProgressBar::no_length().with_style(style).with_prefix(most);
-        bar.enable_steady_tick(TICK);
-        Self { bar, repeats: plan.repeats }
+        let bar = live::bar(None, is_quiet).with_style(style);
+        Self { bar, repeats: plan.repeats, live: Live::default(), most, since: Instant::now() }
     }
 
     /// Removes it.
@@ -38,11 +40,18 @@ impl Observer for Progress {
         let rate =
             slot.cell.rate_rps.map_or("closed loop".to_owned(), |rps| format!("{}/s", figures::grouped(rps.round())));
         let of = format!("{repeats} of {} repeats done", self.repeats);
-        let left = HumanDuration(left);
-        self.bar.set_message(format!("about {left:#} left · {} · {rate} · {of}", slot.backend));
+        let (spent, left) = (HumanDuration(self.since.elapsed()), HumanDuration(left));
+        self.bar.set_message(format!(
+            "{spent:#}{} · about {left:#} left · {} · {rate} · {of} · {} trials",
+            self.most,
+            slot.backend,
+            self.bar.position()
+        ));
+        self.bar.tick();
     }
 
-    fn trial_ended(&mut self, _: &TrialRecord) {
+    fn trial_ended(&mut self, trial: &TrialRecord) {
+        self.bar.set_prefix(live::fitted(&self.live.ended(trial)));
         self.bar.inc(1);
     }
 }

@@ -17,7 +17,7 @@ use harness::statistics::{rank, summarise};
 use harness::sweep::{self, Sweep};
 
 use self::attainment::Attainment;
-use self::progress::Progress;
+use self::progress::{Progress, Show};
 use super::destination::Destination;
 use super::heading;
 use super::measuring::{THIS_EXECUTABLE, describe, pin};
@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let Destination { mut writer, run, mut trials } =
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume, describe)?;
     let sweep = Sweep { plan: &plan, seed: run.seed, server_executable: Path::new(THIS_EXECUTABLE) };
-    let mut progress = Progress::new(&plan, pending(sweep, &trials), trials.len(), arguments.json);
+    let show = Show { quiet: arguments.quiet, json: arguments.json };
+    let mut progress = Progress::new(&plan, pending(sweep, &trials), trials.len(), show);
     let written = match goal {
         None => sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted),
         Some(goal) => sweep::run_until(sweep, goal, &mut trials, &mut writer, &mut progress, &interrupted),
@@ -56,10 +57,11 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     let ranking = rank(&plan, &trials);
     let goal = goal.map(|goal| Attainment::of(&ranking, goal));
     if !arguments.json {
-        let tables = table::draw(&summarise(&plan, &trials), &ranking);
-        let mut text = format!("{}\n\n{tables}", heading::draw(&run, writer.path()));
+        let look = output::look();
+        let tables = table::draw(&summarise(&plan, &trials), &ranking, look);
+        let mut text = format!("{}\n\n{tables}", heading::draw(&run, writer.path(), look));
         if let Some(goal) = &goal {
-            text = format!("{text}\n{goal}");
+            text = format!("{text}\n{}", look.prose_lines(&goal.to_string()));
         }
         printed = output::print(&text);
     } else if printed.is_ok() {

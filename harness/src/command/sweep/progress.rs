@@ -8,25 +8,38 @@ use harness::results::{Record, TrialRecord};
 use harness::sweep::{Observer, Slot};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
+use super::super::live::{self, Live};
 use crate::failure::Failure;
 use crate::output;
 
-/// How often the time left is brought up to date; redrawing costs the client's CPU next to nothing.
-const TICK: Duration = Duration::from_millis(500);
+/// What is said while trials run.
+#[derive(Clone, Copy)]
+pub(super) struct Show {
+    /// No bar.
+    pub(super) quiet: bool,
+    /// Each trial when it has ended, on standard output.
+    pub(super) json: bool,
+}
 
 /// Says how a sweep gets on.
+///
+/// The bar is drawn between trials only, by the thread that runs them: whatever draws while a window is open does so with
+/// CPU time of the load generator.
 pub(super) struct Progress {
     /// Draws nothing where standard error is no terminal.
     bar: ProgressBar,
     json: bool,
     /// The trial that runs.
     trial: String,
+    /// What is said of the widest interval.
+    widest: String,
+    live: Live,
     /// Whether every trial could be written to standard output; after the first that could not, none was tried.
     printed: Result<(), Failure>,
 }
 
 impl Progress {
-    pub(super) fn new(plan: &SweepPlan, pending: usize, finished: usize, json: bool) -> Self {
+    pub(super) fn new(plan: &SweepPlan, pending: usize, finished: usize, show: Show) -> Self {
         let planned = plan.warmup() + plan.duration();
         let left = move |state: &ProgressState, text: &mut dyn Write| {
             let done = state.pos().saturating_sub(finished as u64);
@@ -36,12 +49,18 @@ impl Progress {
             // Nothing can be done about a bar that cannot be drawn.
             let _ = write!(text, "{:#}", HumanDuration(left));
         };
-        let style = ProgressStyle::with_template("{pos}/{len} {bar:24} {left} left · {prefix}{wide_msg}");
-        let bar = ProgressBar::new((finished + pending) as u64)
+        let style = ProgressStyle::with_template("{pos}/{len} {bar:24} {left} left · {wide_msg}\n{prefix}");
+        let bar = live::bar(Some((finished + pending) as u64), show.quiet)
             .with_style(style.expect("the template is a constant").with_key("left", left))
             .with_position(finished as u64);
-        bar.enable_steady_tick(TICK);
-        Self { bar, json, trial: String::new(), printed: Ok(()) }
+        Self {
+            bar,
+            json: show.json,
+            trial: String::new(),
+            widest: String::new(),
+            live: Live::default(),
+            printed: Ok(()),
+        }
     }
 
     /// Removes the bar, and says whether all that was to be printed was.
@@ -53,8 +72,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn trial_starts(&mut self, slot: &Slot) {
-        self.trial = format!("{} · {}", slot.backend, slot.cell.load());
+        self.trial = format!("{}{} · {}", self.widest, slot.backend, slot.cell.load());
         self.bar.set_message(self.trial.clone());
+        self.bar.tick();
     }
 
     fn idle_connections(&mut self, open: usize, all: usize) {
@@ -65,11 +85,12 @@ impl Observer for Progress {
     fn round_starts(&mut self, trials: usize, half_width: f64) {
         self.bar.inc_length(trials as u64);
         if half_width.is_finite() {
-            self.bar.set_prefix(format!("widest ±{:.1} % · ", half_width * 100.0));
+            self.widest = format!("widest ±{:.1} % · ", half_width * 100.0);
         }
     }
 
     fn trial_ended(&mut self, trial: &TrialRecord) {
+        self.bar.set_prefix(live::fitted(&self.live.ended(trial)));
         self.bar.inc(1);
         if self.json && self.printed.is_ok() {
             // The trial is in the file; a reader who has left is no reason to stop measuring.

@@ -2,35 +2,21 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table};
-
-use super::table::STYLE;
+use super::grid::{Column, Grid, left_out_note};
+use super::look::{Look, Tone};
 use crate::capacity::{BackendCapacity, LimitedBy, WhenMet};
 use crate::figures::{self, NONE};
 use crate::plan::{Arrivals, CapacityPlan, Cell};
 
 /// Draws all backends of a search in `cell`.
 #[must_use]
-pub fn draw(plan: &CapacityPlan, cell: &Cell, capacities: &[BackendCapacity]) -> String {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header([
-        "\nbackend",
-        "capacity\nrequests/s",
-        "\ninterval",
-        "when met\np50",
-        "\np99",
-        "server CPU\n/request",
-        "\nutilisation",
-        "\nlimited by",
-        "\ntrials",
-    ]);
-    table.add_rows(capacities.iter().map(row));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut text = format!("goal {} · {}\n{}\n", plan.slo, heading(cell), table.trim_fmt());
-    for note in arrivals_note(cell).into_iter().chain(notes(plan, capacities)) {
-        let _ = writeln!(text, "  {note}");
+pub fn draw(plan: &CapacityPlan, cell: &Cell, capacities: &[BackendCapacity], look: Look) -> String {
+    let mut grid = grid(capacities);
+    let left_out = grid.fit(look);
+    let heading = look.prose(&format!("goal {} · {}", plan.slo, heading(cell)), 2);
+    let mut text = format!("{heading}\n{}", grid.draw(look));
+    for note in arrivals_note(cell).into_iter().chain(notes(plan, capacities)).chain(left_out_note(&left_out)) {
+        let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
     }
     text.truncate(text.trim_end().len());
     text
@@ -54,21 +40,36 @@ fn arrivals_note(cell: &Cell) -> Option<String> {
         .then(|| "constant arrivals: evenly spaced requests form no bursts, which flatters every server".to_owned())
 }
 
-fn row(capacity: &BackendCapacity) -> Vec<String> {
-    let at = capacity.when_met.as_ref();
-    let figure = |value: fn(&WhenMet) -> Option<String>| at.and_then(value).unwrap_or_else(|| NONE.to_owned());
-    let mark = if capacity.reasons.is_empty() { "" } else { " *" };
-    vec![
-        capacity.backend.clone(),
-        capacity_rps(capacity),
-        interval(capacity),
-        figure(|at| at.latency_p50_ns.map(|ns| figures::duration(ns as f64))),
-        figure(|at| at.latency_p99_ns.map(|ns| figures::duration(ns as f64))),
-        figure(|at| at.server_cpu_ns_per_request.map(figures::duration)),
-        figure(|at| at.server_utilisation.map(figures::percent)),
-        limited_by(capacity),
-        format!("{}{mark}", capacity.trials),
-    ]
+fn grid(capacities: &[BackendCapacity]) -> Grid {
+    let column =
+        |title: &str, text: &dyn Fn(&BackendCapacity) -> String| Column::plain(title, capacities.iter().map(text));
+    let when_met = |title: &str, value: fn(&WhenMet) -> Option<String>| {
+        column(title, &|capacity| capacity.when_met.as_ref().and_then(value).unwrap_or_else(|| NONE.to_owned()))
+    };
+    let mark = |capacity: &BackendCapacity| if capacity.reasons.is_empty() { "" } else { " *" };
+    let toned = |text: &dyn Fn(&BackendCapacity) -> String| {
+        capacities.iter().map(|capacity| (text(capacity), tone(capacity))).collect::<Vec<_>>()
+    };
+    Grid::new(vec![
+        Column::new("\nbackend", toned(&|capacity| capacity.backend.clone())).left(),
+        column("capacity\nrequests/s", &capacity_rps),
+        column("\ninterval", &interval),
+        when_met("when met\np50", |at| at.latency_p50_ns.map(|ns| figures::duration(ns as f64))).named("p50").leaves(2),
+        when_met("\np99", |at| at.latency_p99_ns.map(|ns| figures::duration(ns as f64))).leaves(3),
+        when_met("server CPU\n/request", |at| at.server_cpu_ns_per_request.map(figures::duration)).leaves(4),
+        when_met("\nutilisation", |at| at.server_utilisation.map(figures::percent)).leaves(1),
+        column("\nlimited by", &limited_by),
+        Column::new("\ntrials", toned(&|capacity| format!("{}{}", capacity.trials, mark(capacity)))).leaves(5),
+    ])
+}
+
+/// What '*' and 'not met' say.
+fn tone(capacity: &BackendCapacity) -> Tone {
+    match capacity.limited_by {
+        Some(LimitedBy::NotMet) | None => Tone::Invalid,
+        _ if capacity.reasons.is_empty() => Tone::Plain,
+        _ => Tone::Suspect,
+    }
 }
 
 fn capacity_rps(capacity: &BackendCapacity) -> String {
@@ -213,7 +214,7 @@ mod tests {
     fn table(capacities: &[BackendCapacity]) -> String {
         let slo = "p99<1ms".parse().unwrap();
         let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: None };
-        draw(&plan, &plan::tests::plan().cells()[3], capacities)
+        draw(&plan, &plan::tests::plan().cells()[3], capacities, Look::PLAIN)
     }
 
     fn line<'a>(table: &'a str, start: &str) -> &'a str {
@@ -277,7 +278,7 @@ mod tests {
     fn evenly_spaced_requests_are_said_to_flatter() {
         let (slo, cell) = ("p99<1ms".parse().unwrap(), &plan::tests::plan().cells()[3]);
         let plan = CapacityPlan { slo, resolution: 0.05, repeats: 6, budget_ns: None };
-        let text = |arrivals| draw(&plan, &Cell { arrivals: Some(arrivals), ..cell.clone() }, &[]);
+        let text = |arrivals| draw(&plan, &Cell { arrivals: Some(arrivals), ..cell.clone() }, &[], Look::PLAIN);
         assert!(text(Arrivals::Constant).contains("flatters every server"));
         assert!(!text(Arrivals::Poisson).contains("flatters"));
     }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
+use super::grid::{Column, Grid, left_out_note};
+use super::look::{Look, Tone};
 use super::ranking::{ratio, too_few};
-use super::table::STYLE;
 use crate::figures;
 use crate::plan::Cell;
 use crate::statistics::{CONFIDENCE, Counted, Interval, Metric, Row, RunComparison, Void, Word};
@@ -27,29 +27,55 @@ pub struct Heading<'a> {
 
 /// Draws every cell.
 #[must_use]
-pub fn draw(comparison: &RunComparison, heading: Heading<'_>) -> String {
+pub fn draw(comparison: &RunComparison, heading: Heading<'_>, look: Look) -> String {
     let mut text = String::new();
+    let mut left_out = Vec::new();
+    let mut is_short = false;
     for rows in comparison.rows.chunk_by(|a, b| a.cell == b.cell) {
         let (void, compared): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.word == Word::Void);
-        let _ = writeln!(text, "{}", rows[0].cell);
+        let _ = writeln!(text, "{}", look.prose(&rows[0].cell.to_string(), 2));
         if !compared.is_empty() {
-            let _ = writeln!(text, "{}", table(&compared, heading).trim_fmt());
+            let mut table = table(&compared, heading, |row| reading(row, heading));
+            let mut lacking = table.fit(look);
+            let is_narrow = look.columns.is_some_and(|columns| table.width() > columns);
+            if is_narrow {
+                // Against what is the same in every row, and said below.
+                table = self::table(&compared, heading, |row| short_reading(row, heading));
+                lacking = table.fit(look);
+                is_short = true;
+            }
+            text.push_str(&table.draw(look));
+            let remarks = if is_narrow { remark_notes(&compared, heading) } else { Vec::new() };
+            for note in remarks {
+                let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
+            }
+            for name in lacking {
+                if !left_out.contains(&name) {
+                    left_out.push(name);
+                }
+            }
         }
         for note in void_notes(&void) {
-            let _ = writeln!(text, "  {note}");
+            let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
         }
         text.push('\n');
+    }
+    if is_short {
+        let _ = writeln!(text, "{}", look.prose(&format!("ratios: of each to that of {}", heading.against), 2));
+    }
+    if let Some(note) = left_out_note(&left_out) {
+        let _ = writeln!(text, "{}", look.prose(&note, 2));
     }
     if heading.holds_together {
         let comparisons = figures::counted(comparison.family, "comparison");
         let confidence = figures::percent(CONFIDENCE);
         let _ = writeln!(text, "intervals of all {comparisons} hold together in {confidence} of runs");
     }
-    let _ = write!(
-        text,
+    let tie = format!(
         "tie: within ±{} for sure; inconclusive: neither that nor a difference for sure",
         percent(heading.tolerance)
     );
+    text.push_str(&look.prose(&tie, 2));
     text
 }
 
@@ -75,30 +101,61 @@ fn void_notes(rows: &[&Row]) -> Vec<String> {
     notes.into_iter().map(note).collect()
 }
 
-fn table(rows: &[&Row], heading: Heading<'_>) -> Table {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(["backend", "", "ratio [from, to]", "of what", "blocks", "suspect"]);
-    for row in rows {
-        table.add_row([
-            row.backend.clone(),
-            format!("{}{}", row.word.text(), if row.doubtful { " ?" } else { "" }),
-            ratio(&row.comparison),
-            reading(row, heading),
-            row.comparison.blocks.to_string(),
-            format!("{} of {}, {} of {}", row.own.suspect, row.own.usable, row.other.suspect, row.other.usable),
-        ]);
+fn table(rows: &[&Row], heading: Heading<'_>, reading: impl Fn(&Row) -> String) -> Grid {
+    let column = |text: &dyn Fn(&Row) -> String| rows.iter().map(|row| text(row)).collect::<Vec<_>>();
+    let word =
+        |row: &&Row| (format!("{}{}", row.word.text(), if row.doubtful { " ?" } else { "" }), tone(row, heading));
+    let suspect =
+        |row: &Row| format!("{} of {}, {} of {}", row.own.suspect, row.own.usable, row.other.suspect, row.other.usable);
+    Grid::new(vec![
+        Column::plain("backend", column(&|row| row.backend.clone())).left(),
+        Column::new("", rows.iter().map(word)).left(),
+        Column::plain("ratio [from, to]", column(&|row| ratio(&row.comparison))),
+        Column::plain("of what", column(&reading)).left(),
+        Column::plain("blocks", column(&|row| row.comparison.blocks.to_string())).leaves(2),
+        Column::plain("suspect", column(&suspect)).leaves(1),
+    ])
+}
+
+/// What the word and its mark say.
+fn tone(row: &Row, heading: Heading<'_>) -> Tone {
+    match row.word {
+        Word::Lost => Tone::Invalid,
+        _ if row.is_regression(heading.tolerance) => Tone::Invalid,
+        _ if row.doubtful => Tone::Suspect,
+        Word::Better => Tone::Best,
+        _ => Tone::Plain,
     }
-    for column in [2, 4, 5] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }
 
 /// What the ratio is one of, and what has to be known about it.
 fn reading(row: &Row, heading: Heading<'_>) -> String {
-    let mut text = format!("the {} of {}", row.comparison.metric.name(&row.cell), heading.against);
+    format!("the {} of {}{}", row.comparison.metric.name(&row.cell), heading.against, remarks(row, heading))
+}
+
+/// The same where what all rows have in common and what has to be known is said below.
+fn short_reading(row: &Row, heading: Heading<'_>) -> String {
+    let mark = if remarks(row, heading).is_empty() { "" } else { " *" };
+    format!("{}{mark}", row.comparison.metric.name(&row.cell))
+}
+
+/// What '*' stands for: each remark once, with the rows that it is about.
+fn remark_notes(rows: &[&Row], heading: Heading<'_>) -> Vec<String> {
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    for row in rows {
+        let remark = remarks(row, heading);
+        let whose = format!("{} {}", row.backend, row.comparison.metric.name(&row.cell));
+        match notes.iter_mut().find(|note| note.0 == remark) {
+            _ if remark.is_empty() => {}
+            Some((_, all)) => all.push(whose),
+            None => notes.push((remark, vec![whose])),
+        }
+    }
+    notes.into_iter().map(|(remark, whose)| format!("*{remark}: {}", whose.join(", "))).collect()
+}
+
+fn remarks(row: &Row, heading: Heading<'_>) -> String {
+    let mut text = String::new();
     if let Some(reason) = reason(row) {
         let _ = write!(text, " ({reason})");
     }

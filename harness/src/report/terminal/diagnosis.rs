@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table};
-
 use super::facts;
-use super::table::STYLE;
+use super::grid::{Column, Grid};
+use super::look::Look;
 use crate::doctor::{Diagnosis, Finding, Level};
 use crate::figures;
 use crate::hiccup::Hiccup;
@@ -93,24 +92,20 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn hiccup_table(hiccups: &[Hiccup]) -> String {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(["CPU", "wake-ups", "median", "p99", "longest", "time lost", "priority"]);
-    for hiccup in hiccups {
-        let duration = |ns: u64| figures::duration(ns as f64);
-        table.add_row([
-            hiccup.cpu.to_string(),
-            figures::grouped(hiccup.wakeups as f64),
-            duration(hiccup.p50_ns),
-            duration(hiccup.p99_ns),
-            duration(hiccup.max_ns),
-            format!("{:.2} %", hiccup.lost_ns as f64 / hiccup.span_ns.max(1) as f64 * 100.0),
-            if hiccup.realtime { "real time" } else { "ordinary" }.to_owned(),
-        ]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.trim_fmt()
+    let column = |title: &str, text: &dyn Fn(&Hiccup) -> String| Column::plain(title, hiccups.iter().map(text));
+    let duration = |ns: u64| figures::duration(ns as f64);
+    let lost = |hiccup: &Hiccup| format!("{:.2} %", hiccup.lost_ns as f64 / hiccup.span_ns.max(1) as f64 * 100.0);
+    let grid = Grid::new(vec![
+        column("CPU", &|hiccup| hiccup.cpu.to_string()),
+        column("wake-ups", &|hiccup| figures::grouped(hiccup.wakeups as f64)),
+        column("median", &|hiccup| duration(hiccup.p50_ns)),
+        column("p99", &|hiccup| duration(hiccup.p99_ns)),
+        column("longest", &|hiccup| duration(hiccup.max_ns)),
+        column("time lost", &lost),
+        column("priority", &|hiccup| if hiccup.realtime { "real time" } else { "ordinary" }.to_owned()),
+    ]);
+    // As wide as any screen, like the rest of the page.
+    grid.draw(Look::PLAIN).trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Results as text in a terminal.
 
+mod bar;
 pub mod capacity;
 pub mod comparison;
 pub mod diagnosis;
 pub(in crate::report) mod facts;
+mod grid;
+pub mod look;
 pub mod measurement;
 pub mod ranking;
 pub mod standings;

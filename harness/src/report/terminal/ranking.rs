@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table};
-
-use super::table::STYLE;
+use super::grid::{Column, Grid};
+use super::look::{Look, Tone};
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
 use crate::statistics::{
@@ -13,18 +12,22 @@ use crate::statistics::{
 
 /// Draws the ranking of one cell; nothing where there is nothing to compare.
 #[must_use]
-pub fn draw(ranking: &CellRanking) -> String {
+pub fn draw(ranking: &CellRanking, look: Look) -> String {
     if ranking.by.iter().all(|by| by.entries.len() < 2) {
         return String::new();
     }
     let mut text = String::new();
     if ranking.by.iter().any(|by| by.best.is_some()) {
-        let _ = writeln!(text, "\n{}", table(ranking).trim_fmt());
+        let mut table = table(ranking);
+        // Of what is left out, the sentences below speak.
+        table.fit(look);
+        let _ = write!(text, "\n{}", table.draw(look));
     }
     for by in &ranking.by {
-        let _ = writeln!(text, "  {}", sentence(by, &ranking.cell));
+        let _ = writeln!(text, "{}", look.prose(&format!("  {}", sentence(by, &ranking.cell)), 4));
         for (backend, floor) in &by.floors {
-            let _ = writeln!(text, "  {}", floor_sentence(backend, floor, &ranking.cell));
+            let _ =
+                writeln!(text, "{}", look.prose(&format!("  {}", floor_sentence(backend, floor, &ranking.cell)), 4));
         }
     }
     text
@@ -54,25 +57,35 @@ pub fn ratio(comparison: &Comparison) -> String {
     format!("{:.3}×{interval}", estimate.ratio)
 }
 
-fn table(ranking: &CellRanking) -> Table {
-    let mut table = Table::new();
-    let mut header = vec!["\nbackend".to_owned()];
-    for by in &ranking.by {
-        header.push("\nrank".to_owned());
-        header.push(format!("{}\nof the best", by.metric.name(&ranking.cell)));
+fn table(ranking: &CellRanking) -> Grid {
+    let names = ranking.by[0].entries.iter().map(|entry| entry.backend.clone());
+    let mut columns = vec![Column::plain("\nbackend", names).left()];
+    for (place, by) in ranking.by.iter().enumerate() {
+        let toned = |text: &dyn Fn(&MetricRanking, &Entry) -> String| {
+            by.entries.iter().map(|entry| (text(by, entry), tone(by, entry))).collect::<Vec<_>>()
+        };
+        let pair = [
+            Column::new("\nrank", toned(&rank)),
+            Column::new(&format!("{}\nof the best", by.metric.name(&ranking.cell)), toned(&standing)),
+        ];
+        // The first is what most people ask for.
+        let last = u8::try_from(ranking.by.len() - place).unwrap_or(u8::MAX);
+        columns.extend(pair.map(|column| if place == 0 { column } else { column.leaves(last) }));
     }
-    table.load_style(STYLE).set_header(header);
-    for (place, entry) in ranking.by[0].entries.iter().enumerate() {
-        let mut row = vec![entry.backend.clone()];
-        for by in &ranking.by {
-            row.extend([rank(by, &by.entries[place]), standing(by, &by.entries[place])]);
-        }
-        table.add_row(row);
+    Grid::new(columns)
+}
+
+/// What 'void', '?' and 'best' say in words.
+fn tone(by: &MetricRanking, entry: &Entry) -> Tone {
+    if entry.void.is_some() {
+        Tone::Invalid
+    } else if entry.doubtful {
+        Tone::Suspect
+    } else if by.best.as_ref() == Some(&entry.backend) && is_best_known(by) {
+        Tone::Best
+    } else {
+        Tone::Plain
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 fn rank(by: &MetricRanking, entry: &Entry) -> String {
@@ -199,7 +212,7 @@ mod tests {
 
     fn drawn(plan: &SweepPlan, trials: &[TrialRecord]) -> (String, String) {
         let ranking = rank(plan, trials);
-        (draw(&ranking.cells[0]), note(&ranking))
+        (draw(&ranking.cells[0], Look::PLAIN), note(&ranking))
     }
 
     #[test]

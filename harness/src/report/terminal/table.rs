@@ -3,103 +3,132 @@
 
 use std::fmt::Write;
 
-use comfy_table::{Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
-
+use super::grid::{Column, Grid, left_out_note};
+use super::look::{Look, Tone};
+use super::{bar, ranking};
 use crate::figures::{self, NONE};
-use crate::report::terminal::ranking;
 use crate::results::Bottleneck;
 use crate::statistics::{
     BackendSummary, CellSummary, Ranking, Remark, RemarkKind, ThreadSpread, enough_samples, percentile_of_all,
 };
 
-/// A line below the header and no other: rows are compared with each other.
-pub const STYLE: TableStyle = TableStyle::new()
-    .header_lines(ContentLineStyle::none())
-    .header_separator(LineStyle::none().fill('─'))
-    .content_lines(ContentLineStyle::none());
-
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
 
-/// Where the memory of idle connections stands, if there are any: after the most memory of all.
-const MEMORY_COLUMN: usize = 9;
+/// Where a bar stands: after the throughput that it shows.
+const BAR_PLACE: usize = 2;
+/// Fewer places tell backends from each other no better than the figures do; more are no clearer.
+const BAR_PLACES: std::ops::RangeInclusive<usize> = 5..=16;
 
 /// Below all tables, where any has such a figure.
 const SPREAD_NOTE: &str = "spread: the largest distance of a trial from the median";
 
 /// Draws every cell, and its ranking.
 #[must_use]
-pub fn draw(cells: &[CellSummary], ranking: &Ranking) -> String {
-    let rankings = cells.iter().map(|cell| ranking.cells.iter().find(|ranking| ranking.cell == cell.cell));
-    let draw =
-        |(cell, ranking): (&CellSummary, Option<_>)| draw_cell(cell) + &ranking.map_or(String::new(), ranking::draw);
-    let mut text = cells.iter().zip(rankings).map(draw).collect::<Vec<_>>().join("\n");
+pub fn draw(cells: &[CellSummary], ranking: &Ranking, look: Look) -> String {
+    let mut left_out = Vec::new();
+    let mut texts = Vec::new();
+    for cell in cells {
+        let ranking = ranking.cells.iter().find(|ranking| ranking.cell == cell.cell);
+        let mut text = draw_cell(cell, look, &mut left_out);
+        text.extend(ranking.map(|ranking| ranking::draw(ranking, look)));
+        texts.push(text);
+    }
+    let mut text = texts.join("\n");
     if cells.iter().flat_map(|cell| &cell.backends).any(|summary| spread(summary).is_some()) {
-        let _ = write!(text, "\n{SPREAD_NOTE}");
+        if !left_out.iter().any(|name| name == "spread") {
+            let _ = write!(text, "\n{}", look.prose(SPREAD_NOTE, 0));
+        }
         if cells.iter().any(|cell| cell.backends.len() > 1) {
-            let _ = write!(text, "\n{}", ranking::note(ranking));
+            for line in ranking::note(ranking).lines() {
+                let _ = write!(text, "\n{}", look.prose(line, 2));
+            }
         }
+    }
+    if let Some(note) = left_out_note(&left_out) {
+        let _ = write!(text, "\n{}", look.prose(&note, 2));
     }
     text
 }
 
-fn draw_cell(cell: &CellSummary) -> String {
-    let latency = if cell.cell.rate_rps.is_some() { "latency" } else { "service" };
-    let mut table = Table::new();
-    let is_among_idle = cell.cell.idle_connections > 0;
-    let mut header = vec![
-        "\nbackend".to_owned(),
-        "requests/s\nmedian".to_owned(),
-        "\nspread".to_owned(),
-        format!("{latency}\n{}", QUANTILES[0].1),
-        format!("\n{}", QUANTILES[1].1),
-        format!("\n{}", QUANTILES[2].1),
-        "server CPU\n/request".to_owned(),
-        "syscalls\n/request".to_owned(),
-        "\nmax RSS".to_owned(),
-        "\nbottleneck".to_owned(),
-        "\ntrials".to_owned(),
-    ];
-    if is_among_idle {
-        header.insert(MEMORY_COLUMN, "memory\n/idle".to_owned());
+/// Adds to `left_out` what there was no room for.
+fn draw_cell(cell: &CellSummary, look: Look, left_out: &mut Vec<String>) -> String {
+    let mut grid = grid(cell);
+    let lacking = grid.fit(look);
+    if lacking.is_empty()
+        && let Some(room) = look.columns.map(|columns| columns - grid.width())
+        && let Some(places) = room.checked_sub(2).map(|room| room.min(*BAR_PLACES.end()))
+        && BAR_PLACES.contains(&places)
+    {
+        grid.insert(BAR_PLACE, bars(&cell.backends, places, look));
     }
-    table.load_style(STYLE).set_header(header);
-    table.add_rows(cell.backends.iter().map(|summary| {
-        let mut row = row(summary);
-        if is_among_idle {
-            let bytes = summary.memory_bytes_per_idle_connection;
-            row.insert(MEMORY_COLUMN, Cell::new(or_none(bytes.map(|bytes| format!("{bytes:.0} B")))));
+    for name in lacking {
+        if !left_out.contains(&name) {
+            left_out.push(name);
         }
-        row
-    }));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut text = format!("{}\n{}\n", cell.cell, table.trim_fmt());
+    let mut text = format!("{}\n{}", look.prose(&cell.cell.to_string(), 2), grid.draw(look));
     for note in notes(&cell.backends).into_iter().chain(thread_notes(&cell.backends)) {
-        let _ = writeln!(text, "  {note}");
+        let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
     }
     text
 }
 
-fn row(summary: &BackendSummary) -> Vec<Cell> {
-    let throughput = summary.throughput_rps;
-    let mut row = vec![
-        summary.backend.clone(),
-        or_none(throughput.map(|spread| figures::grouped(spread.median))),
-        or_none(spread(summary)),
+/// What is left out first where there is no room: what explains a figure before what is asked about most.
+fn grid(cell: &CellSummary) -> Grid {
+    let latency = if cell.cell.rate_rps.is_some() { "latency" } else { "service" };
+    let column = |title: &str, text: &dyn Fn(&BackendSummary) -> Option<String>| {
+        Column::plain(title, cell.backends.iter().map(|summary| or_none(text(summary))))
+    };
+    let percentile = |place: usize| {
+        let (q, name) = QUANTILES[place];
+        let title = if place == 0 { format!("{latency}\n{name}") } else { format!("\n{name}") };
+        column(&title, &|summary| quantile(summary, q).map(|ns| figures::duration(ns as f64))).named(name)
+    };
+    let toned = |text: &dyn Fn(&BackendSummary) -> String| {
+        cell.backends.iter().map(|summary| (text(summary), tone(summary))).collect::<Vec<_>>()
+    };
+    let mut columns = vec![
+        Column::new("\nbackend", toned(&|summary| summary.backend.clone())).left(),
+        column("requests/s\nmedian", &|summary| Some(figures::grouped(summary.throughput_rps?.median))),
+        column("\nspread", &spread).leaves(6),
+        percentile(0).leaves(4),
+        percentile(1).leaves(8),
+        percentile(2).leaves(5),
+        column("server CPU\n/request", &|summary| summary.server_cpu_ns_per_request.map(figures::duration)).leaves(9),
+        column("syscalls\n/request", &|summary| summary.syscalls_per_request.map(figures::three_digits)).leaves(2),
+        column("\nmax RSS", &|summary| summary.max_rss_bytes.map(figures::bytes)).leaves(1),
     ];
-    for (q, _) in QUANTILES {
-        row.push(or_none(quantile(summary, q).map(|ns| figures::duration(ns as f64))));
+    if cell.cell.idle_connections > 0 {
+        let bytes = |summary: &BackendSummary| summary.memory_bytes_per_idle_connection;
+        columns.push(column("memory\n/idle", &|summary| bytes(summary).map(|bytes| format!("{bytes:.0} B"))).leaves(7));
     }
-    row.extend([
-        or_none(summary.server_cpu_ns_per_request.map(figures::duration)),
-        or_none(summary.syscalls_per_request.map(figures::three_digits)),
-        or_none(summary.max_rss_bytes.map(figures::bytes)),
-        or_none(bottlenecks(&summary.bottlenecks)),
-        trials(summary),
+    columns.extend([
+        column("\nbottleneck", &|summary| bottlenecks(&summary.bottlenecks)).leaves(3),
+        Column::new("\ntrials", toned(&trials)),
     ]);
-    row.into_iter().map(Cell::new).collect()
+    Grid::new(columns)
+}
+
+/// Throughputs in relation to the highest of the cell.
+fn bars(backends: &[BackendSummary], places: usize, look: Look) -> Column {
+    let median = |summary: &BackendSummary| summary.throughput_rps.map(|spread| spread.median);
+    let best = backends.iter().filter_map(median).fold(0.0, f64::max);
+    let bar = |summary: &BackendSummary| {
+        let share = median(summary).filter(|_| best > 0.0).map(|median| median / best);
+        let bar = share.map(|share| bar::draw(share, places, !summary.remarks.is_empty(), look));
+        (or_none(bar), tone(summary))
+    };
+    Column::new("", backends.iter().map(bar)).left()
+}
+
+/// The worst that the mark beside the trials stands for.
+fn tone(summary: &BackendSummary) -> Tone {
+    match summary.remarks.iter().any(|remark| remark.kind != RemarkKind::Suspect) {
+        true => Tone::Invalid,
+        false if summary.remarks.is_empty() => Tone::Plain,
+        false => Tone::Suspect,
+    }
 }
 
 /// Of all requests, answered or not.
@@ -212,7 +241,7 @@ mod tests {
 
     fn first_table(trials: &[TrialRecord]) -> String {
         let plan = plan::tests::plan();
-        draw(&summarise(&plan, trials)[..1], &rank(&plan, trials))
+        draw(&summarise(&plan, trials)[..1], &rank(&plan, trials), Look::PLAIN)
     }
 
     #[test]
@@ -237,7 +266,7 @@ mod tests {
         among_idle.cell.idle_connections = 1000;
         let server = among_idle.measured.as_mut().unwrap().server.as_mut().unwrap();
         server.memory_bytes_per_idle_connection = Some(151.6);
-        let text = draw(&summarise(&plan, &[trial("epoll"), among_idle]), &rank(&plan, &[]));
+        let text = draw(&summarise(&plan, &[trial("epoll"), among_idle]), &rank(&plan, &[]), Look::PLAIN);
         let tables: Vec<&str> = text.split("server thread").collect();
         assert!(!tables[1].contains("/idle") && tables[2].contains("/idle") && tables[2].contains("152 B"), "{text}");
     }
@@ -296,5 +325,38 @@ mod tests {
             |backend| TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial(backend) };
         let table = first_table(&[suspect("epoll"), suspect("poll"), trial("poll")]);
         assert!(table.contains("* suspect trials: poll 1 of 2, epoll 1 of 1: odd\n"), "{table}");
+    }
+
+    #[test]
+    fn a_narrow_screen_has_fewer_columns_and_a_wide_one_bars() {
+        let plan = plan::tests::plan();
+        let trials = [trial("epoll"), trial("epoll"), failed_trial("poll", "it died of something that takes words")];
+        let text = |columns, blocks| {
+            let look = Look { columns, blocks, ..Look::PLAIN };
+            draw(&summarise(&plan, &trials)[..1], &rank(&plan, &trials), look)
+        };
+        let all = text(None, true);
+        for columns in [60, 80, 120, 200] {
+            let text = text(Some(columns), true);
+            assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
+            assert!(text.contains("4,000") && text.contains("0 of 1 *"), "{text}");
+            assert_eq!(text.contains("no room for max RSS, syscalls/request"), columns <= 80, "{text}");
+            assert_eq!(text.contains('█'), columns > 80, "{text}");
+        }
+        assert!(!all.contains('█') && !all.contains("no room"), "{all}");
+        assert!(text(Some(200), false).contains("################"));
+    }
+
+    #[test]
+    fn what_is_suspect_is_hatched_and_coloured() {
+        let plan = plan::tests::plan();
+        let suspect = TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial("epoll") };
+        let trials = [suspect, trial("poll"), failed_trial("threads", "it died")];
+        let look = Look { columns: Some(200), colours: true, blocks: true };
+        let text = draw(&summarise(&plan, &trials)[..1], &rank(&plan, &trials), look);
+        let row = |name| text.lines().find(|line| line.contains(name)).unwrap();
+        assert!(row("epoll").starts_with(" \x1b[33mepoll") && row("epoll").contains('▒'), "{text}");
+        assert!(row("poll ").contains('\x1b') || row("poll ").contains('█'), "{text}");
+        assert!(!draw(&summarise(&plan, &trials)[..1], &rank(&plan, &trials), Look::PLAIN).contains('\x1b'));
     }
 }

@@ -1,0 +1,61 @@
+//! What is said below a bar of the trials that have ended.
+
+use harness::figures;
+use harness::plan::Cell;
+use harness::results::{TrialRecord, Verdict};
+use harness::statistics::Spread;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+/// A line for what runs and one for what ended.
+pub(super) const TEMPLATE_BELOW: &str = "{wide_msg}\n{prefix}";
+
+/// Of `length` trials, if that is known. It is drawn nowhere where that is asked for, or standard error is no terminal.
+pub(super) fn bar(length: Option<u64>, is_quiet: bool) -> ProgressBar {
+    let target = if is_quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    ProgressBar::with_draw_target(length, target)
+}
+
+/// `text`, as much of it as fits in a line of the terminal.
+pub(super) fn fitted(text: &str) -> String {
+    let columns = console::Term::stderr().size().1;
+    console::truncate_str(text, columns.into(), "…").into_owned()
+}
+
+/// Figures of the trials so far.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    /// Of each backend in each cell: cells take turns.
+    throughputs_rps: Vec<(Cell, String, Vec<f64>)>,
+}
+
+impl Live {
+    /// What to say when `trial` has ended: its figures, and the median of its backend in this cell so far.
+    pub(super) fn ended(&mut self, trial: &TrialRecord) -> String {
+        let Some(measured) = &trial.measured else {
+            let why = trial.error.as_deref().unwrap_or("no reason is known").replace('\n', " ");
+            return format!("last: {} without figures: {why}", trial.backend);
+        };
+        let mut parts = vec![format!("last: {} {}/s", trial.backend, figures::grouped(measured.throughput_rps))];
+        parts.extend(self.median(trial, measured.throughput_rps));
+        if let Some(ns) = measured.server.as_ref().and_then(|server| server.cpu_ns_per_request) {
+            parts.push(format!("{} CPU/request", figures::duration(ns)));
+        }
+        parts.push(trial.verdict.to_string());
+        parts.join(" · ")
+    }
+
+    /// Of what the table will be made of; nothing before the second.
+    fn median(&mut self, trial: &TrialRecord, throughput_rps: f64) -> Option<String> {
+        let is_same = |(cell, backend, _): &(Cell, String, _)| *cell == trial.cell && *backend == trial.backend;
+        let place = self.throughputs_rps.iter().position(is_same).unwrap_or_else(|| {
+            self.throughputs_rps.push((trial.cell.clone(), trial.backend.clone(), Vec::new()));
+            self.throughputs_rps.len() - 1
+        });
+        let seen = &mut self.throughputs_rps[place].2;
+        if trial.verdict != Verdict::Invalid {
+            seen.push(throughput_rps);
+        }
+        let median = Spread::of(seen.clone()).filter(|_| seen.len() > 1)?.median;
+        Some(format!("median {}/s of {}", figures::grouped(median), seen.len()))
+    }
+}

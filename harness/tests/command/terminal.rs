@@ -1,0 +1,130 @@
+//! What a terminal gets that a pipe does not: colours, a width, a bar with figures below it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::pty::{Winsize, openpty};
+
+use crate::support::{HARNESS, harness};
+
+/// Two backends that are measured and one that never is.
+const SWEEP: [&str; 13] = [
+    "sweep",
+    "--backends",
+    "epoll,poll",
+    "--server",
+    "broken=false {port}",
+    "--connections",
+    "1",
+    "--trials",
+    "2",
+    "--warmup",
+    "0s",
+    "--duration",
+    "20ms",
+];
+
+/// Which of the two outputs is a terminal.
+#[derive(Clone, Copy, PartialEq)]
+enum Terminal {
+    Stdout,
+    Stderr,
+}
+
+/// What the command wrote to a terminal of so many columns.
+fn on_terminal(
+    which: Terminal,
+    columns: u16,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    directory: &Path,
+) -> String {
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(Some(&size), None).unwrap();
+    let mut command = Command::new(HARNESS);
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LC_ALL", "LC_CTYPE"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).current_dir(directory).env("TERM", "xterm").env("LANG", "C.UTF-8");
+    command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match which {
+        Terminal::Stdout => command.stdout(pty.slave),
+        Terminal::Stderr => command.stderr(pty.slave),
+    };
+    let mut child = command.spawn().unwrap();
+    // Ours was the last descriptor of the other end but for the child's.
+    drop(command);
+    let mut written = Vec::new();
+    let mut master = File::from(pty.master);
+    let mut part = [0; 4096];
+    // The end of a terminal is an error.
+    while let Ok(count @ 1..) = master.read(&mut part) {
+        written.extend_from_slice(&part[..count]);
+    }
+    child.wait().unwrap();
+    String::from_utf8(written).unwrap()
+}
+
+fn without_colours(text: &str) -> String {
+    ["\x1b[1;32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"].iter().fold(text.to_owned(), |text, code| text.replace(code, ""))
+}
+
+#[test]
+fn a_table_fits_its_terminal_and_has_colours() {
+    let directory = tempfile::tempdir().unwrap();
+    for columns in [60, 120] {
+        let text = on_terminal(Terminal::Stdout, columns, &SWEEP, &[], directory.path());
+        assert!(text.contains(" \x1b[31mbroken\x1b[0m"), "{text}");
+        let bare = without_colours(&text);
+        assert!(!bare.contains('\x1b') && bare.contains("0 of 2 *"), "{bare}");
+        // A path is one word, and not cut.
+        let lines = || bare.lines().filter(|line| !line.contains("results"));
+        assert!(lines().all(|line| line.chars().count() <= usize::from(columns)), "{bare}");
+        assert_eq!(bare.contains("no room for max RSS"), columns == 60, "{bare}");
+    }
+}
+
+#[test]
+fn nobody_gets_colours_who_wants_none() {
+    let directory = tempfile::tempdir().unwrap();
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let text = on_terminal(Terminal::Stdout, 100, &SWEEP, &[variable], directory.path());
+        assert!(text.contains("broken") && !text.contains('\x1b'), "{variable:?}: {text}");
+    }
+    let ended = harness(&SWEEP, directory.path());
+    let text = ended.stdout.join("\n");
+    assert!(ended.stderr.is_empty() && text.contains("broken") && !text.contains('\x1b'), "{ended:?}");
+    assert!(text.contains("max RSS") && !text.contains('█'), "a pipe gets all columns, and no bars: {text}");
+}
+
+#[test]
+fn the_last_trial_stands_below_the_bar_unless_it_is_to_be_quiet() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = on_terminal(Terminal::Stderr, 80, &SWEEP, &[], directory.path());
+    for part in ["last: epoll ", "CPU/request · ", "last: broken without figures", "/6 "] {
+        assert!(text.contains(part), "{part} in {text:?}");
+    }
+    let quiet = [SWEEP.as_slice(), &["--quiet"]].concat();
+    assert_eq!(on_terminal(Terminal::Stderr, 80, &quiet, &[], directory.path()), "");
+    let capacity = ["capacity", "--slo", "p99<1s", "--backends", "epoll", "--budget", "1ms", "--duration", "20ms"];
+    let wrong = on_terminal(Terminal::Stderr, 80, &[capacity.as_slice(), &["--quiet"]].concat(), &[], directory.path());
+    assert!(wrong.starts_with("error: ") && wrong.lines().count() == 1, "an error is said all the same: {wrong:?}");
+}
+
+#[test]
+fn a_comparison_fits_its_terminal_and_keeps_its_figures_and_remarks() {
+    let directory = tempfile::tempdir().unwrap();
+    harness(&[SWEEP.as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
+    let compare = ["compare", "run.jsonl", "--baseline", "epoll"];
+    let wide = harness(&compare, directory.path()).stdout.join("\n");
+    let text = without_colours(&on_terminal(Terminal::Stdout, 72, &compare, &[], directory.path()));
+    assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
+    assert!(text.contains("no room for suspect") && text.contains("ratios: of each to that of epoll"), "{text}");
+    let few = "too few blocks: 2, at least";
+    assert!(text.replace("\r\n    ", " ").contains(few) && wide.contains(few), "{text}\n{wide}");
+    let ratios = |text: &str| text.split_whitespace().filter(|word| word.ends_with('×')).map(str::to_owned).collect();
+    let (narrow, wide): (Vec<String>, Vec<String>) = (ratios(&text), ratios(&wide));
+    assert!(!narrow.is_empty() && narrow == wide, "{narrow:?} {wide:?}");
+}
