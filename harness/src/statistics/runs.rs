@@ -365,9 +365,8 @@ mod tests {
     fn too_few_trials_that_failed_are_inconclusive_on_either_side() {
         let plan = plan();
         let trials = |blocks: usize, verdict: crate::results::Verdict| {
-            let mut trials = trials("epoll", blocks, 1.0, 0.01);
-            trials.iter_mut().for_each(|trial| trial.verdict = verdict);
-            trials
+            let trials = trials("epoll", blocks, 1.0, 0.01);
+            trials.into_iter().map(|trial| TrialRecord { verdict, ..trial }).collect::<Vec<_>>()
         };
         let words = |works: usize, fails: usize| {
             let (old, new) = (trials(works, Verdict::Valid), trials(fails, Verdict::Invalid));
