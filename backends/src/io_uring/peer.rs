@@ -146,7 +146,7 @@ impl<P: Protocol> Peer<P> {
 
     /// A reply that was [behind](Reply::Behind) the others is held where it was received.
     pub(super) fn hold(&mut self, reply_bytes: usize) {
-        debug_assert!(self.output.is_empty(), "it would overtake the output");
+        assert!(self.output.is_empty(), "what is held for connection {} would overtake its output", self.id.key);
         self.held_bytes += reply_bytes;
     }
 
@@ -215,8 +215,21 @@ fn append(output: &mut Vec<u8>, bytes: &[u8], buffers: &mut Buffers) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
     use crate::protocol::Framed;
+
+    #[test]
+    #[should_panic(expected = "would overtake its output")]
+    fn nothing_is_held_behind_what_is_copied() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let id = Id::new(3, 0);
+        let mut peer = Peer::<Framed>::new(Socket::Descriptor(stream.into()), id, Instant::now());
+        peer.queue(b"first", &mut Buffers::new());
+        peer.hold(6);
+    }
 
     #[test]
     fn an_idle_connection_is_small() {

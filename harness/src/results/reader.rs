@@ -170,8 +170,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let whole = fs::read(written(&directory)).unwrap();
         let path = directory.path().join("cut.jsonl");
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
+        fs::write(&path, &whole).unwrap();
+        // Shorter and shorter: a file that is written anew each time goes to the disk each time.
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        for length in (0..whole.len()).rev() {
+            file.set_len(length as u64).unwrap();
             let recorded = read(&path).unwrap();
             let lines = whole[..length].split(|&byte| byte == b'\n').count() - 1;
             assert_eq!(usize::from(recorded.run.is_some()) + recorded.trials.len(), lines);

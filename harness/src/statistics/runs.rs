@@ -92,7 +92,7 @@ pub enum Word {
     /// The client was the bottleneck, or the rate was not taken.
     Void,
     /// The other side was measured, and this one does not work any more: it has no usable trial, or fewer than half
-    /// of its trials are, or it does not take the rate.
+    /// of its trials are, or it does not take the rate. Only of as many trials as an interval needs.
     Lost,
 }
 
@@ -251,9 +251,11 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
+    use super::super::interval::MIN_BLOCKS;
     use super::super::tests::noise;
     use super::*;
     use crate::plan;
+    use crate::results::Verdict;
     use crate::results::tests::trial;
 
     fn plan() -> SweepPlan {
@@ -341,14 +343,14 @@ mod tests {
         let old = trials("epoll", 8, 1.0, 0.01);
         let broken_in = |blocks: usize| {
             let mut new = trials("epoll", 8, 1.0, 0.01);
-            new[..blocks].iter_mut().for_each(|trial| trial.verdict = crate::results::Verdict::Invalid);
+            new[..blocks].iter_mut().for_each(|trial| trial.verdict = Verdict::Invalid);
             new
         };
         let rows = |new: &[TrialRecord], old: &[TrialRecord]| {
             let rows = compare_runs(run(&plan, new), Against::Earlier(run(&plan, old)), 0.05).rows;
             rows.into_iter().filter(|row| row.backend == "epoll").collect::<Vec<_>>()
         };
-        for new in [broken_in(8), broken_in(5), Vec::new()] {
+        for new in [broken_in(8), broken_in(5)] {
             let rows = rows(&new, &old);
             assert!(rows.iter().all(|row| row.word == Word::Lost && row.is_regression(1.0)), "{rows:?}");
         }
@@ -360,12 +362,32 @@ mod tests {
     }
 
     #[test]
+    fn too_few_trials_that_failed_are_inconclusive_on_either_side() {
+        let plan = plan();
+        let trials = |blocks: usize, verdict: crate::results::Verdict| {
+            let trials = trials("epoll", blocks, 1.0, 0.01);
+            trials.into_iter().map(|trial| TrialRecord { verdict, ..trial }).collect::<Vec<_>>()
+        };
+        let words = |works: usize, fails: usize| {
+            let (old, new) = (trials(works, Verdict::Valid), trials(fails, Verdict::Invalid));
+            let rows = compare_runs(run(&plan, &new), Against::Earlier(run(&plan, &old)), 0.05).rows;
+            let rows: Vec<Row> = rows.into_iter().filter(|row| row.backend == "epoll").collect();
+            assert!(rows.iter().all(|row| row.is_regression(1.0) == (row.word == Word::Lost)), "{rows:?}");
+            rows.iter().map(|row| row.word).collect::<Vec<_>>()
+        };
+        for (works, fails) in [(1, 1), (8, 1), (8, MIN_BLOCKS - 1), (MIN_BLOCKS - 1, 8), (8, 0)] {
+            assert_eq!(words(works, fails), [Word::Inconclusive; 4], "{works} {fails}");
+        }
+        assert_eq!(words(MIN_BLOCKS, MIN_BLOCKS), [Word::Lost; 4]);
+    }
+
+    #[test]
     fn a_run_of_which_most_trials_are_suspect_says_so() {
         let plan = plan();
         let old = trials("epoll", 8, 1.0, 0.01);
         let mut new = old.clone();
         for trial in &mut new[..5] {
-            (trial.verdict, trial.reasons) = (crate::results::Verdict::Suspect, vec!["odd".to_owned()]);
+            (trial.verdict, trial.reasons) = (Verdict::Suspect, vec!["odd".to_owned()]);
         }
         let rows = compare_runs(run(&plan, &new), Against::Earlier(run(&plan, &old)), 0.05).rows;
         let row = rows.iter().find(|row| row.backend == "epoll").unwrap();

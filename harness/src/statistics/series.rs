@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::interval::middle;
+use super::interval::{MIN_BLOCKS, middle};
 use super::metric::{Metric, missed_its_rate};
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
@@ -163,8 +163,11 @@ impl Series {
     }
 
     /// Whether it says nothing any more where `before` said something: no trial is usable, or fewer than half of
-    /// them, or the rate is not taken any more.
+    /// them, or the rate is not taken any more. Of fewer trials than an interval needs, one that went wrong would say so.
     pub(super) fn is_lost_since(&self, before: &Self, metric: Metric) -> bool {
+        if self.ended.min(before.ended) < MIN_BLOCKS {
+            return false;
+        }
         let half = |series: &Self| series.usable() > 0 && series.usable() * 2 >= series.ended;
         let gone = self.usable() == 0 && before.usable() > 0;
         let fails = half(before) && !half(self);

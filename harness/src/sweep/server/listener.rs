@@ -5,7 +5,7 @@
 //! nothing is claimed.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::{fmt, fs, io};
 
@@ -153,17 +153,22 @@ fn name(process: u32) -> String {
     printable(&fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default())
 }
 
-/// The inodes of those that listen on the port, on that address or on any. Of these the kernel prefers the former.
+/// The inodes of those that listen on the port, on that address or on any. Of these the kernel prefers the former, and of
+/// those on any the ones of the address's own family: one of IPv6 may not even take connections of IPv4.
 fn listeners(address: SocketAddr) -> BTreeSet<u64> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let tables: Vec<String> = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).collect();
     let found: Vec<Listener> = tables.iter().flat_map(|table| table.lines().filter_map(Listener::read)).collect();
-    let on = |wanted: &dyn Fn(IpAddr) -> bool| -> BTreeSet<u64> {
-        let here = found.iter().filter(|listener| listener.port == address.port() && wanted(listener.ip));
+    let on = |ip: IpAddr| -> BTreeSet<u64> {
+        let here = found.iter().filter(|listener| listener.port == address.port() && listener.ip == ip);
         here.map(|listener| listener.inode).collect()
     };
-    let here = on(&|ip| ip == address.ip());
-    if here.is_empty() { on(&|ip| ip.is_unspecified()) } else { here }
+    let (any_v4, any_v6) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let preferred: &[IpAddr] = match address.ip() {
+        ip @ IpAddr::V4(_) => &[ip, any_v4, any_v6],
+        ip @ IpAddr::V6(_) => &[ip, any_v6],
+    };
+    preferred.iter().map(|ip| on(*ip)).find(|here| !here.is_empty()).unwrap_or_default()
 }
 
 /// A line of `/proc/net/tcp` or `tcp6`.
@@ -204,10 +209,13 @@ fn ip_of(hexadecimal: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
+    use std::os::fd::{AsFd, BorrowedFd};
     use std::process::{Child, Command, Stdio};
     use std::sync::mpsc;
     use std::thread;
+
+    use socket2::{Domain, Socket, Type};
 
     use super::*;
 
@@ -253,6 +261,23 @@ mod tests {
             assert_eq!(owner(address, parent()), Owner::Tree, "{ip}");
             is_strange(&owner(address, silent.0.id()));
         }
+    }
+
+    #[test]
+    fn one_of_ipv6_alone_is_not_among_those_that_ipv4_reaches() {
+        let server = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let Ok(beside) = Socket::new(Domain::IPV6, Type::STREAM, None) else { return };
+        beside.set_only_v6(true).unwrap();
+        let any_v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
+        // Where the machine has no IPv6, or somebody has that port.
+        if beside.bind(&any_v6.into()).and_then(|()| beside.listen(1)).is_err() {
+            return;
+        }
+        let inode = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).unwrap().st_ino;
+        assert_eq!(listeners(SocketAddr::new(ANY.ip(), port)), BTreeSet::from([inode(server.as_fd())]));
+        let loopback_v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port);
+        assert_eq!(listeners(loopback_v6), BTreeSet::from([inode(beside.as_fd())]));
     }
 
     #[test]
