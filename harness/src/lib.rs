@@ -23,6 +23,9 @@ pub mod process_tree;
 pub mod report;
 pub mod results;
 pub mod run_delay;
+#[cfg(test)]
+#[path = "../tests/command/skipped.rs"]
+mod skipped;
 pub mod slo;
 pub mod statistics;
 pub mod sweep;

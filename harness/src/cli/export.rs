@@ -11,22 +11,23 @@ csv: a row for each trial, invalid ones included, with their verdict. Its column
 that begins like a formula has an apostrophe in front of it.
 
 hgrm: the latencies of each backend in each cell, all trials merged, as HdrHistogram prints percentiles; in microseconds. \
-A file for each.
+A file for each. Requests that were never answered are in no line; a comment at the end and a note say how many.
 
 hlog: the latencies of each trial as a log of HdrHistogram, in nanoseconds; the tag is the backend. A file for each cell. When \
-a trial began is not recorded: the times are the earliest possible.
+a trial began is not recorded: the times are the earliest possible. Requests that were never answered: as in hgrm, at the top.
 
 github-action-benchmark: bigger-is-better.json and smaller-is-better.json, for customBiggerIsBetter and \
 customSmallerIsBetter of benchmark-action/github-action-benchmark.
 
 bmf: Bencher Metric Format. The measures are throughput (requests/s), latency (the p50, ns), latency-p99 (ns), \
-server-cpu-per-request (ns), syscalls-per-request, memory-per-idle-connection (bytes).
+server-cpu-per-request (ns), syscalls-per-request, memory-per-idle-connection (bytes). Throughput and latency are left out \
+where the load generator was the bottleneck.
 
 The figures of the last two are medians over the trials, with the 95 % interval of that median where there are 6 or more. \
 Invalid trials, and such as were not measured, are in csv alone; suspect ones count.
 
 A file that exists is replaced if it is an export in the same format, and left alone if it is anything else. Each file is \
-there as a whole or not at all.";
+there as a whole or not at all. Files of an earlier export that this one does not make stay where they are.";
 
 #[derive(Args)]
 #[command(after_long_help = FORMATS)]

@@ -1,14 +1,19 @@
 //! Bencher Metric Format: of each benchmark, each measure with its value and, where there were trials enough, between which
 //! values it may lie.
 //!
+//! It has no place for words, so nothing is in it that needs some: throughput and latencies of servers that were kept waiting
+//! for load are left out.
+//!
 //! `latency` (ns) and `throughput` (operations a second) are measures that Bencher has; it makes the others when it meets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Piece;
-use super::figures::Figures;
+use super::figures::{Figures, Row};
+use super::names::names_a_cell;
+use super::{ExportError, Piece};
+use crate::figures::counted;
 
 type Benchmarks = BTreeMap<String, BTreeMap<String, Figure>>;
 
@@ -22,9 +27,14 @@ struct Figure {
     upper_value: Option<f64>,
 }
 
-pub(super) fn piece(figures: &Figures) -> Piece {
+/// All figures that can stand alone, and what was left out besides.
+pub(super) fn piece(figures: &Figures) -> Result<(Piece, Option<String>), ExportError> {
+    let (bound, sound): (Vec<&Row>, Vec<&Row>) = figures.rows.iter().partition(|row| row.is_client_bound);
+    if sound.is_empty() {
+        return Err(ExportError::ClientBound);
+    }
     let mut benchmarks = Benchmarks::new();
-    for row in &figures.rows {
+    for row in sound {
         let figure = Figure {
             value: row.value,
             lower_value: row.interval.map(|[low, _]| low),
@@ -33,9 +43,22 @@ pub(super) fn piece(figures: &Figures) -> Piece {
         benchmarks.entry(row.benchmark.clone()).or_default().insert(row.measure.slug.to_owned(), figure);
     }
     let text = serde_json::to_string_pretty(&benchmarks).expect("names and finite numbers are JSON");
-    Piece { name: "benchmarks.json".to_owned(), text: text + "\n" }
+    Ok((Piece { name: "benchmarks.json".to_owned(), text: text + "\n" }, left_out(&bound)))
 }
 
+fn left_out(bound: &[&Row]) -> Option<String> {
+    let benchmarks: BTreeSet<&str> = bound.iter().map(|row| row.benchmark.as_str()).collect();
+    let pairs = counted(benchmarks.len(), "pair");
+    (!benchmarks.is_empty()).then(|| {
+        format!(
+            "throughput and latencies of {pairs} of backend and cell where the load generator was the bottleneck: they say how \
+             fast that was"
+        )
+    })
+}
+
+/// Other programs write this format as well, so the names have to be ours.
 pub(super) fn is_ours(text: &str) -> bool {
-    serde_json::from_str::<Benchmarks>(text).is_ok()
+    serde_json::from_str::<Benchmarks>(text)
+        .is_ok_and(|benchmarks| !benchmarks.is_empty() && benchmarks.keys().all(|name| names_a_cell(name)))
 }

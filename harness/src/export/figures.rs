@@ -5,7 +5,7 @@ use super::names::{Names, words};
 use crate::figures::counted;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
-use crate::statistics::{Metric, median_interval, missed_its_rate};
+use crate::statistics::{Bounds, Metric, median_interval, missed_its_rate};
 
 /// A latency says nothing where more trials than this missed their rate; comparisons draw the line there, too.
 const RATE_MISSED: f64 = 0.25;
@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub(super) value: f64,
     /// Where that of many more may lie; none with too few trials.
     pub(super) interval: Option<[f64; 2]>,
+    /// Whether it says how fast the load generator was, and little about the server.
+    pub(super) is_client_bound: bool,
     /// What to know before relying on it.
     pub(super) said: String,
 }
@@ -132,6 +134,7 @@ impl Row {
             measure,
             value: f64::midpoint(low, high),
             interval: median_interval(&values),
+            is_client_bound: measure.needs_an_idle_client() && Bounds::of(&group.usable).client,
             said: said(measure, group, values.len()),
         })
     }
@@ -145,7 +148,7 @@ fn said(measure: &Measure, group: &Group, values: usize) -> String {
     let suspect = group.usable.iter().filter(|trial| trial.verdict == Verdict::Suspect).count();
     said.extend(of(suspect, "of them suspect"));
     let client = group.usable.iter().filter(|trial| trial.bottleneck == Some(Bottleneck::Client)).count();
-    if matches!(&measure.kind, Kind::Compared(metric) if metric.needs_an_idle_client()) {
+    if measure.needs_an_idle_client() {
         said.extend(of(client, "where the load generator was the bottleneck and the server might have done more"));
     }
     said.join("; ")
@@ -163,6 +166,10 @@ impl Measure {
 
     fn is_latency(&self) -> bool {
         matches!(&self.kind, Kind::Compared(metric) if metric.is_latency())
+    }
+
+    fn needs_an_idle_client(&self) -> bool {
+        matches!(&self.kind, Kind::Compared(metric) if metric.needs_an_idle_client())
     }
 
     fn of(&self, trial: &TrialRecord) -> Option<f64> {

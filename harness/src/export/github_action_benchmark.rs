@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Piece;
 use super::figures::{Figures, Row};
+use super::names::names_a_cell;
 
 /// One entry. The action reads other files of that form as well, so the names are its own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ impl Entry {
     }
 }
 
+/// Other programs write this format as well, so the names have to be ours.
 pub(super) fn is_ours(text: &str) -> bool {
-    serde_json::from_str::<Vec<Entry>>(text).is_ok()
+    let is_our_name = |name: &str| name.rsplit_once(": ").is_some_and(|(benchmark, _)| names_a_cell(benchmark));
+    serde_json::from_str::<Vec<Entry>>(text)
+        .is_ok_and(|entries| !entries.is_empty() && entries.iter().all(|entry| is_our_name(&entry.name)))
 }

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 
 use super::group::Group;
 use super::names::{Names, words};
-use super::{ExportError, Piece};
+use super::{ExportError, Piece, unanswered};
 
 /// How every such file begins.
 pub(super) const HEADING: &str = "       Value     Percentile TotalCount 1/(1-Percentile)\n\n";
@@ -22,13 +22,17 @@ const NS_PER_UNIT: f64 = 1000.0;
 
 /// A file for each backend in each cell.
 pub(super) fn pieces(groups: &[Group]) -> Result<Vec<Piece>, ExportError> {
-    let mut names = Names::of_files();
+    let (mut names, mut stems) = (Names::of_files(), Names::of_stems());
     let mut pieces = Vec::new();
     for group in groups {
         let histograms = group.measured().map(|measured| &measured.latency_hdr.0);
         let Some(merged) = merged(histograms)? else { continue };
-        let name = format!("{}.{}.hgrm", names.harmless(group.backend), words(group.cell).join("."));
-        pieces.push(Piece { name, text: distribution(&merged) });
+        let stem = format!("{}.{}", names.harmless(group.backend), words(group.cell).join("."));
+        let mut text = distribution(&merged);
+        if let Some(comment) = unanswered::comment(unanswered::count(group.measured())) {
+            writeln!(text, "#[{comment}]").expect("a String takes any text");
+        }
+        pieces.push(Piece { name: format!("{}.hgrm", stems.harmless(&stem)), text });
     }
     Ok(pieces)
 }

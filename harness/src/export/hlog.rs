@@ -4,7 +4,7 @@
 //! time of an interval is therefore the earliest that it can have begun: after the start of the run and the warm-ups and
 //! windows of all trials before it. Maxima are in milliseconds, as that format has it; the histograms in nanoseconds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::serialization::V2DeflateSerializer;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::group::is_usable;
 use super::names::{Names, words};
-use super::{ExportError, Piece};
+use super::{ExportError, Piece, unanswered};
 use crate::plan::Cell;
 use crate::results::{Measured, RunRecord, TrialRecord};
 
@@ -45,9 +45,10 @@ pub(super) fn pieces(run: &RunRecord, trials: &[TrialRecord]) -> Result<Vec<Piec
         }
         cells[place].1.push(Line { tag: tags.harmless(&trial.backend), begins, measured });
     }
-    let mut pieces = Vec::new();
+    let (mut stems, mut pieces) = (Names::of_stems(), Vec::new());
     for (cell, lines) in cells {
-        pieces.push(Piece { name: format!("{}.hlog", words(cell).join(".")), text: log(run, cell, &lines)? });
+        let name = format!("{}.hlog", stems.harmless(&words(cell).join(".")));
+        pieces.push(Piece { name, text: log(run, cell, &lines)? });
     }
     Ok(pieces)
 }
@@ -59,6 +60,14 @@ struct Line<'a> {
     measured: &'a Measured,
 }
 
+fn by_tag<'a>(lines: &'a [Line]) -> BTreeMap<&'a str, Vec<&'a Measured>> {
+    let mut by_tag: BTreeMap<&str, Vec<&Measured>> = BTreeMap::new();
+    for line in lines {
+        by_tag.entry(&line.tag).or_default().push(line.measured);
+    }
+    by_tag
+}
+
 fn log(run: &RunRecord, cell: &Cell, lines: &[Line]) -> Result<String, ExportError> {
     let failed = |error: &dyn std::fmt::Display| ExportError::Histogram(error.to_string());
     let mut bytes = [HEADING, LEGEND].concat().into_bytes();
@@ -66,6 +75,11 @@ fn log(run: &RunRecord, cell: &Cell, lines: &[Line]) -> Result<String, ExportErr
     header.add_comment(&format!("[{cell}]"));
     header
         .add_comment("[Values in nanoseconds; times are the earliest possible: when each trial began is not recorded]");
+    for (tag, lines) in by_tag(lines) {
+        if let Some(comment) = unanswered::comment(unanswered::count(lines.into_iter())) {
+            header.add_comment(&format!("[{tag}: {comment}]"));
+        }
+    }
     header.with_max_value_divisor(NS_PER_MAX_UNIT);
     // A log without a start counts from 1970.
     if let Ok(started) = run.started.parse::<Timestamp>() {

@@ -2,8 +2,10 @@
 //! time.
 //!
 //! Invariants: a trial that is invalid, or was not measured, is a row of `csv` that says so and in no other format; nothing
-//! here says more than the file does; every text of a file is made harmless for the format that it goes into. Each format is
-//! checked against its own reader, not against what we remember of it.
+//! here says more than the file does, and what a format has no place for is said beside it; every text of a file is made
+//! harmless for the format that it goes into. The histograms are read back, in tests, by two implementations of `HdrHistogram`.
+//! What follows benchmarks over time runs in workflows and on servers, where tests cannot call it: those two formats are
+//! checked against the rules of their readers, as a source and a schema have them.
 
 mod bmf;
 mod csv;
@@ -13,6 +15,7 @@ mod group;
 mod hgrm;
 mod hlog;
 mod names;
+mod unanswered;
 
 use crate::results::{RunRecord, TrialRecord};
 use figures::Figures;
@@ -36,7 +39,7 @@ pub enum Format {
 /// One file of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Its name: safe on any file system, and no two of an export have the same.
+    /// Its name: letters, digits, `-`, `_` and `.`, at most 210 bytes; no two of an export have the same.
     pub name: String,
     /// All of it.
     pub text: String,
@@ -57,6 +60,12 @@ pub enum ExportError {
     /// There is nothing that could be a figure.
     #[error("has no trial that was measured and is not invalid; only csv can be made of it")]
     NoFigures,
+    /// There are figures, and none that could stand without words.
+    #[error(
+        "has nothing to be followed: the load generator was the bottleneck, which this format has no place to say; export it as \
+         github-action-benchmark or csv"
+    )]
+    ClientBound,
     /// Its cells are others each time, so nothing in them can be followed.
     #[error(
         "is of a search for a capacity, whose trials are at other rates each time: nothing in it can be followed over time; \
@@ -89,8 +98,10 @@ pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result
     }
     let pieces = match format {
         Format::Csv => unreachable!("it was written above"),
-        Format::Hgrm => hgrm::pieces(&groups)?,
-        Format::Hlog => hlog::pieces(run, trials)?,
+        Format::Hgrm | Format::Hlog => {
+            left_out.extend(unanswered::left_out(groups.iter().flat_map(Group::measured)));
+            if format == Format::Hgrm { hgrm::pieces(&groups)? } else { hlog::pieces(run, trials)? }
+        }
         Format::GithubActionBenchmark | Format::Bmf => {
             if run.capacity.is_some() {
                 return Err(ExportError::OfASearch);
@@ -100,7 +111,13 @@ pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result
             if figures.rows.is_empty() {
                 return Err(ExportError::NoFigures);
             }
-            if format == Format::Bmf { vec![bmf::piece(&figures)] } else { github_action_benchmark::pieces(&figures) }
+            if format == Format::Bmf {
+                let (piece, without) = bmf::piece(&figures)?;
+                left_out.extend(without);
+                vec![piece]
+            } else {
+                github_action_benchmark::pieces(&figures)
+            }
         }
     };
     Ok(Export { pieces, left_out })

@@ -4,13 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use crate::plan::Cell;
 
-/// More would not fit into a file's name with what follows it.
+/// More would not fit into a file's name with the words of a cell.
 const LONGEST_BYTES: usize = 100;
+
+/// More would not fit into a file's name, which may have 255 bytes, with its ending and what stands there while it is written.
+const LONGEST_STEM_BYTES: usize = 200;
 
 /// Gives every name another one that is harmless, and different names different ones.
 #[derive(Debug)]
 pub(super) struct Names {
     may_have: fn(char) -> bool,
+    longest_bytes: usize,
     given: HashMap<String, String>,
     taken: HashSet<String>,
 }
@@ -19,6 +23,11 @@ impl Names {
     /// For names of files: nothing that a shell, a URL or a file system reads as something else.
     pub(super) fn of_files() -> Self {
         Self::with(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    }
+
+    /// For all of a file's name but its ending: of words that are harmless, only too many.
+    pub(super) fn of_stems() -> Self {
+        Self { longest_bytes: LONGEST_STEM_BYTES, ..Self::of_files() }
     }
 
     /// For tags of a log of histograms, whose fields end at a comma and whose tags at a space.
@@ -32,7 +41,7 @@ impl Names {
     }
 
     fn with(may_have: fn(char) -> bool) -> Self {
-        Self { may_have, given: HashMap::new(), taken: HashSet::new() }
+        Self { may_have, longest_bytes: LONGEST_BYTES, given: HashMap::new(), taken: HashSet::new() }
     }
 
     /// The one for `name`, the same each time.
@@ -54,7 +63,7 @@ impl Names {
     fn cleaned(&self, name: &str) -> String {
         let mut text = String::new();
         for c in name.chars().map(|c| if (self.may_have)(c) { c } else { '_' }) {
-            if text.len() + c.len_utf8() > LONGEST_BYTES {
+            if text.len() + c.len_utf8() > self.longest_bytes {
                 break;
             }
             text.push(c);
@@ -68,8 +77,8 @@ impl Names {
 /// What a cell is, word by word; no two cells have the same words.
 pub(super) fn words(cell: &Cell) -> Vec<String> {
     let pace = match (cell.rate_rps, cell.arrivals) {
-        (Some(rate_rps), Some(arrivals)) => format!("rate-{rate_rps}-{arrivals}"),
-        (Some(rate_rps), None) => format!("rate-{rate_rps}"),
+        (Some(rate_rps), Some(arrivals)) => format!("rate-{}-{arrivals}", short(rate_rps)),
+        (Some(rate_rps), None) => format!("rate-{}", short(rate_rps)),
         (None, _) => "closed-loop".to_owned(),
     };
     let mut words = vec![
@@ -87,9 +96,30 @@ pub(super) fn words(cell: &Cell) -> Vec<String> {
     words
 }
 
+/// With an exponent where it would otherwise be mostly zeros.
+fn short(rate_rps: f64) -> String {
+    const LONGEST_BYTES: usize = 20;
+    let text = rate_rps.to_string();
+    if text.len() > LONGEST_BYTES { format!("{rate_rps:e}") } else { text }
+}
+
+/// Whether a benchmark has a name as we give them: a backend, then the words of a cell.
+pub(super) fn names_a_cell(benchmark: &str) -> bool {
+    let counts = |word: &str, name: &str| word.strip_prefix(name).is_some_and(|count| count.parse::<u64>().is_ok());
+    let mut words: Vec<&str> = benchmark.split('/').collect();
+    words.pop_if(|word| counts(word, "idle-"));
+    let [_, .., _, _, connections, payload, depth, pace, threads] = words[..] else { return false };
+    counts(connections, "connections-")
+        && counts(payload, "payload-")
+        && counts(depth, "depth-")
+        && (pace == "closed-loop" || pace.starts_with("rate-"))
+        && counts(threads, "server-threads-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan;
 
     #[test]
     fn no_name_leaves_its_folder_or_its_field() {
@@ -107,6 +137,36 @@ mod tests {
         }
         assert_eq!(Names::of_tags().harmless("=1+1, or\r\n2"), "=1+1__or__2");
         assert!(Names::of_files().harmless(&"ä".repeat(1000)).len() <= LONGEST_BYTES);
+    }
+
+    #[test]
+    fn a_rate_of_any_size_has_a_short_name_and_one_of_its_own() {
+        let mut cell = plan::tests::plan().cells().remove(0);
+        let mut pace = |rate_rps| {
+            cell.rate_rps = Some(rate_rps);
+            words(&cell)[5].clone()
+        };
+        assert_eq!(pace(120_000.0), "rate-120000");
+        assert_eq!(pace(20_000.25), "rate-20000.25");
+        assert_eq!(pace(1e-300), "rate-1e-300");
+        assert_eq!(pace(f64::MAX), "rate-1.7976931348623157e308");
+        assert_ne!(pace(1e-300), pace(2e-300));
+    }
+
+    #[test]
+    fn the_name_of_a_benchmark_is_known_again() {
+        for mut cell in plan::tests::plan().cells() {
+            for idle_connections in [0, 1000] {
+                cell.idle_connections = idle_connections;
+                let name = |backend: &str| format!("{backend}/{}", words(&cell).join("/"));
+                assert!(names_a_cell(&name("epoll")) && names_a_cell(&name("a/b")), "{cell}");
+                assert!(!names_a_cell(&format!("{}/more", name("epoll"))) && !names_a_cell(&words(&cell).join("/")));
+            }
+        }
+        for other in ["", "epoll", "src/bench.rs", "a/b/c/connections-x/payload-1/depth-1/closed-loop/server-threads-1"]
+        {
+            assert!(!names_a_cell(other), "{other}");
+        }
     }
 
     #[test]

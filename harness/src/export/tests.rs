@@ -41,6 +41,11 @@ fn json(format: Format, name: &str, trials: &[TrialRecord]) -> serde_json::Value
     serde_json::from_str(&piece.text).unwrap()
 }
 
+/// What other programs write in formats that we write, too.
+const THEIR_BMF: &str =
+    r#"{ "src/lib.rs::parse": { "latency": { "value": 88.0, "lower_value": 87.4, "upper_value": 88.9 } } }"#;
+const THEIR_ENTRIES: &str = r#"[{ "name": "parse", "unit": "ns", "value": 88.0, "range": "± 3", "extra": "9 runs" }]"#;
+
 #[test]
 fn every_format_knows_its_own_files_and_no_others() {
     let results = serde_json::to_string(&run()).unwrap();
@@ -49,7 +54,8 @@ fn every_format_knows_its_own_files_and_no_others() {
             let knows: Vec<Format> = ALL.into_iter().filter(|other| other.is_of(&piece.text)).collect();
             assert_eq!(knows, [format], "{}", piece.text);
         }
-        for other in ["", "notes", "[]x", "{\"a\":1}", &results] {
+        let others = ["", "notes", "[]x", "{\"a\":1}", "{}", "[]", &results, THEIR_BMF, THEIR_ENTRIES];
+        for other in others {
             assert!(!format.is_of(other), "{format:?} {other}");
         }
     }
@@ -72,6 +78,72 @@ fn what_is_invalid_is_only_a_row() {
     assert_eq!(histograms.left_out, ["2 of 3 trials are invalid or were not measured: in no figure"]);
     let log = export(Format::Hlog, &run(), &some).unwrap().pieces.remove(0).text;
     assert_eq!(log.lines().filter(|line| line.starts_with("Tag=epoll,")).count(), 1, "{log}");
+}
+
+#[test]
+fn requests_that_were_never_answered_are_told_where_no_histogram_has_them() {
+    let mut trials = trials("epoll", 3);
+    trials.push(TrialRecord { trial: 4, ..trial("poll") });
+    let whole = [Format::Hgrm, Format::Hlog].map(|format| export(format, &run(), &trials).unwrap());
+    assert!(whole.iter().all(|export| export.left_out.is_empty() && !export.pieces[0].text.contains("never answered")));
+    (trials[0].measured.as_mut().unwrap().censored, trials[1].measured.as_mut().unwrap().censored) = (4000, 500);
+    let [histograms, log] = [Format::Hgrm, Format::Hlog].map(|format| export(format, &run(), &trials).unwrap());
+    let left_out = "4,500 of 12,500 requests, which were never answered: percentiles are those of the others";
+    for (export, whole) in [&histograms, &log].into_iter().zip(whole) {
+        assert_eq!(export.left_out, [left_out]);
+        let lines = |export: &Export| export.pieces[0].text.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(lines(export), lines(&whole), "only comments are added");
+    }
+    let comment = "4,500 requests were never answered and are in no line";
+    assert!(histograms.pieces[0].text.ends_with(&format!("]\n#[{comment}]\n")), "{histograms:?}");
+    assert!(!histograms.pieces[1].text.contains("never answered"), "all of poll were: {histograms:?}");
+    let comments = log.pieces[0].text.lines().filter(|line| line.contains("never answered"));
+    assert_eq!(comments.collect::<Vec<_>>(), [format!("#[epoll: {comment}]")]);
+}
+
+#[test]
+fn what_the_load_generator_bounds_is_in_no_format_without_words() {
+    let bound = |count: usize| {
+        let mut trials = trials("epoll", 8);
+        trials[..count].iter_mut().for_each(|trial| trial.bottleneck = Some(Bottleneck::Client));
+        trials
+    };
+    let name = "epoll/framed/tcp/connections-1/payload-64/depth-1/closed-loop/server-threads-1";
+    let measures = |trials: &[TrialRecord]| {
+        let benchmarks = json(Format::Bmf, "benchmarks.json", trials);
+        benchmarks[name].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(measures(&bound(4)).len(), 5, "half of them are enough, as in comparisons");
+    assert_eq!(measures(&bound(8)), ["server-cpu-per-request", "syscalls-per-request"]);
+    let left_out = export(Format::Bmf, &run(), &bound(8)).unwrap().left_out;
+    assert_eq!(left_out.len(), 1);
+    assert!(left_out[0].starts_with("throughput and latencies of 1 pair of backend and cell where"), "{left_out:?}");
+    // The other format tells it of each figure.
+    assert!(export(Format::GithubActionBenchmark, &run(), &bound(8)).unwrap().left_out.is_empty());
+
+    let mut foreign = bound(8);
+    for trial in &mut foreign {
+        trial.measured.as_mut().unwrap().server = None;
+    }
+    assert_eq!(export(Format::Bmf, &run(), &foreign), Err(ExportError::ClientBound));
+}
+
+#[test]
+fn the_name_of_a_file_is_never_too_long_for_one() {
+    let mut all = Vec::new();
+    for (number, (backend, rate_rps)) in [("a", 1e-300), ("a", 2e-300), ("b", f64::MAX)].into_iter().enumerate() {
+        let mut trial = TrialRecord { trial: number + 1, ..trial(&backend.repeat(300)) };
+        trial.cell.rate_rps = Some(rate_rps);
+        (trial.cell.connections, trial.cell.payload_bytes) = (usize::MAX, u32::MAX);
+        (trial.cell.depth, trial.cell.idle_connections) = (usize::MAX, usize::MAX);
+        all.push(trial);
+    }
+    for format in [Format::Hgrm, Format::Hlog] {
+        let pieces = export(format, &run(), &all).unwrap().pieces;
+        let names: BTreeSet<&str> = pieces.iter().map(|piece| piece.name.as_str()).collect();
+        assert_eq!((pieces.len(), names.len()), (3, 3), "{names:?}");
+        assert!(names.iter().all(|name| name.len() <= 210), "{names:?}");
+    }
 }
 
 #[test]

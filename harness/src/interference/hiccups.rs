@@ -140,6 +140,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::skipped::skipped;
 
     fn a_cpu() -> usize {
         cpus::cores().unwrap()[0].iter().next().unwrap()
@@ -167,7 +168,7 @@ mod tests {
             let hiccups = Hiccups::watch_as([cpu], realtime);
             hiccups.window_opens();
             if !stand_still(cpu, Duration::from_millis(60)) {
-                eprintln!("skipped: no right to real-time scheduling");
+                skipped("no right to real-time scheduling");
                 return;
             }
             hiccups.window_closed();

@@ -1,6 +1,6 @@
 import {test} from "node:test";
 import assert from "node:assert/strict";
-import {readFileSync} from "node:fs";
+import {existsSync, readFileSync} from "node:fs";
 import {contents, drawAll, drawOne, marks, open} from "./open.mjs";
 import {unreadable} from "./unreadable.mjs";
 
@@ -51,6 +51,27 @@ for (const name of ["small", "many"]) {
     }
   }));
 }
+
+// What the command makes of a results file: of each kind every group of cells is looked at, not only the one that is shown first.
+for (const name of ["made", "hostile", "recorded"].filter(name => existsSync(`${PAGES}/${name}.html`)))
+  test(`every chart that harness report makes of ${name} has marks, and no other than its file says`, () => open(name, async page => {
+    const report = contents(name);
+    assert.ok(report.charts.length > 3, `${report.charts.length} charts`);
+    for (const chart of report.charts) {
+      const figure = page.locator(`#chart-${chart.kind}`);
+      if (report.charts.filter(({kind}) => kind === chart.kind).length > 1) {
+        await drawOne(figure);
+        await figure.locator("select[aria-label='which cells']").selectOption(chart.id);
+      }
+      await drawOne(figure);
+      const drawn = await marks(page, chart.kind);
+      agree(drawn, chart);
+      assert.ok(drawn.points > 0, `nothing is drawn in ${chart.id}`);
+    }
+    const text = await page.locator("main").innerText();
+    for (const {name} of report.backends) assert.ok(text.includes(name.replaceAll("\n", " ")), name);
+    assert.equal(await page.locator("#table tbody tr").count(), report.table.rows.length);
+  }));
 
 test("a gap and an invalid point are joined to nothing", () => open("small", async page => {
   await drawAll(page);

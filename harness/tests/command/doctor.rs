@@ -10,7 +10,7 @@ use harness::doctor::MOST_CPUS;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{HARNESS, Running, eventually, harness};
+use crate::support::{HARNESS, Running, eventually, harness, skipped};
 
 fn diagnosis(process: Running) -> Value {
     let ended = process.end();
@@ -88,7 +88,7 @@ fn a_machine_on_which_nothing_can_be_read_is_no_error() {
     let namespaces = ["--user", "--map-root-user", "--mount", "sh", "-c", hide, HARNESS];
     let hidden = Command::new("unshare").args(namespaces).stdin(Stdio::null()).output();
     let Some(output) = hidden.ok().filter(|output| output.stdout.starts_with(b"hidden\n")) else {
-        eprintln!("skipped: no mount namespace to be had here");
+        skipped("no mount namespace to be had here");
         return;
     };
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), [].as_slice()), "{output:?}");

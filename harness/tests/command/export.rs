@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use harness::results::{EncodedHistogram, Record, Recorded, TrialRecord, Verdict, Writer, read};
+use harness::results::{Bottleneck, EncodedHistogram, Record, Recorded, TrialRecord, Verdict, Writer, read};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
@@ -76,7 +76,8 @@ impl Fixture {
     /// A trial of ours, under another name and number.
     fn trial(&self, number: usize, backend: &str) -> TrialRecord {
         let sound = self.recorded.trials.iter().find(|trial| trial.measured.is_some()).unwrap();
-        TrialRecord { trial: number, backend: backend.to_owned(), verdict: Verdict::Valid, ..sound.clone() }
+        let (backend, bottleneck) = (backend.to_owned(), Some(Bottleneck::Server));
+        TrialRecord { trial: number, backend, verdict: Verdict::Valid, bottleneck, ..sound.clone() }
     }
 
     fn text(&self, name: &str) -> String {
@@ -184,8 +185,46 @@ print(json.dumps(tags))";
     assert_eq!(theirs, Value::from(ours));
 }
 
-/// The rules of the reader of benchmark-action/github-action-benchmark: an array of at least one object, `name` and `unit` of
-/// text, `value` a number, `range` and `extra` of text where they are; of a range it takes the number after `±`.
+#[test]
+fn those_who_read_histograms_do_not_stumble_over_what_was_never_answered() {
+    let fixture = Fixture::new();
+    let mut trials = [fixture.trial(1, "epoll"), fixture.trial(2, "poll")];
+    trials[0].measured.as_mut().unwrap().censored = 77_123;
+    let requests = trials[0].measured.as_ref().unwrap().requests;
+    fixture.write("late.jsonl", trials);
+    for format in ["hlog", "hgrm"] {
+        let ended = fixture.export_of("late.jsonl", format, &["--output", format]);
+        assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 1), "{ended:?}");
+        let said = &ended.stderr[0];
+        assert!(said.starts_with("note: left out: 77,123 of ") && said.contains("were never answered"), "{said}");
+    }
+    // Whichever cell the trials are of.
+    let [name] = &fixture.names("hlog")[..] else { panic!("one cell has one log") };
+    let (cell, log) = (name.strip_suffix(".hlog").unwrap(), format!("hlog/{name}"));
+    let comment = "77,123 requests were never answered and are in no line";
+    assert!(fixture.text(&log).contains(&format!("#[epoll: {comment}]\n")), "{}", fixture.text(&log));
+
+    let program = "\
+import json, sys
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+reader, counts = HistogramLogReader(sys.argv[1], HdrHistogram(1, 1 << 42, 3)), []
+while (interval := reader.get_next_interval_histogram()) is not None:
+    counts.append([interval.get_tag(), interval.get_total_count()])
+print(json.dumps(counts))";
+    if let Some(counts) = run_python(program, &[&log], fixture.path()) {
+        assert_eq!(counts, json!([["epoll", requests], ["poll", requests]]));
+    }
+    if let Some(theirs) = processed_by_java(fixture.path(), &log, "epoll") {
+        let ours = fixture.text(&format!("hgrm/epoll.{cell}.hgrm"));
+        let ours = ours.strip_suffix(&format!("#[{comment}]\n")).unwrap_or_else(|| panic!("{ours}"));
+        assert!(theirs.ends_with(ours), "{theirs}");
+    }
+}
+
+/// The rules of the reader of benchmark-action/github-action-benchmark, as its source has them (v1.22.0; the program runs in a
+/// workflow of GitHub alone): an array of at least one object, `name` and `unit` of text, `value` a number, `range` and `extra`
+/// of text where they are; of a range it takes the number after `±`.
 fn is_read_by_github_action_benchmark(entries: &Value) -> bool {
     let range = |range: &str| {
         let number = range.strip_prefix('±').map(str::trim_start);
@@ -222,7 +261,8 @@ fn what_follows_benchmarks_over_time_gets_what_it_reads() {
     let benchmarks: Value = serde_json::from_str(&ended.stdout.concat()).unwrap();
     assert_eq!(benchmarks.as_object().unwrap().len(), 2);
     for (name, measures) in benchmarks.as_object().unwrap() {
-        // Bencher takes names of 1 to 1024 bytes, and of numbers nothing but these three.
+        // The rules of the reference of Bencher and of its schema: names of 1 to 1024 bytes, of which each measure
+        // has a number `value`, and at most two more.
         assert!((1..=1024).contains(&name.len()));
         assert!(measures["throughput"].is_object() && measures["server-cpu-per-request"].is_object(), "{measures}");
         for metric in measures.as_object().unwrap().values() {

@@ -1,123 +1,17 @@
 //! `harness report`: what it makes of results files, whatever is in them, and where it leaves it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
 
-use harness::environment::{Build, Conditions, Environment};
-use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
-use harness::results::{
-    Bottleneck, ClientMeasured, EncodedHistogram, LatencySummary, Measured, Outcome, Record, RunRecord, SCHEMA_VERSION,
-    SendLagSummary, ServerMeasured, TrialRecord, Verdict, Writer,
-};
-use hdrhistogram::Histogram;
+use harness::plan::SweepPlan;
+use harness::results::RunRecord;
 use serde_json::Value;
 
+use crate::made::{run, write};
 use crate::support::{Ended, harness};
-
-/// Of so many connections on so many backends; nothing of it was ever measured.
-fn run(connections: &[usize], backends: &[&str]) -> RunRecord {
-    RunRecord {
-        schema_version: SCHEMA_VERSION,
-        started: "2026-01-02T03:04:05Z".to_owned(),
-        build: Build { git_revision: "c0ffee".to_owned(), git_dirty: Some(false), build_profile: "release".to_owned() },
-        plan: SweepPlan {
-            backends: backends.iter().map(|&name| name.to_owned()).collect(),
-            protocol: Protocol::Framed,
-            transport: Transport::Tcp,
-            connections: connections.to_vec(),
-            payload_bytes: vec![64],
-            depth: vec![1],
-            rate_rps: vec![None],
-            arrivals: Arrivals::Constant,
-            server_threads: vec![1],
-            trials: 8,
-            warmup_ns: 100_000_000,
-            duration_ns: 200_000_000,
-            server_cpus: [0].into_iter().collect(),
-            client_cpus: [1].into_iter().collect(),
-            servers: Vec::new(),
-            engine: Engine::Auto,
-            twice: Vec::new(),
-            idle_connections: vec![0],
-            spread: Spread::Reuseport,
-        },
-        seed: 7,
-        environment: Environment { kernel: "6.18".to_owned(), ..Environment::default() },
-        conditions: Conditions::default(),
-        generator: None,
-        capacity: None,
-    }
-}
-
-/// A sound trial, with its rate of answers.
-fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
-    let mut histogram = Histogram::new(3).unwrap();
-    (1..=1000_u64).for_each(|step| histogram.record(20_000 + step * step).unwrap());
-    let summary = LatencySummary::of(&histogram);
-    TrialRecord {
-        trial: 1,
-        block: 1,
-        backend: backend.to_owned(),
-        cell: run(&[1], &[]).plan.cells().remove(0),
-        outcome: Outcome::Ok,
-        error: None,
-        measured: Some(Measured {
-            requests: 1000,
-            errors: 0,
-            mismatches: 0,
-            censored: 0,
-            elapsed_ns: 200_000_000,
-            throughput_rps,
-            latency_ns: summary.clone(),
-            latency_hdr: EncodedHistogram(histogram.clone()),
-            service_ns: summary,
-            service_hdr: EncodedHistogram(histogram),
-            send_lag_ns: SendLagSummary { p50: 0, p99: 0, max: 0 },
-            server: Some(ServerMeasured { cpu_ns: Some(5_000_000), ..ServerMeasured::default() }),
-            client: ClientMeasured {
-                engine: "epoll".to_owned(),
-                threads: 1,
-                cpu_ns: 1,
-                cpu_ns_per_request: None,
-                utilisation: 0.5,
-                involuntary_switches: None,
-                clock_step_ns: None,
-            },
-            slices: Vec::new(),
-            in_flight_mean: None,
-            in_flight_edges: None,
-            silent_connections: None,
-            interference: harness::interference::Interference::default(),
-            unanswered: None,
-            slice_service_ns: Vec::new(),
-        }),
-        verdict: Verdict::Valid,
-        reasons: Vec::new(),
-        bottleneck: Some(Bottleneck::Server),
-    }
-}
-
-/// Writes so many blocks of what `run` plans, where each backend serves a tenth more than the one before it.
-fn write(path: &Path, run: &RunRecord, blocks: usize, change: impl Fn(&mut TrialRecord)) {
-    let mut writer = Writer::create(path).unwrap();
-    writer.append(&Record::Run(Box::new(run.clone()))).unwrap();
-    let mut number = 0;
-    for cell in run.plan.cells() {
-        for block in 1..=blocks {
-            for (place, backend) in run.plan.backends.iter().enumerate() {
-                number += 1;
-                let noise = 1.0 + 0.001 * (number * number % 7) as f64;
-                let throughput_rps = 10_000.0 * 1.1_f64.powi(i32::try_from(place).unwrap()) * noise;
-                let mut trial =
-                    TrialRecord { trial: number, block, cell: cell.clone(), ..trial(backend, throughput_rps) };
-                change(&mut trial);
-                writer.append(&Record::Trial(Box::new(trial))).unwrap();
-            }
-        }
-    }
-}
 
 fn report(arguments: &[&str], directory: &Path) -> Ended {
     harness(&[["report"].as_slice(), arguments].concat(), directory)
@@ -146,18 +40,35 @@ fn a_folder_with_the_answer_is_made_beside_the_file_and_made_again() {
     let page = fs::read_to_string(path.join("run-report/report.html")).unwrap();
     assert!(page.contains("io_uring serves the most requests"));
 
-    // A chart that is not drawn any more goes, and what somebody put there stays.
-    fs::create_dir_all(path.join("run-report/charts")).unwrap();
-    fs::write(path.join("run-report/charts/gone.svg"), "").unwrap();
-    fs::write(path.join("run-report/mine.txt"), "").unwrap();
     let ended = report(&["run.jsonl", "--json"], path);
     assert_eq!((ended.code(), ended.stdout.len()), (Some(0), 1), "{ended:?}");
     let contents: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
     assert_eq!(contents["table"]["rows"].as_array().unwrap().len(), 4);
     assert_eq!(contents["runs"][0]["file"], "run.jsonl");
-    assert!(!path.join("run-report/charts/gone.svg").exists() && path.join("run-report/mine.txt").exists());
     let names = fs::read_dir(path.join("run-report")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".part")));
+}
+
+#[test]
+fn a_chart_that_is_not_drawn_any_more_goes_and_what_somebody_put_there_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let charts = || {
+        let entries = fs::read_dir(path.join("out/charts")).unwrap();
+        let names: BTreeSet<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names
+    };
+    write(&path.join("large.jsonl"), &run(&[1, 64], &["epoll", "io_uring"]), 8, |_| ());
+    write(&path.join("small.jsonl"), &run(&[1], &["epoll"]), 0, |_| ());
+    assert_eq!(report(&["large.jsonl", "--output", "out"], path).code(), Some(0));
+    let drawn = charts();
+    assert!(drawn.contains("throughput.svg"), "{drawn:?}");
+    for mine in ["out/mine.txt", "out/charts/mine.svg", "out/charts/throughput-64.png"] {
+        fs::write(path.join(mine), "").unwrap();
+    }
+    assert_eq!(report(&["small.jsonl", "--output", "out"], path).code(), Some(0));
+    assert_eq!(charts(), ["mine.svg", "throughput-64.png"].map(str::to_owned).into());
+    assert!(path.join("out/mine.txt").exists());
 }
 
 #[test]
@@ -173,6 +84,14 @@ fn what_is_no_report_is_left_alone() {
     fails(path, &["run.jsonl", "--output", "run.jsonl/below"], 2, "run.jsonl/below is no folder");
     fails(path, &["run.jsonl", "--output", "/proc/below"], 1, "cannot make the folder /proc/below");
     assert_eq!(fs::read_dir(path.join("full")).unwrap().count(), 1);
+    // A page of that name is not enough: it may be of another program.
+    fs::create_dir_all(path.join("theirs/charts")).unwrap();
+    for file in ["theirs/report.html", "theirs/report.md", "theirs/charts/precious.svg"] {
+        fs::write(path.join(file), "<html><head><title>harness report</title></head></html>").unwrap();
+    }
+    fails(path, &["run.jsonl", "--output", "theirs"], 2, "theirs has a report.html that is none of harness; name");
+    assert!(path.join("theirs/charts/precious.svg").exists());
+    assert!(fs::read_to_string(path.join("theirs/report.md")).unwrap().starts_with("<html>"));
     fs::create_dir(path.join("empty")).unwrap();
     assert_eq!(report(&["run.jsonl", "--output", "empty"], path).code(), Some(0));
     assert_eq!(report(&["run.jsonl", "--output", "a/b/c"], path).code(), Some(0), "folders are made");

@@ -1,5 +1,8 @@
 //! Starts the command, waits for it within bounds, and never leaves a process behind.
 
+#[path = "skipped.rs"]
+mod skipped;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,6 +14,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+pub(crate) use skipped::skipped;
 
 /// Far longer than anything here takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -137,7 +142,7 @@ pub(crate) fn has_tool(name: &str) -> bool {
 /// Says that a test is skipped, or fails it where `REQUIRE_TOOLS=all`.
 pub(crate) fn missing_tool(name: &str) {
     assert!(std::env::var("REQUIRE_TOOLS").as_deref() != Ok("all"), "{name} is required and not installed");
-    eprintln!("skipped: {name} is not installed");
+    skipped(&format!("{name} is not installed"));
 }
 
 pub(crate) fn kill_id(id: u32, signal: Signal) {

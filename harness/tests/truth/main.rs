@@ -15,7 +15,6 @@ mod times;
 #[expect(dead_code, reason = "the other tests of the command use the rest")]
 mod support;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,7 +25,7 @@ use harness::load::{self, Engine, LoadOutcome, LoadPlan, Pace};
 use harness::results::{TrialRecord, Verdict, read};
 use serde_json::Value;
 
-use support::{HARNESS, Running, Served, harness, serving};
+use support::{HARNESS, Running, Served, harness, serving, skipped};
 
 const TRIES: usize = 6;
 /// Complaints from moments in which nothing else was going on.
@@ -51,13 +50,6 @@ fn on_a_quiet_machine(mut check: impl FnMut() -> Result<(), String>) {
     }
     assert!(std::env::var("REQUIRE_QUIET").as_deref() != Ok("all"), "this machine is too busy for it: {complaints:#?}");
     skipped("this machine is too busy for it");
-}
-
-/// Says so past the test harness, which keeps what a test that passes prints to itself.
-fn skipped(why: &str) {
-    let thread = std::thread::current();
-    let line = format!("skipped: {}: {why}\n", thread.name().unwrap_or("a test"));
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 fn becomes_quiet() -> bool {

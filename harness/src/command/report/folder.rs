@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use harness::report::page;
 
-/// What makes a folder a report; written first, so that one that was interrupted is known again.
+/// What makes a folder a report, if it says that it is one; written first, so that one that was interrupted is known again.
 pub(super) const PAGE: &str = "report.html";
 const MARKDOWN: &str = "report.md";
 const CHARTS: &str = "charts";
@@ -15,6 +16,8 @@ const CHARTS: &str = "charts";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// The charts of the report that is there, by the names of their files: nothing else in it is ours to take away.
+    drawn_before: Vec<String>,
 }
 
 impl Folder {
@@ -25,24 +28,32 @@ impl Folder {
     /// What is in the way there, and what to do.
     pub(super) fn at(path: &Path) -> Result<Self, String> {
         let elsewhere = "name another folder with --output";
+        let empty = || Self { path: path.to_owned(), drawn_before: Vec::new() };
         let shown = path.display();
         match fs::read_dir(path) {
             Ok(mut entries) => {
-                if entries.next().is_some() && !path.join(PAGE).is_file() {
-                    return Err(format!("{shown} is no report, and not empty; {elsewhere}"));
+                if entries.next().is_none() {
+                    return Ok(empty());
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(empty()),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 return Err(format!("{shown} is no folder; {elsewhere}"));
             }
             Err(error) => return Err(format!("cannot look into {shown}: {error}; {elsewhere}")),
         }
-        Ok(Self { path: path.to_owned() })
+        match fs::read(path.join(PAGE)) {
+            Ok(bytes) => match page::charts_of(&String::from_utf8_lossy(&bytes)) {
+                Some(ids) => Ok(Self { drawn_before: ids.iter().map(|id| file_of(id)).collect(), ..empty() }),
+                None => Err(format!("{shown} has a {PAGE} that is none of harness; {elsewhere}")),
+            },
+            Err(_) => Err(format!("{shown} is no report, and not empty; {elsewhere}")),
+        }
     }
 
-    /// Writes everything, and takes away the charts of an earlier report that this one does not have.
-    pub(super) fn write(&self, page: &str, markdown: &str, charts: &[(String, String)]) -> Result<()> {
+    /// Writes everything, each chart under its id, and takes away the charts of the report before it that this one does not
+    /// have.
+    pub(super) fn write(&self, page: &str, markdown: &str, charts: &[(&str, String)]) -> Result<()> {
         make(&self.path)?;
         write(&self.path, PAGE, page)?;
         write(&self.path, MARKDOWN, markdown)?;
@@ -50,18 +61,24 @@ impl Folder {
         if !charts.is_empty() {
             make(&folder)?;
         }
-        for (name, chart) in charts {
-            write(&folder, name, chart)?;
+        for (id, chart) in charts {
+            write(&folder, &file_of(id), chart)?;
         }
+        // Only what is in the folder is looked for: a name in a page may lead anywhere.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let is_picture = Path::new(&name).extension().is_some_and(|ending| ending == "svg");
-            if is_picture && charts.iter().all(|(kept, _)| name != kept.as_str()) {
+            let was_drawn = self.drawn_before.iter().any(|drawn| name == drawn.as_str());
+            if was_drawn && charts.iter().all(|(id, _)| name != file_of(id).as_str()) {
                 fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", entry.path().display()))?;
             }
         }
         Ok(())
     }
+}
+
+/// Under which name a chart is kept.
+fn file_of(id: &str) -> String {
+    format!("{id}.svg")
 }
 
 fn make(folder: &Path) -> Result<()> {

@@ -47,8 +47,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     let contents = Contents::of(&files);
     progress.set_message("drawing");
     progress.tick();
-    let charts =
-        contents.charts.iter().map(|chart| (format!("{}.svg", chart.id), svg::draw(chart))).collect::<Vec<_>>();
+    let charts = contents.charts.iter().map(|chart| (chart.id.as_str(), svg::draw(chart))).collect::<Vec<_>>();
     folder.write(&page::draw(&contents), &markdown::draw(&contents), &charts).map_err(Failure::Run)?;
     progress.finish_and_clear();
 

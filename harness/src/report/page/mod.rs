@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::chart::Chart;
@@ -20,6 +20,10 @@ const PLOT: &str = include_str!("vendor/plot.umd.min.js");
 const LICENCES: &str =
     concat!("D3\n\n", include_str!("vendor/d3.LICENSE"), "\nObservable Plot\n\n", include_str!("vendor/plot.LICENSE"));
 const STYLE: &str = include_str!("page.css");
+/// By whom a page says that it was made.
+const GENERATOR: &str = "harness report";
+/// Behind which the template has the data.
+const DATA_BEGINS: &str = "<script type=\"application/json\" id=\"contents\">";
 /// One script, in which each file may use what those before it define.
 const SCRIPT: &str = concat!(
     "\"use strict\";\n(() => {\n",
@@ -37,6 +41,7 @@ const SCRIPT: &str = concat!(
 struct Page<'a> {
     contents: &'a Contents,
     policy: String,
+    generator: &'a str,
     style: &'a str,
     colours: String,
     rows: Vec<Row<'a>>,
@@ -69,6 +74,7 @@ pub fn draw(contents: &Contents) -> String {
     let page = Page {
         contents,
         policy: policy(&scripts),
+        generator: GENERATOR,
         style: STYLE,
         colours: colours(&contents.backends),
         rows: rows(contents),
@@ -77,6 +83,27 @@ pub fn draw(contents: &Contents) -> String {
         scripts,
     };
     page.render().expect("a template without filters that fail")
+}
+
+/// The charts of a page, by their ids; none where the text is no page of ours, whoever may have written it.
+#[must_use]
+pub fn charts_of(page: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Drawn {
+        charts: Vec<Known>,
+    }
+    #[derive(Deserialize)]
+    struct Known {
+        id: String,
+    }
+    // Everything of a file is escaped, so that nothing in the head but the template says this.
+    let (head, body) = page.split_once("</head>")?;
+    if !head.contains(&format!("<meta name=\"generator\" content=\"{GENERATOR}\">")) {
+        return None;
+    }
+    let data = body.split_once(DATA_BEGINS)?.1.split_once("</script>")?.0;
+    let drawn: Drawn = serde_json::from_str(data).ok()?;
+    Some(drawn.charts.into_iter().map(|chart| chart.id).collect())
 }
 
 /// What the page may do: run exactly its own scripts, and look as it says. Charts bring styles of their own.
@@ -188,6 +215,23 @@ mod tests {
             assert!(policy.contains(&sum), "{policy}");
         }
         assert!(policy.starts_with("default-src 'none';") && !policy.contains("http"));
+    }
+
+    #[test]
+    fn a_page_is_known_again_with_its_charts_and_no_other_is() {
+        let mut contents = contents();
+        let page = draw(&contents);
+        let ids: Vec<String> = contents.charts.iter().map(|chart| chart.id.clone()).collect();
+        assert_eq!(charts_of(&page), Some(ids));
+        // What a file says does not make a page one of ours, nor another of it.
+        let theirs = page.replacen("<meta name=\"generator\"", "<meta name=\"author\"", 1);
+        assert_eq!(charts_of(&theirs), None);
+        contents.title = "</head><meta name=\"generator\" content=\"harness report\">".to_owned();
+        contents.charts.clear();
+        assert_eq!(charts_of(&draw(&contents)), Some(Vec::new()));
+        for other in ["", "<html><head></head></html>", &page[..page.find("id=\"contents\"").unwrap()]] {
+            assert_eq!(charts_of(other), None);
+        }
     }
 
     #[test]
