@@ -120,8 +120,10 @@ impl Page {
             self.close(is_open);
         }
         if !run.command.is_empty() {
-            let fence = fence(&run.command);
-            self.add(&format!("\n{fence}sh\n{}\n{fence}\n", without_controls(&run.command, '\n')), "the command");
+            // What is taken away may have stood between backticks: the fence is that of what is shown.
+            let shown = without_controls(&run.command, '\n');
+            let fence = fence(&shown);
+            self.add(&format!("\n{fence}sh\n{shown}\n{fence}\n"), "the command");
         }
     }
 
@@ -154,8 +156,9 @@ fn fence(text: &str) -> String {
 
 /// Text that means nothing to Markdown, HTML or GitHub, on one line.
 fn escaped(text: &str) -> String {
+    let text = without_controls(text, ' ');
     let mut escaped = String::with_capacity(text.len());
-    for (index, c) in without_controls(text, ' ').chars().enumerate() {
+    for (index, c) in text.chars().enumerate() {
         if index >= LONGEST {
             escaped.push('…');
             break;

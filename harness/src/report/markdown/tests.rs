@@ -1,6 +1,7 @@
 use super::*;
 use crate::report::contents::tests::contents;
 use crate::report::contents::{Column, Entry, Reason};
+use crate::report::tests::run;
 
 #[test]
 fn the_answer_comes_first_and_everything_has_its_place() {
@@ -54,6 +55,21 @@ fn nothing_in_a_file_is_more_than_text() {
     assert_eq!(rows, [3; 5], "{text}");
     // What stands in the command cannot end its fence.
     assert!(text.contains("\n`````sh\n") && text.ends_with("\n`````\n"), "{text}");
+}
+
+#[test]
+fn what_is_not_shown_holds_nothing_apart_that_means_something_together() {
+    let mut contents = contents();
+    let backend = "x\n``\u{200b}``\n\n<img src=http://evil/x.png> [click](http://evil) @everyone\n";
+    contents.runs[0].command = crate::report::repeat::command(&run("2026-01-01T00:00:00Z", &[1], &[backend]));
+    contents.title = "http:\u{200b}//evil www\u{200b}.evil".to_owned();
+    let text = draw(&contents);
+    let (said, command) = text.split_once("\n`````sh\n").unwrap_or_else(|| panic!("{text}"));
+    assert!(command.ends_with("\n`````\n") && command.matches("`````").count() == 1, "{text}");
+    assert!(command.contains("\n````\n"), "{text}");
+    for harm in ["<img", "@everyone", "http://", "www.evil"] {
+        assert!(!said.contains(harm), "{harm:?} in {said}");
+    }
 }
 
 #[test]
