@@ -62,10 +62,13 @@ pub(super) fn entrants(selection: &Selection<'_>) -> Vec<(String, Look)> {
 impl<'a> Gathered<'a> {
     pub(super) fn of(selection: &Selection<'a>) -> Self {
         let mut runs: Vec<GatheredRun<'a>> = selection.all.iter().rev().copied().map(GatheredRun::of).collect();
-        for place in 0..runs.len() {
+        // From the newest on, as the selection does it: memory that differs a little from boot to boot adds up.
+        for place in (0..runs.len()).rev() {
             let environment = &runs[place].run.environment;
-            let same = runs[..place].iter().find(|other| other.run.environment.is_same_machine(environment));
-            runs[place].machine = same.map_or(place, |same| same.machine);
+            let is_same = |other: &usize| runs[*other].run.environment.is_same_machine(environment);
+            let mut known = (place + 1..runs.len()).rev().filter(|&other| runs[other].machine == other);
+            let machine = known.find(is_same).unwrap_or(place);
+            runs[place].machine = machine;
         }
         Self { runs, entrants: entrants(selection) }
     }

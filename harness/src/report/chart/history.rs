@@ -192,7 +192,7 @@ fn machines(shown: &[Shown<'_>]) -> Vec<String> {
             if before.kernel != now.kernel {
                 differs.push(format!("Linux {} after {}", now.kernel, before.kernel));
             }
-            if before.cpus != now.cpus || before.memory_bytes != now.memory_bytes {
+            if before.cpus != now.cpus || !before.has_same_memory(now) {
                 differs.push("another number of CPUs, or other memory".to_owned());
             }
             if before.virtualisation != now.virtualisation {
