@@ -72,7 +72,7 @@ pub struct Entry {
 /// What is to be known of a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunFacts {
-    /// The file's name, without its folders.
+    /// The file's name, with as many of its folders as tell it from the others.
     pub file: String,
     /// When it began, RFC 3339.
     pub started: String,

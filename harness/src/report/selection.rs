@@ -29,7 +29,7 @@ pub struct Selection<'a> {
 /// A run that is known to be one.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// The name of its file.
+    /// What its file is called.
     pub file: &'a str,
     /// What all trials have in common.
     pub record: &'a RunRecord,
@@ -87,7 +87,7 @@ impl<'a> Selection<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Whether both are one: names of files in different folders may be the same.
+    /// Whether both are one, whatever their files are called.
     #[must_use]
     pub fn is(&self, other: &Run<'_>) -> bool {
         std::ptr::eq(self.record, other.record)

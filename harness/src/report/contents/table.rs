@@ -44,7 +44,7 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     let mut rows = Vec::new();
     for run in selection.sweeps() {
         for summary in summarise(&run.record.plan, run.trials) {
-            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.file == run.file) {
+            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.is(run)) {
                 continue;
             }
             for backend in &summary.backends {
