@@ -65,9 +65,11 @@ impl<'a> Selection<'a> {
     pub fn cells(&self) -> Vec<(Cell, Run<'a>)> {
         let mut cells: Vec<(Cell, Run<'a>)> = Vec::new();
         for run in self.sweeps() {
+            let entrants = run.record.plan.entrants();
             for cell in run.record.plan.cells() {
                 let is_new = cells.iter().all(|(other, _)| *other != cell);
-                if is_new && run.trials.iter().any(|trial| trial.cell == cell) {
+                let is_of = |trial: &TrialRecord| trial.cell == cell && entrants.contains(&trial.backend);
+                if is_new && run.trials.iter().any(is_of) {
                     cells.push((cell, *run));
                 }
             }

@@ -313,5 +313,5 @@ fn whatever_a_file_says_is_drawn_without_a_panic() {
     let mut file = file("run", "no time at all", plan(&[], &[]), Vec::new());
     assert!(of(std::slice::from_ref(&file)).is_empty() && of(&[]).is_empty());
     file.recorded.trials = trials(&plan(&["stranger"], &[1]), 2, |_| ());
-    assert_eq!(of(&[file])[0].series[0].backend, "stranger", "no plan speaks of it");
+    assert!(of(&[file]).is_empty(), "no plan speaks of it");
 }
