@@ -3,8 +3,11 @@
 //! A cell's figures come from the newest run that has a trial in it, among the runs on the same machine as the newest.
 //! Figures of several machines never stand side by side as if they were of one.
 
+mod searched;
+
 use jiff::Timestamp;
 
+pub use self::searched::Searched;
 use super::FileRun;
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{RunRecord, TrialRecord};

@@ -77,8 +77,9 @@ pub fn of(selection: &Selection<'_>) -> Answer {
         ));
     }
     open::unmeasured(&cells, &places, &mut answer.open);
-    for run in selection.searches() {
-        capacity::say(run, &mut answer);
+    let searched = selection.searched();
+    for one in &searched {
+        capacity::say(one, searched.len() > 1, &mut answer);
     }
     let is_measured = |trial: &TrialRecord| trial.measured.is_some();
     let has_figures =
