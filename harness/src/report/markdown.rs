@@ -32,7 +32,9 @@ pub fn draw(contents: &Contents) -> String {
     ] {
         page.sentences(title, sentences);
     }
-    page.table(&contents.table);
+    for table in &contents.tables {
+        page.table(table);
+    }
     for run in contents.runs.iter().take(MOST_RUNS) {
         page.run(run);
     }
@@ -75,15 +77,16 @@ impl Page {
     }
 
     fn table(&mut self, table: &Table) {
-        if table.rows.is_empty() {
-            return;
-        }
         let titles: Vec<String> = table.columns.iter().map(|column| escaped(&column.title)).collect();
         let rules: Vec<&str> = table.columns.iter().map(|column| if column.numeric { "---:" } else { "---" }).collect();
-        self.add(&format!("\n| {} |\n| {} |\n", titles.join(" | "), rules.join(" | ")), "the table");
+        let heading =
+            format!("\n**{}**\n\n| {} |\n| {} |\n", escaped(&table.title), titles.join(" | "), rules.join(" | "));
+        if !self.add(&heading, "a table") {
+            return;
+        }
         for row in &table.rows {
             let row: Vec<String> = row.iter().map(|entry| escaped(&entry.text)).collect();
-            if !self.add(&format!("| {} |\n", row.join(" | ")), "rows of the table") {
+            if !self.add(&format!("| {} |\n", row.join(" | ")), "rows of a table") {
                 break;
             }
         }

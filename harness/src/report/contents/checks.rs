@@ -17,7 +17,7 @@ fn every_backend_in_every_cell_has_a_row_of_figures() {
             (trial.verdict, trial.reasons) = (Verdict::Suspect, vec!["odd".to_owned()]);
         }
     })]);
-    let table = &contents.table;
+    let table = &contents.tables[0];
     assert_eq!(contents.title, "2 backends on Linux 6.18");
     assert_eq!(table.rows.len(), 2 * 3);
     assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
@@ -88,7 +88,7 @@ fn absurd_figures_are_no_reason_to_give_up() {
         measured.latency_hdr = EncodedHistogram(histogram);
     });
     let contents = Contents::of(&[absurd]);
-    assert_eq!(contents.table.rows.len(), 4);
+    assert_eq!(contents.tables[0].rows.len(), 4);
     let json = serde_json::to_string(&contents).unwrap();
     assert!(!json.contains("NaN"), "{json}");
     assert!(crate::report::markdown::draw(&contents).contains("&lt;script&gt;"));
