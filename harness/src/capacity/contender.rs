@@ -50,6 +50,17 @@ enum Stage {
     },
 }
 
+/// Why a search asks for nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// All is known, or somebody interrupted it.
+    Otherwise,
+    /// Its time was up.
+    OutOfTime,
+    /// One or the other: a file does not say when its search ended.
+    EarlyAsRecorded,
+}
+
 /// What to try next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Ask {
@@ -186,8 +197,8 @@ impl Contender {
         }
     }
 
-    /// What is known so far; `time_is_up` is why the search ended, where it did not end by itself.
-    pub(super) fn capacity(&self, plan: &CapacityPlan, time_is_up: bool) -> BackendCapacity {
+    /// What is known so far.
+    pub(super) fn capacity(&self, plan: &CapacityPlan, ended: Ended) -> BackendCapacity {
         let estimates = self.search().map_or(&[][..], Search::repeats);
         let first = self.search().and_then(Search::first);
         let unknown = BackendCapacity {
@@ -202,7 +213,7 @@ impl Contender {
             trials: self.trials,
             suspect: self.doubts.len(),
             when_met: None,
-            reasons: self.reasons(first, estimates, plan, time_is_up),
+            reasons: self.reasons(first, estimates, plan, ended),
         };
         match first {
             Some(first) if first.met_rps <= 0.0 => {
@@ -236,17 +247,16 @@ impl Contender {
         }
     }
 
-    fn reasons(
-        &self,
-        first: Option<Estimate>,
-        repeats: &[Estimate],
-        plan: &CapacityPlan,
-        time_is_up: bool,
-    ) -> Vec<String> {
+    fn reasons(&self, first: Option<Estimate>, repeats: &[Estimate], plan: &CapacityPlan, ended: Ended) -> Vec<String> {
         let mut reasons = Vec::new();
         // Where a search was given up or interrupted, no budget would have helped.
-        let is_cut_short = matches!(self.stage, Stage::Search(_)) && (time_is_up || self.has_had_all_trials());
-        let see_budget = if is_cut_short { "; see --budget" } else { "" };
+        let may_be_short = ended != Ended::Otherwise || self.has_had_all_trials();
+        let is_cut_short = matches!(self.stage, Stage::Search(_)) && may_be_short;
+        let see_budget = match ended {
+            _ if !is_cut_short => "",
+            Ended::EarlyAsRecorded => "; it was interrupted, or its time was up (see --budget)",
+            Ended::OutOfTime | Ended::Otherwise => "; see --budget",
+        };
         if let Some(last) = self.disturbances.last().filter(|_| is_cut_short) {
             let (disturbed, all) = (self.disturbances.len(), self.trials);
             reasons.push(format!(

@@ -22,4 +22,6 @@ mod standing;
 
 pub use found::{BackendCapacity, EstimateRecord, LimitedBy, WhenMet};
 pub use replay::replay;
+#[cfg(test)]
+pub(crate) use run::tests::recorded;
 pub use run::{CapacityRun, CapacitySearch, Observer, lowest_rate_rps};

@@ -67,6 +67,19 @@ mod tests {
         assert!(replay(&RunRecord { seed: 8, ..run.clone() }, &searched.trials).is_none());
         let two_cells = crate::plan::SweepPlan { connections: vec![1, 2], ..plan() };
         assert!(replay(&RunRecord { plan: two_cells, ..run.clone() }, &searched.trials).is_none());
-        assert!(replay(&RunRecord { capacity: None, ..run }, &searched.trials).is_none());
+        assert!(replay(&RunRecord { capacity: None, ..run.clone() }, &searched.trials).is_none());
+
+        // It may have been interrupted long before its time was up.
+        let reasons = |budget_ns, trials: usize| {
+            let run = RunRecord { capacity: Some(capacity_plan("p99<5ms", budget_ns)), ..run.clone() };
+            replay(&run, &searched.trials[..trials]).unwrap().swap_remove(1).reasons
+        };
+        let early = "the search ended before its edge was found";
+        assert_eq!(
+            reasons(Some(u64::MAX), 4),
+            [format!("{early}; it was interrupted, or its time was up (see --budget)")]
+        );
+        assert_eq!(reasons(None, 4), [early]);
+        assert!(reasons(Some(u64::MAX), searched.trials.len()).is_empty());
     }
 }

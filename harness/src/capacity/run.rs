@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::contender::{Ask, Contender, most_trials};
+use super::contender::{Ask, Contender, Ended, most_trials};
 use super::found::BackendCapacity;
 use super::search::Tactics;
 use crate::load::LoadPlan;
@@ -60,7 +60,7 @@ pub struct CapacitySearch<'a> {
     random: Pcg64Mcg,
     trials: usize,
     blocks: usize,
-    time_is_up: bool,
+    ended: Ended,
 }
 
 impl<'a> CapacitySearch<'a> {
@@ -84,7 +84,7 @@ impl<'a> CapacitySearch<'a> {
         let most_trials = run.capacity.budget().map_or_else(|| most_trials(tactics.repeats), |_| usize::MAX);
         let contenders =
             backends.map(|backend| Contender::new(backend.clone(), tactics, random.random(), most_trials)).collect();
-        Self { run, cell: cells.swap_remove(0), contenders, random, trials: 0, blocks: 0, time_is_up: false }
+        Self { run, cell: cells.swap_remove(0), contenders, random, trials: 0, blocks: 0, ended: Ended::Otherwise }
     }
 
     /// Searches until all is known, the time is up or `cancel` is set: the trial that is running is abandoned then, and
@@ -113,7 +113,9 @@ impl<'a> CapacitySearch<'a> {
         let in_time = |length| budget.is_none_or(|budget| begun.elapsed() + length + around.get() <= budget);
         let mut may_take = |length: Duration| !cancel.load(Ordering::Relaxed) && in_time(length);
         let written = self.search_with(writer, observer, &mut measure, &mut may_take);
-        self.time_is_up = !cancel.load(Ordering::Relaxed) && !self.is_complete();
+        if !cancel.load(Ordering::Relaxed) && !self.is_complete() {
+            self.ended = Ended::OutOfTime;
+        }
         written
     }
 
@@ -187,7 +189,7 @@ impl<'a> CapacitySearch<'a> {
     /// What is known by now, in the order of the plan.
     #[must_use]
     pub fn capacities(&self) -> Vec<BackendCapacity> {
-        self.contenders.iter().map(|contender| contender.capacity(self.run.capacity, self.time_is_up)).collect()
+        self.contenders.iter().map(|contender| contender.capacity(self.run.capacity, self.ended)).collect()
     }
 
     /// Takes a trial of an earlier search; whether that was what this one would have asked for next.
@@ -209,9 +211,12 @@ impl<'a> CapacitySearch<'a> {
         is_asked
     }
 
-    /// Says of a search that was replayed whether its time had been limited.
+    /// Says of a search that was replayed that there are no more trials. What starting and stopping took is in none of them,
+    /// so that nobody knows how much of its time was left.
     pub(super) fn end_replay(&mut self) {
-        self.time_is_up = self.run.capacity.budget().is_some() && !self.is_complete();
+        if self.run.capacity.budget().is_some() && !self.is_complete() {
+            self.ended = Ended::EarlyAsRecorded;
+        }
     }
 
     /// Trials that ended.
@@ -244,16 +249,12 @@ fn duration(slo: &Slo, usual: Duration, rate_rps: f64) -> Duration {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::fs;
 
     use super::*;
     use crate::capacity::LimitedBy;
-    use crate::capacity::replay;
     use crate::plan;
-    use crate::report;
-    use crate::report::selection::Selection;
-    use crate::results::RunRecord;
     use crate::results::tests::{failed_trial, trial};
     use crate::results::{Bottleneck, Outcome, Verdict};
 
@@ -305,6 +306,12 @@ pub(super) mod tests {
         }
     }
 
+    /// The plans of a search, and its trials where it came to its end.
+    pub(crate) fn recorded(slo: &str) -> (SweepPlan, CapacityPlan, Vec<TrialRecord>) {
+        let trials = search(slo, |slot| Some(served(slot))).trials;
+        (plan(), capacity_plan(slo, Some(u64::MAX)), trials)
+    }
+
     pub(in crate::capacity) struct Searched {
         pub(in crate::capacity) capacities: Vec<BackendCapacity>,
         is_complete: bool,
@@ -346,32 +353,6 @@ pub(super) mod tests {
         assert_eq!(fs::read_to_string(file).unwrap().lines().count(), seen.trials.len(), "every trial is written");
         let (capacities, is_complete) = (search.capacities(), search.is_complete());
         Searched { capacities, is_complete, trials: seen.trials, durations, left: seen.left }
-    }
-
-    #[test]
-    fn a_search_that_was_recorded_comes_to_the_same_again_and_is_told_in_words() {
-        let searched = search("p99<5ms", |slot| Some(served(slot)));
-        let run = RunRecord {
-            plan: plan(),
-            capacity: Some(capacity_plan("p99<5ms", Some(u64::MAX))),
-            ..report::tests::run("2026-01-01T00:00:00Z", &[64], &[])
-        };
-        let again = replay(&run, &searched.trials).unwrap();
-        let json = |capacities: &[BackendCapacity]| serde_json::to_value(capacities).unwrap();
-        assert_eq!(json(&again), json(&searched.capacities));
-        assert!(replay(&run, &searched.trials[1..]).is_none(), "no such search makes these trials");
-        assert!(replay(&RunRecord { seed: 8, ..run.clone() }, &searched.trials).is_none());
-
-        let answer = |run: &RunRecord| {
-            let mut file = report::tests::file("run.jsonl", run.clone(), 0, |_| ());
-            file.recorded.trials.clone_from(&searched.trials);
-            report::answer::of(&Selection::of(&[file]))
-        };
-        let findings = answer(&run).findings;
-        let tie = "At 64 connections, payload 64 B and depth 1 poll and epoll tie for the highest rate with p99<5ms";
-        assert!(findings[0].starts_with(tie), "{findings:?}");
-        assert!(findings[1].contains("poll sustains ") && findings[1].contains("/s ["), "{findings:?}");
-        assert!(answer(&RunRecord { seed: 8, ..run }).open[0].starts_with("The trials of the search"));
     }
 
     #[test]

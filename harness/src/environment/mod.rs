@@ -96,8 +96,18 @@ impl Environment {
     /// hypervisor, under the same kernel.
     #[must_use]
     pub fn is_same_machine(&self, other: &Self) -> bool {
-        let of = |one: &Self| (one.cpu_model.clone(), one.cpus, one.memory_bytes, one.kernel.clone());
-        of(self) == of(other) && self.virtualisation == other.virtualisation
+        let of = |one: &Self| (one.cpu_model.clone(), one.cpus, one.kernel.clone());
+        of(self) == of(other) && self.has_same_memory(other) && self.virtualisation == other.virtualisation
+    }
+
+    /// Whether both have the same memory. How much of it a kernel keeps for itself differs from boot to boot, so within a
+    /// percent it is the same.
+    #[must_use]
+    pub fn has_same_memory(&self, other: &Self) -> bool {
+        match (self.memory_bytes, other.memory_bytes) {
+            (Some(own), Some(other)) => own.abs_diff(other) <= own.max(other) / 100,
+            (own, other) => own == other,
+        }
     }
 
     /// What the files below `root` say.
@@ -170,5 +180,14 @@ mod tests {
         ];
         assert!(others.iter().all(|other| !one.is_same_machine(other)));
         assert!(one.is_same_machine(&Environment { loopback_mtu_bytes: Some(1500), ..one.clone() }));
+    }
+
+    #[test]
+    fn a_machine_that_was_started_again_is_the_same_with_a_little_less_memory() {
+        let of = |memory_bytes| Environment { memory_bytes: Some(memory_bytes), ..Environment::default() };
+        let before = of(25_276_502_016);
+        assert!(before.is_same_machine(&of(25_276_469_248)) && of(25_276_469_248).is_same_machine(&before));
+        assert!(!before.is_same_machine(&of(24_000_000_000)) && !before.is_same_machine(&Environment::default()));
+        assert!(!of(u64::MAX).is_same_machine(&of(0)) && of(0).is_same_machine(&of(0)));
     }
 }

@@ -25,8 +25,8 @@ pub struct Contents {
     pub charts: Vec<Chart>,
     /// Everything that has a place in a chart, in the order of the plan.
     pub backends: Vec<Named>,
-    /// A row for each backend in each cell.
-    pub table: Table,
+    /// What was measured in every cell, and what searches came to; none of them is empty.
+    pub tables: Vec<Table>,
     /// The files, the newest first.
     pub runs: Vec<RunFacts>,
 }
@@ -45,6 +45,8 @@ pub struct Named {
 /// A table to be sorted.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
+    /// What it holds.
+    pub title: String,
     /// From left to right.
     pub columns: Vec<Column>,
     /// Each with one entry for every column.
@@ -72,7 +74,7 @@ pub struct Entry {
 /// What is to be known of a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunFacts {
-    /// The file's name, without its folders.
+    /// The file's name, with as many of its folders as tell it from the others.
     pub file: String,
     /// When it began, RFC 3339.
     pub started: String,
@@ -109,7 +111,7 @@ impl Contents {
             title: title(&selection),
             answer: answer::of(&selection),
             backends: backends(&charts, &selection),
-            table: table::of(&selection),
+            tables: table::of(&selection),
             runs: newest_first(files).into_iter().map(|file| facts::of(file, &selection)).collect(),
             charts,
         }
@@ -185,14 +187,15 @@ pub(crate) mod tests {
                 .zip(LOOKS)
                 .map(|(&name, look)| Named { name: name.to_owned(), look, summary: format!("about {name}") })
                 .collect(),
-            table: Table {
+            tables: vec![Table {
+                title: "Every backend in every cell".to_owned(),
                 columns: [("backend", false), ("requests/s", true)]
                     .map(|(title, numeric)| Column { title: title.to_owned(), numeric })
                     .into(),
                 rows: rows
                     .map(|(name, value)| vec![entry(name, None), entry(&value.to_string(), Some(value))])
                     .collect(),
-            },
+            }],
             runs: vec![RunFacts {
                 file: "run.jsonl".to_owned(),
                 started: "2026-01-02T03:04:05Z".to_owned(),

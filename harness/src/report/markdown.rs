@@ -32,7 +32,9 @@ pub fn draw(contents: &Contents) -> String {
     ] {
         page.sentences(title, sentences);
     }
-    page.table(&contents.table);
+    for table in &contents.tables {
+        page.table(table);
+    }
     for run in contents.runs.iter().take(MOST_RUNS) {
         page.run(run);
     }
@@ -75,15 +77,16 @@ impl Page {
     }
 
     fn table(&mut self, table: &Table) {
-        if table.rows.is_empty() {
-            return;
-        }
         let titles: Vec<String> = table.columns.iter().map(|column| escaped(&column.title)).collect();
         let rules: Vec<&str> = table.columns.iter().map(|column| if column.numeric { "---:" } else { "---" }).collect();
-        self.add(&format!("\n| {} |\n| {} |\n", titles.join(" | "), rules.join(" | ")), "the table");
+        let heading =
+            format!("\n**{}**\n\n| {} |\n| {} |\n", escaped(&table.title), titles.join(" | "), rules.join(" | "));
+        if !self.add(&heading, "a table") {
+            return;
+        }
         for row in &table.rows {
             let row: Vec<String> = row.iter().map(|entry| escaped(&entry.text)).collect();
-            if !self.add(&format!("| {} |\n", row.join(" | ")), "rows of the table") {
+            if !self.add(&format!("| {} |\n", row.join(" | ")), "rows of a table") {
                 break;
             }
         }
@@ -120,8 +123,10 @@ impl Page {
             self.close(is_open);
         }
         if !run.command.is_empty() {
-            let fence = fence(&run.command);
-            self.add(&format!("\n{fence}sh\n{}\n{fence}\n", without_controls(&run.command, '\n')), "the command");
+            // What is taken away may have stood between backticks: the fence is that of what is shown.
+            let shown = without_controls(&run.command, '\n');
+            let fence = fence(&shown);
+            self.add(&format!("\n{fence}sh\n{shown}\n{fence}\n"), "the command");
         }
     }
 
@@ -154,8 +159,9 @@ fn fence(text: &str) -> String {
 
 /// Text that means nothing to Markdown, HTML or GitHub, on one line.
 fn escaped(text: &str) -> String {
+    let text = without_controls(text, ' ');
     let mut escaped = String::with_capacity(text.len());
-    for (index, c) in without_controls(text, ' ').chars().enumerate() {
+    for (index, c) in text.chars().enumerate() {
         if index >= LONGEST {
             escaped.push('…');
             break;

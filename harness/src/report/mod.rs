@@ -7,6 +7,7 @@ pub mod answer;
 pub mod chart;
 pub mod contents;
 pub mod markdown;
+pub mod names;
 pub mod page;
 pub mod repeat;
 pub mod selection;
@@ -22,7 +23,7 @@ use crate::results::{self, EncodedHistogram, ReadError, Recorded, TrialRecord};
 /// A results file that was read.
 #[derive(Clone, Debug)]
 pub struct FileRun {
-    /// The file's name, without its folders.
+    /// What the file is called; no other of a report is called so.
     pub name: String,
     /// What it holds; without a run where it was cut off in its first line.
     pub recorded: Recorded,

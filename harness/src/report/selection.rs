@@ -3,8 +3,11 @@
 //! A cell's figures come from the newest run that has a trial in it, among the runs on the same machine as the newest.
 //! Figures of several machines never stand side by side as if they were of one.
 
+mod searched;
+
 use jiff::Timestamp;
 
+pub use self::searched::Searched;
 use super::FileRun;
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{RunRecord, TrialRecord};
@@ -29,7 +32,7 @@ pub struct Selection<'a> {
 /// A run that is known to be one.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// The name of its file.
+    /// What its file is called.
     pub file: &'a str,
     /// What all trials have in common.
     pub record: &'a RunRecord,
@@ -65,9 +68,11 @@ impl<'a> Selection<'a> {
     pub fn cells(&self) -> Vec<(Cell, Run<'a>)> {
         let mut cells: Vec<(Cell, Run<'a>)> = Vec::new();
         for run in self.sweeps() {
+            let entrants = run.record.plan.entrants();
             for cell in run.record.plan.cells() {
                 let is_new = cells.iter().all(|(other, _)| *other != cell);
-                if is_new && run.trials.iter().any(|trial| trial.cell == cell) {
+                let is_of = |trial: &TrialRecord| trial.cell == cell && entrants.contains(&trial.backend);
+                if is_new && run.trials.iter().any(is_of) {
                     cells.push((cell, *run));
                 }
             }
@@ -87,7 +92,7 @@ impl<'a> Selection<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Whether both are one: names of files in different folders may be the same.
+    /// Whether both are one, whatever their files are called.
     #[must_use]
     pub fn is(&self, other: &Run<'_>) -> bool {
         std::ptr::eq(self.record, other.record)

@@ -126,7 +126,7 @@ pub(crate) fn contents(backends: usize, facets: usize) -> Contents {
             .enumerate()
             .map(|(one, name)| Named { name: (*name).to_owned(), look: look(one), summary: format!("about {name}") })
             .collect(),
-        table: table(names, facets),
+        tables: vec![table(names, facets), capacities(names)],
         runs: vec![RunFacts {
             file: "run.jsonl".to_owned(),
             started: "2026-01-02T03:04:05Z".to_owned(),
@@ -152,7 +152,7 @@ pub(crate) fn nothing() -> Contents {
     contents.answer = Answer { open: vec!["The file has no trials.".to_owned()], ..Answer::default() };
     contents.charts.clear();
     contents.backends.clear();
-    contents.table = Table::default();
+    contents.tables.clear();
     contents.runs[0].verdicts.clear();
     contents
 }
@@ -177,7 +177,21 @@ fn table(names: &[&str], facets: usize) -> Table {
         }
     }
     let columns = columns.map(|(title, numeric)| Column { title: title.to_owned(), numeric });
-    Table { columns: columns.into(), rows }
+    Table { title: "Every backend in every cell".to_owned(), columns: columns.into(), rows }
+}
+
+fn capacities(names: &[&str]) -> Table {
+    let columns = [("backend", false), ("capacity, requests/s", true)];
+    let row = |(one, name): (usize, &&str)| {
+        let rps = 150e3 * spread(one);
+        let capacity = Entry { text: harness::figures::grouped(rps), value: Some(rps) };
+        vec![Entry { text: (*name).to_owned(), value: None }, capacity]
+    };
+    Table {
+        title: "Capacities".to_owned(),
+        columns: columns.map(|(title, numeric)| Column { title: title.to_owned(), numeric }).into(),
+        rows: names.iter().enumerate().map(row).collect(),
+    }
 }
 
 /// The second backend has a gap, the third a point that is invalid and one that is suspect, the sixth ends early; the first and

@@ -43,7 +43,7 @@ fn a_folder_with_the_answer_is_made_beside_the_file_and_made_again() {
     let ended = report(&["run.jsonl", "--json"], path);
     assert_eq!((ended.code(), ended.stdout.len()), (Some(0), 1), "{ended:?}");
     let contents: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
-    assert_eq!(contents["table"]["rows"].as_array().unwrap().len(), 4);
+    assert_eq!(contents["tables"][0]["rows"].as_array().unwrap().len(), 4);
     assert_eq!(contents["runs"][0]["file"], "run.jsonl");
     let names = fs::read_dir(path.join("run-report")).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".part")));
@@ -69,6 +69,23 @@ fn a_chart_that_is_not_drawn_any_more_goes_and_what_somebody_put_there_stays() {
     assert_eq!(report(&["small.jsonl", "--output", "out"], path).code(), Some(0));
     assert_eq!(charts(), ["mine.svg", "throughput-64.png"].map(str::to_owned).into());
     assert!(path.join("out/mine.txt").exists());
+}
+
+#[test]
+fn files_of_the_same_name_are_told_apart_by_their_folders() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for (folder, started) in [("a", "2026-01-01T00:00:00Z"), ("b", "2026-01-02T00:00:00Z")] {
+        fs::create_dir(path.join(folder)).unwrap();
+        let run = RunRecord { started: started.to_owned(), ..run(&[1, 64], &["epoll", "poll"]) };
+        write(&path.join(folder).join("run.jsonl"), &run, 8, |_| ());
+    }
+    let ended = report(&["a/run.jsonl", "b/run.jsonl", "--json"], path);
+    let contents: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+    let names: Vec<&Value> = contents["runs"].as_array().unwrap().iter().map(|run| &run["file"]).collect();
+    assert_eq!(names, ["b/run.jsonl", "a/run.jsonl"]);
+    let rows = contents["tables"][0]["rows"].as_array().unwrap();
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.as_array().unwrap().last().unwrap()["text"] == "b/run.jsonl"));
 }
 
 #[test]

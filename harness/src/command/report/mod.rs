@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use harness::figures;
 use harness::report::contents::Contents;
-use harness::report::{FileRun, markdown, page, selection, svg};
+use harness::report::{FileRun, markdown, names, page, selection, svg};
 use indicatif::ProgressBar;
 
 use self::folder::Folder;
@@ -43,7 +43,9 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
 
     progress.set_message("comparing");
     progress.tick();
-    let files: Vec<FileRun> = files.into_iter().map(|(_, file)| file).collect();
+    let names = names::apart(&files.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let called = files.into_iter().zip(names).map(|((_, file), name)| FileRun { name, ..file });
+    let files: Vec<FileRun> = called.collect();
     let contents = Contents::of(&files);
     progress.set_message("drawing");
     progress.tick();

@@ -2,17 +2,26 @@
 
 use super::Answer;
 use super::words::{list, ratio, reason};
-use crate::capacity::{BackendCapacity, LimitedBy, replay};
+use crate::capacity::{BackendCapacity, LimitedBy};
 use crate::figures;
 use crate::plan::{Cell, SweepPlan};
-use crate::report::selection::Run;
+use crate::report::selection::Searched;
 use crate::report::terminal::capacity::rounded;
 use crate::statistics::{Estimate, Interval};
 
-/// Adds what a search came to.
-pub(super) fn say(run: &Run<'_>, answer: &mut Answer) {
+/// Adds what a search came to; each sentence names its file where several searches speak.
+pub(super) fn say(searched: &Searched<'_>, is_named: bool, answer: &mut Answer) {
+    let mut own = Answer::default();
+    say_plainly(searched, &mut own);
+    let named = |sentence| if is_named { format!("{}: {sentence}", searched.run.file) } else { sentence };
+    answer.findings.extend(own.findings.into_iter().map(named));
+    answer.open.extend(own.open.into_iter().map(named));
+}
+
+fn say_plainly(searched: &Searched<'_>, answer: &mut Answer) {
+    let run = &searched.run;
     let Some(plan) = &run.record.capacity else { return };
-    let Some(capacities) = replay(run.record, run.trials) else {
+    let Some(capacities) = &searched.found else {
         answer.open.push(
             "The trials of the search for capacities do not follow from its plan and seed, so nothing is said of it."
                 .to_owned(),
@@ -22,14 +31,14 @@ pub(super) fn say(run: &Run<'_>, answer: &mut Answer) {
     let goal = plan.slo.to_string();
     let start =
         SweepPlan { rate_rps: vec![None], ..run.record.plan.clone() }.cells().first().map(place).unwrap_or_default();
-    answer.findings.extend(first(&capacities, &goal, &start));
+    answer.findings.extend(first(capacities, &goal, &start));
     let sustained: Vec<String> = capacities.iter().filter_map(sustained).collect();
     if !sustained.is_empty() {
         let capital = start[..1].to_uppercase() + &start[1..];
         answer.findings.push(format!("{capital}, with {goal}, {}.", list(&sustained)));
     }
-    answer.findings.extend(confidence(&capacities));
-    for capacity in &capacities {
+    answer.findings.extend(confidence(capacities));
+    for capacity in capacities {
         answer.open.extend(unknown(capacity, &goal));
     }
 }

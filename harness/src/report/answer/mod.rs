@@ -21,6 +21,7 @@ use self::standing::Standing;
 use super::selection::Selection;
 use crate::figures;
 use crate::plan::Cell;
+use crate::results::TrialRecord;
 use crate::statistics::{CONFIDENCE, MetricRanking, Ranking, rank};
 
 /// What can be said, what changes along the way, and what cannot be concluded. Sentences, each with its full stop.
@@ -76,10 +77,15 @@ pub fn of(selection: &Selection<'_>) -> Answer {
         ));
     }
     open::unmeasured(&cells, &places, &mut answer.open);
-    for run in selection.searches() {
-        capacity::say(run, &mut answer);
+    let searched = selection.searched();
+    for one in &searched {
+        capacity::say(one, searched.len() > 1, &mut answer);
     }
-    if selection.runs.iter().all(|run| run.trials.iter().all(|trial| trial.measured.is_none())) {
+    let is_measured = |trial: &TrialRecord| trial.measured.is_some();
+    let has_figures =
+        cells.iter().any(|(cell, run)| run.trials.iter().any(|trial| trial.cell == *cell && is_measured(trial)))
+            || selection.searches().any(|run| run.trials.iter().any(is_measured));
+    if !has_figures {
         answer.open.insert(0, "Nothing was measured, so nothing can be said.".to_owned());
     }
     answer

@@ -263,6 +263,22 @@ fn what_was_not_measured_is_said_with_its_reason() {
 }
 
 #[test]
+fn a_search_is_told_in_words_and_one_that_its_trials_do_not_follow_from_is_not() {
+    let (plan, capacity, trials) = crate::capacity::recorded("p99<5ms");
+    let answer = |seed| {
+        let search = RunRecord { plan: plan.clone(), capacity: Some(capacity.clone()), seed, ..run("", &[64], &[]) };
+        let mut file = file("run.jsonl", search, 0, |_| ());
+        file.recorded.trials.clone_from(&trials);
+        of(&[file])
+    };
+    let findings = answer(7).findings;
+    let tie = "At 64 connections, payload 64 B and depth 1 poll and epoll tie for the highest rate with p99<5ms";
+    assert!(findings[0].starts_with(tie), "{findings:?}");
+    assert!(findings[1].contains("poll sustains ") && findings[1].contains("/s ["), "{findings:?}");
+    assert!(answer(8).open[0].starts_with("The trials of the search"));
+}
+
+#[test]
 fn of_nothing_nothing_is_said() {
     let planned = file("run", run("", &[64], &["epoll"]), 0, |_| ());
     let cut_off = FileRun { name: "cut".to_owned(), recorded: nothing() };

@@ -28,7 +28,7 @@ pub(super) struct GatheredRun<'a> {
     pub(super) started_ms: Option<f64>,
     /// Equal ones are of the same machine.
     pub(super) machine: usize,
-    /// In the order of the plan, and after them those that only trials name.
+    /// In the order of the plan; of a search, those that it tried.
     pub(super) cells: Vec<GatheredCell<'a>>,
 }
 
@@ -52,8 +52,7 @@ pub(super) struct Shown<'g> {
 pub(super) fn entrants(selection: &Selection<'_>) -> Vec<(String, Look)> {
     let (mut names, mut known) = (Vec::new(), HashSet::new());
     for run in &selection.all {
-        let of_trials = run.trials.iter().map(|trial| trial.backend.clone());
-        names.extend(run.record.plan.entrants().into_iter().chain(of_trials).filter(|name| known.insert(name.clone())));
+        names.extend(run.record.plan.entrants().into_iter().filter(|name| known.insert(name.clone())));
     }
     let looks = looks(&names);
     names.into_iter().zip(looks).collect()
@@ -62,10 +61,13 @@ pub(super) fn entrants(selection: &Selection<'_>) -> Vec<(String, Look)> {
 impl<'a> Gathered<'a> {
     pub(super) fn of(selection: &Selection<'a>) -> Self {
         let mut runs: Vec<GatheredRun<'a>> = selection.all.iter().rev().copied().map(GatheredRun::of).collect();
-        for place in 0..runs.len() {
+        // From the newest on, as the selection does it: memory that differs a little from boot to boot adds up.
+        for place in (0..runs.len()).rev() {
             let environment = &runs[place].run.environment;
-            let same = runs[..place].iter().find(|other| other.run.environment.is_same_machine(environment));
-            runs[place].machine = same.map_or(place, |same| same.machine);
+            let is_same = |other: &usize| runs[*other].run.environment.is_same_machine(environment);
+            let mut known = (place + 1..runs.len()).rev().filter(|&other| runs[other].machine == other);
+            let machine = known.find(is_same).unwrap_or(place);
+            runs[place].machine = machine;
         }
         Self { runs, entrants: entrants(selection) }
     }
@@ -120,6 +122,7 @@ impl<'a> GatheredRun<'a> {
     fn of(one: selection::Run<'a>) -> Self {
         let (run, trials) = (one.record, one.trials);
         let entrants = run.plan.entrants();
+        let is_entrant: HashSet<&String> = entrants.iter().collect();
         let mut sorted: Vec<Sorted<'a>> = Vec::new();
         let mut places: HashMap<CellKey, usize> = HashMap::new();
         for cell in run.plan.cells() {
@@ -129,11 +132,20 @@ impl<'a> GatheredRun<'a> {
             });
         }
         // Where a search begins is a guess in a cell of its own, and no figure.
-        for trial in trials.iter().filter(|trial| run.capacity.is_none() || trial.cell.rate_rps.is_some()) {
-            let place = *places.entry(key(&trial.cell)).or_insert_with(|| {
-                sorted.push(Sorted::new(trial.cell.clone(), &[]));
-                sorted.len() - 1
-            });
+        let is_figure = |trial: &&TrialRecord| {
+            is_entrant.contains(&trial.backend) && (run.capacity.is_none() || trial.cell.rate_rps.is_some())
+        };
+        for trial in trials.iter().filter(is_figure) {
+            let place = match places.get(&key(&trial.cell)) {
+                Some(&place) => place,
+                // What was not planned is no part of the comparison.
+                None if run.capacity.is_none() => continue,
+                None => {
+                    sorted.push(Sorted::new(trial.cell.clone(), &[]));
+                    places.insert(key(&trial.cell), sorted.len() - 1);
+                    sorted.len() - 1
+                }
+            };
             sorted[place].take(trial);
         }
         let cells = sorted.into_iter().map(Sorted::summarised);

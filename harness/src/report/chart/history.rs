@@ -1,14 +1,17 @@
 //! What was measured in several runs, over time: the chart of those who run the same sweep again and again.
 //!
-//! Every run takes part, whichever machine it was made on; a line is never joined across machines.
+//! Every run takes part, whichever machine it was made on; a line is never joined across machines, and nothing is called a
+//! change that other settings may have made.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::facet::ids;
 use super::figure::Figure;
 use super::gathered::{Gathered, GatheredRun, Shown};
 use super::{Axis, Chart, Mark, Point, Scale, State, Unit, lines, notes};
 use crate::plan::Cell;
+use crate::results::RunRecord;
 use crate::statistics::{Against, Metric, Row, Word, compare_runs_by};
 
 /// From which share on a difference matters. History tells every one that is more than noise.
@@ -65,14 +68,18 @@ fn shared_cells<'g>(gathered: &'g Gathered<'_>) -> Vec<(Cell, Vec<Shown<'g>>)> {
 /// By the place of the run in which it shows, then cell and backend.
 type Changes = BTreeMap<usize, Vec<Row>>;
 
-/// Where a run differs from the one before it on the same machine that has the cell.
+/// Where a run differs from the last one before it on the same machine that was made alike and has the cell.
 fn changes(gathered: &Gathered<'_>) -> Changes {
     let mut changes = Changes::new();
     let places: Vec<usize> = dated(gathered).map(|(place, _)| place).collect();
     for (&place, earlier) in places.iter().enumerate().map(|(at, place)| (place, &places[..at])) {
         let new = &gathered.runs[place];
         let mut cells: Vec<&Cell> = new.cells.iter().map(|cell| &cell.cell).collect();
-        for &before in earlier.iter().rev().filter(|&&before| gathered.runs[before].machine == new.machine) {
+        let is_alike = |before: &&usize| {
+            let old = &gathered.runs[**before];
+            old.machine == new.machine && settings(old.run, new.run).is_empty()
+        };
+        for &before in earlier.iter().rev().filter(is_alike) {
             let old = &gathered.runs[before];
             let (common, left): (Vec<&Cell>, Vec<&Cell>) =
                 cells.into_iter().partition(|cell| old.cells.iter().any(|other| other.cell == **cell));
@@ -123,13 +130,14 @@ fn chart(
     }));
     if series.iter().any(|series| !series.marks.is_empty()) {
         notes.push(
-            "marks: where a run differs from the one before it on the same machine by more than the noise within both, which \
-             is the server's doing only if nothing else changed; all comparisons of two runs hold together with 95 % \
+            "marks: where a run differs from the one before it on the same machine with the same settings by more than the \
+             noise within both, which is the server's doing only if nothing else changed; all comparisons of two runs hold together with 95 % \
              confidence"
                 .to_owned(),
         );
     }
     notes.extend(machines(shown));
+    notes.extend(other_settings(shown));
     Chart {
         id: String::new(),
         kind: kind.to_owned(),
@@ -192,7 +200,7 @@ fn machines(shown: &[Shown<'_>]) -> Vec<String> {
             if before.kernel != now.kernel {
                 differs.push(format!("Linux {} after {}", now.kernel, before.kernel));
             }
-            if before.cpus != now.cpus || before.memory_bytes != now.memory_bytes {
+            if before.cpus != now.cpus || !before.has_same_memory(now) {
                 differs.push("another number of CPUs, or other memory".to_owned());
             }
             if before.virtualisation != now.virtualisation {
@@ -201,4 +209,36 @@ fn machines(shown: &[Shown<'_>]) -> Vec<String> {
             format!("another machine from {} on: {}", two[1].run.run.started, differs.join(", "))
         })
         .collect()
+}
+
+/// Where settings change from one run on a machine to the next, and to what.
+fn other_settings(shown: &[Shown<'_>]) -> Vec<String> {
+    let change = |(place, now): (usize, &Shown<'_>)| {
+        let before = shown[..place].iter().rev().find(|before| before.run.machine == now.run.machine)?;
+        let differs = settings(before.run.run, now.run.run);
+        let from = &now.run.run.started;
+        (!differs.is_empty()).then(|| {
+            format!("other settings from {from} on, and nothing is compared across that: {}", differs.join(", "))
+        })
+    };
+    shown.iter().enumerate().filter_map(change).collect()
+}
+
+/// What takes part in every figure and is another in one of two runs: a difference between them may come from it.
+fn settings(before: &RunRecord, now: &RunRecord) -> Vec<String> {
+    let span = |ns| humantime::format_duration(Duration::from_nanos(ns)).to_string();
+    let of = |run: &RunRecord| {
+        let RunRecord { build, plan, .. } = run;
+        [
+            ("build", build.build_profile.clone()),
+            ("server CPUs", plan.server_cpus.to_string()),
+            ("load generator CPUs", plan.client_cpus.to_string()),
+            ("engine", plan.engine.to_string()),
+            ("spread", plan.spread.to_string()),
+            ("warm-up", span(plan.warmup_ns)),
+            ("duration", span(plan.duration_ns)),
+        ]
+    };
+    let both = of(before).into_iter().zip(of(now)).filter(|((_, before), (_, now))| before != now);
+    both.map(|((name, before), (_, now))| format!("{name} {now} after {before}")).collect()
 }

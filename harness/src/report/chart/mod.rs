@@ -49,7 +49,7 @@ pub fn of(selection: &Selection<'_>) -> Vec<Chart> {
     let [connections, idle, rate] =
         [Along::Connections, Along::Idle, Along::Rate].map(|along| (along, facets(&shown, along)));
     let outdated = notes::outdated(&gathered.outdated(&shown));
-    let capacities = Capacities::of(&gathered);
+    let capacities = Capacities::of(selection);
     let mut charts = Vec::new();
     for figure in Figure::ALL {
         if figure == Figure::ServerCpu {

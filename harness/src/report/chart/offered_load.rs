@@ -1,24 +1,22 @@
 //! Up to where a server keeps up with an offered load, pointed out in the charts along it.
 
 use super::facet::{Along, Facet};
-use super::gathered::{Gathered, GatheredRun};
 use super::group::{Group, Standing};
 use super::{Chart, Mark};
-use crate::capacity::{BackendCapacity, LimitedBy, replay};
+use crate::capacity::{BackendCapacity, LimitedBy};
 use crate::figures;
 use crate::plan::{Cell, SweepPlan};
+use crate::report::selection::{Searched, Selection};
 
 /// What the searches of the newest machine came to, the newest first.
-pub(super) struct Capacities<'g> {
-    found: Vec<(&'g SweepPlan, Vec<BackendCapacity>)>,
+pub(super) struct Capacities<'a> {
+    found: Vec<(&'a SweepPlan, Vec<BackendCapacity>)>,
 }
 
-impl<'g> Capacities<'g> {
-    pub(super) fn of(gathered: &'g Gathered<'_>) -> Self {
-        let newest = gathered.runs.last().map(|run| run.machine);
-        let runs = gathered.runs.iter().rev().filter(|run| Some(run.machine) == newest);
-        let found = |run: &'g GatheredRun<'_>| Some((&run.run.plan, replay(run.run, run.trials)?));
-        Self { found: runs.filter_map(found).collect() }
+impl<'a> Capacities<'a> {
+    pub(super) fn of(selection: &Selection<'a>) -> Self {
+        let found = |one: Searched<'a>| Some((&one.run.record.plan, one.found?));
+        Self { found: selection.searched().into_iter().filter_map(found).collect() }
     }
 
     /// Marks each series at its capacity, or where there is none by the rates of the sweep.

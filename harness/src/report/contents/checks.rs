@@ -17,7 +17,7 @@ fn every_backend_in_every_cell_has_a_row_of_figures() {
             (trial.verdict, trial.reasons) = (Verdict::Suspect, vec!["odd".to_owned()]);
         }
     })]);
-    let table = &contents.table;
+    let table = &contents.tables[0];
     assert_eq!(contents.title, "2 backends on Linux 6.18");
     assert_eq!(table.rows.len(), 2 * 3);
     assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
@@ -88,8 +88,154 @@ fn absurd_figures_are_no_reason_to_give_up() {
         measured.latency_hdr = EncodedHistogram(histogram);
     });
     let contents = Contents::of(&[absurd]);
-    assert_eq!(contents.table.rows.len(), 4);
+    assert_eq!(contents.tables[0].rows.len(), 4);
     let json = serde_json::to_string(&contents).unwrap();
     assert!(!json.contains("NaN"), "{json}");
     assert!(crate::report::markdown::draw(&contents).contains("&lt;script&gt;"));
+}
+
+/// What the chart of throughput over connections has for a backend, by x.
+fn drawn(contents: &Contents, backend: &str) -> Vec<(f64, Option<f64>)> {
+    let series = contents.charts.iter().filter(|chart| chart.kind == "throughput").flat_map(|chart| &chart.series);
+    let points = series.filter(|series| series.backend == backend).flat_map(|series| &series.points);
+    points.map(|point| (point.x, point.y)).collect()
+}
+
+/// What the table of sweeps has for it.
+fn tabled(contents: &Contents, backend: &str) -> Vec<(f64, Option<f64>)> {
+    let table = &contents.tables[0];
+    let place = |title: &str| table.columns.iter().position(|column| column.title == title).unwrap();
+    let [name, x, y] = ["backend", "connections", "requests/s"].map(place);
+    let own = table.rows.iter().filter(|row| row[name].text == backend);
+    own.map(|row| (row[x].value.unwrap(), row[y].value)).collect()
+}
+
+/// A run of epoll that answers so many requests a second.
+fn at(name: &str, started: &str, connections: &[usize], rps: f64) -> FileRun {
+    file(name, run(started, connections, &["epoll"]), 2, |trial| trial.measured.as_mut().unwrap().throughput_rps = rps)
+}
+
+#[test]
+fn files_of_the_same_name_are_two_runs_of_which_the_newer_speaks() {
+    let files = [
+        at("run.jsonl", "2026-01-01T00:00:00Z", &[1, 64], 1000.0),
+        at("run.jsonl", "2026-01-02T00:00:00Z", &[1], 2000.0),
+    ];
+    let contents = Contents::of(&files);
+    let newest = [(1.0, Some(2000.0)), (64.0, Some(1000.0))];
+    assert_eq!((tabled(&contents, "epoll"), drawn(&contents, "epoll")), (newest.to_vec(), newest.to_vec()));
+}
+
+#[test]
+fn of_two_runs_that_began_at_once_the_same_one_speaks_everywhere() {
+    let one = at("one", "2026-01-01T00:00:00Z", &[1, 64], 1000.0);
+    let mut other = at("other", "2026-01-01T00:00:00Z", &[1, 64], 2000.0);
+    other.recorded.run.as_mut().unwrap().seed = 8;
+    for files in [[one.clone(), other.clone()], [other, one]] {
+        let contents = Contents::of(&files);
+        assert_eq!(tabled(&contents, "epoll"), drawn(&contents, "epoll"));
+    }
+}
+
+#[test]
+fn a_run_in_a_container_is_one_of_another_machine_everywhere() {
+    let mut older = at("older", "2026-01-01T00:00:00Z", &[1, 64], 1000.0);
+    older.recorded.run.as_mut().unwrap().environment.virtualisation.container = Some("docker".to_owned());
+    let contents = Contents::of(&[older, at("newer", "2026-01-02T00:00:00Z", &[1], 2000.0)]);
+    let newest = [(1.0, Some(2000.0))];
+    assert_eq!((tabled(&contents, "epoll"), drawn(&contents, "epoll")), (newest.to_vec(), newest.to_vec()));
+    assert!(contents.runs[1].notes.iter().any(|note| note.contains("history only")), "{:?}", contents.runs[1].notes);
+}
+
+#[test]
+fn memory_that_shrinks_from_boot_to_boot_leaves_the_same_runs_out_everywhere() {
+    let of = |name: &str, day: usize, connections: &[usize], memory_bytes| {
+        let mut file = at(name, &format!("2026-01-0{day}T00:00:00Z"), connections, 1000.0 * day as f64);
+        file.recorded.run.as_mut().unwrap().environment.memory_bytes = Some(memory_bytes);
+        file
+    };
+    let contents = Contents::of(&[of("c", 3, &[1], 1000), of("b", 2, &[64], 1008), of("a", 1, &[512], 1016)]);
+    let newest = [(1.0, Some(3000.0)), (64.0, Some(2000.0))];
+    assert_eq!((tabled(&contents, "epoll"), drawn(&contents, "epoll")), (newest.to_vec(), newest.to_vec()));
+}
+
+#[test]
+fn a_cell_that_was_planned_and_not_begun_hides_no_older_figures_anywhere() {
+    let mut newer = at("newer", "2026-01-02T00:00:00Z", &[1, 64], 2000.0);
+    // What the plan does not have is no trial of the cell either.
+    for trial in newer.recorded.trials.iter_mut().filter(|trial| trial.cell.connections == 64) {
+        trial.backend = "stranger".to_owned();
+    }
+    let contents = Contents::of(&[newer, at("older", "2026-01-01T00:00:00Z", &[1, 64], 1000.0)]);
+    let expected = [(1.0, Some(2000.0)), (64.0, Some(1000.0))];
+    assert_eq!((tabled(&contents, "epoll"), drawn(&contents, "epoll")), (expected.to_vec(), expected.to_vec()));
+}
+
+#[test]
+fn what_the_plan_does_not_have_is_in_no_chart() {
+    let contents =
+        Contents::of(&[file("run", run("2026-01-01T00:00:00Z", &[1, 64], &["epoll"]), 4, |trial| match trial.trial {
+            1 => trial.cell.connections = 3,
+            2 => trial.backend = "stranger".to_owned(),
+            _ => {}
+        })]);
+    assert!(contents.runs[0].notes.iter().any(|note| note.starts_with("2 trials are of a cell or a backend")));
+    assert_eq!(drawn(&contents, "epoll").iter().map(|(x, _)| *x).collect::<Vec<_>>(), [1.0, 64.0]);
+    let names = contents.charts.iter().flat_map(|chart| &chart.series).map(|series| series.backend.as_str());
+    assert!(names.into_iter().all(|name| name == "epoll"));
+    assert_eq!(contents.backends.len(), 1);
+}
+
+#[test]
+fn a_plan_without_cells_has_neither_charts_nor_tables_and_the_answer_says_so() {
+    let mut empty = at("run", "2026-01-01T00:00:00Z", &[1, 64], 1000.0);
+    empty.recorded.run.as_mut().unwrap().plan.connections.clear();
+    let contents = Contents::of(&[empty]);
+    assert!(contents.charts.is_empty() && contents.tables.is_empty());
+    assert_eq!(contents.answer.open, ["Nothing was measured, so nothing can be said."]);
+}
+
+/// A search that found the capacities of poll and epoll.
+fn search(name: &str, started: &str, slo: &str) -> FileRun {
+    let (plan, capacity, trials) = crate::capacity::recorded(slo);
+    let mut file = file(name, run(started, &[64], &["epoll"]), 0, |_| ());
+    let run = file.recorded.run.as_mut().unwrap();
+    (run.plan, run.capacity) = (plan, Some(capacity));
+    file.recorded.trials = trials;
+    file
+}
+
+#[test]
+fn an_older_search_for_the_same_says_nothing_and_one_for_another_goal_is_named() {
+    let newer = search("newer", "2026-01-02T00:00:00Z", "p99<5ms");
+    let alone = Contents::of(std::slice::from_ref(&newer));
+    let older = search("older", "2026-01-01T00:00:00Z", "p99<5ms");
+    let both = Contents::of(&[older.clone(), newer.clone()]);
+    assert_eq!(both.answer, alone.answer);
+    assert_eq!((both.tables[0].rows.len(), both.tables[0].columns.len()), (2, alone.tables[0].columns.len()));
+
+    let mut begun = newer.clone();
+    begun.recorded.trials.clear();
+    let left = Contents::of(&[begun, older]);
+    assert_eq!(left.answer, alone.answer, "one without trials leaves it to the older one");
+
+    let other = search("other", "2026-01-01T00:00:00Z", "p99<4ms");
+    let contents = Contents::of(&[other, newer]);
+    let files: Vec<&str> = (0..4).map(|row| text(&contents.tables[0], row, "file")).collect();
+    assert_eq!(files, ["newer", "newer", "other", "other"]);
+    let findings = &contents.answer.findings;
+    assert!(findings.iter().all(|one| one.starts_with("newer: ") || one.starts_with("other: ")), "{findings:#?}");
+    assert!(findings.iter().any(|one| one.starts_with("other: At 64 connections") && one.contains("p99<4ms")));
+}
+
+#[test]
+fn a_sweep_and_a_search_have_a_table_each() {
+    let contents =
+        Contents::of(&[at("sweep", "2026-01-02T00:00:00Z", &[1], 1.0), search("s", "2026-01-01T00:00:00Z", "p99<5ms")]);
+    let tables: Vec<(&str, usize)> =
+        contents.tables.iter().map(|table| (table.title.as_str(), table.rows.len())).collect();
+    assert_eq!(tables, [("Every backend in every cell", 1), ("Capacities", 2)]);
+    let page = crate::report::page::draw(&contents);
+    let markdown = crate::report::markdown::draw(&contents);
+    assert!(page.contains("<h2>Capacities</h2>") && markdown.contains("\n**Capacities**\n\n| backend | goal |"));
 }

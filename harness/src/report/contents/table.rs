@@ -1,25 +1,21 @@
-//! The table: a row for each backend in each cell; of a search for capacities, for each backend.
+//! The tables: of sweeps, a row for each backend in each cell; of searches for capacities, for each backend.
 
 use super::{Column, Entry, Table};
-use crate::capacity::{BackendCapacity, LimitedBy, replay};
+use crate::capacity::{BackendCapacity, LimitedBy};
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
 use crate::report::answer::place::Setting;
-use crate::report::selection::{Run, Selection};
+use crate::report::selection::{Run, Searched, Selection};
 use crate::results::{Bottleneck, Outcome, TrialRecord, Verdict};
 use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise};
 
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
-/// Of all runs that are reported on.
-pub(super) fn of(selection: &Selection<'_>) -> Table {
-    let cells = selection.cells();
-    if cells.is_empty() && selection.searches().next().is_some() {
-        capacities(selection)
-    } else {
-        sweeps(selection, &cells)
-    }
+/// Of all runs that are reported on, those that have rows.
+pub(super) fn of(selection: &Selection<'_>) -> Vec<Table> {
+    let all = [sweeps(selection, &selection.cells()), capacities(&selection.searched())];
+    all.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
 fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
@@ -44,7 +40,7 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     let mut rows = Vec::new();
     for run in selection.sweeps() {
         for summary in summarise(&run.record.plan, run.trials) {
-            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.file == run.file) {
+            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.is(run)) {
                 continue;
             }
             for backend in &summary.backends {
@@ -65,7 +61,7 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
             }
         }
     }
-    Table { columns, rows }
+    Table { title: "Every backend in every cell".to_owned(), columns, rows }
 }
 
 /// From requests a second to the most memory.
@@ -89,8 +85,8 @@ fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
     entries
 }
 
-fn capacities(selection: &Selection<'_>) -> Table {
-    let several = selection.searches().count() > 1;
+fn capacities(searched: &[Searched<'_>]) -> Table {
+    let several = searched.len() > 1;
     let mut columns = vec![column("backend", false), column("goal", false)];
     columns.extend(
         ["capacity, requests/s", "at least", "at most", "p50 when met", "p99 when met"]
@@ -102,15 +98,15 @@ fn capacities(selection: &Selection<'_>) -> Table {
     columns.push(column("verdicts", false));
     columns.extend(several.then(|| column("file", false)));
     let mut rows = Vec::new();
-    for run in selection.searches() {
-        for capacity in replay(run.record, run.trials).into_iter().flatten() {
-            let mut row = capacity_row(&capacity);
+    for Searched { run, found } in searched {
+        for capacity in found.iter().flatten() {
+            let mut row = capacity_row(capacity);
             row.push(word(&verdicts(run.trials.iter().filter(|trial| trial.backend == capacity.backend))));
             row.extend(several.then(|| word(run.file)));
             rows.push(row);
         }
     }
-    Table { columns, rows }
+    Table { title: "Capacities".to_owned(), columns, rows }
 }
 
 fn capacity_row(capacity: &BackendCapacity) -> Vec<Entry> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::chart::Chart;
-use super::contents::{Contents, Named};
+use super::contents::{Contents, Named, Table};
 
 const D3: &str = include_str!("vendor/d3.min.js");
 const PLOT: &str = include_str!("vendor/plot.umd.min.js");
@@ -44,10 +44,15 @@ struct Page<'a> {
     generator: &'a str,
     style: &'a str,
     colours: String,
-    rows: Vec<Row<'a>>,
+    tables: Vec<Rows<'a>>,
     licence: &'a str,
     data: String,
     scripts: [&'a str; 3],
+}
+
+struct Rows<'a> {
+    table: &'a Table,
+    rows: Vec<Row<'a>>,
 }
 
 struct Row<'a> {
@@ -77,7 +82,7 @@ pub fn draw(contents: &Contents) -> String {
         generator: GENERATOR,
         style: STYLE,
         colours: colours(&contents.backends),
-        rows: rows(contents),
+        tables: contents.tables.iter().map(|table| Rows { table, rows: rows(table, &contents.backends) }).collect(),
         licence: LICENCES,
         data: data(contents),
         scripts,
@@ -126,12 +131,11 @@ fn colours(backends: &[Named]) -> String {
     css + " }"
 }
 
-fn rows(contents: &Contents) -> Vec<Row<'_>> {
-    let columns = &contents.table.columns;
+fn rows<'a>(table: &'a Table, backends: &'a [Named]) -> Vec<Row<'a>> {
+    let columns = &table.columns;
     let naming = columns.iter().position(|column| column.title == "backend");
-    let place = |name: &str| contents.backends.iter().position(|backend| backend.name == name);
-    contents
-        .table
+    let place = |name: &str| backends.iter().position(|backend| backend.name == name);
+    table
         .rows
         .iter()
         .map(|entries| {
@@ -142,7 +146,7 @@ fn rows(contents: &Contents) -> Vec<Row<'_>> {
                 value: entry.value.filter(|value| value.is_finite()),
                 colour: backend.filter(|_| Some(column) == naming),
             });
-            Row { cells: cells.collect(), backend: backend.map(|index| &*contents.backends[index].name) }
+            Row { cells: cells.collect(), backend: backend.map(|index| &*backends[index].name) }
         })
         .collect()
 }
@@ -164,7 +168,6 @@ fn data(contents: &Contents) -> String {
 mod tests {
     use serde_json::Value;
 
-    use super::super::contents::Table;
     use super::super::contents::tests::contents;
     use super::*;
 
@@ -240,7 +243,7 @@ mod tests {
         contents.title = "</title><script>alert(1)</script>".to_owned();
         contents.runs[0].command = "\"><img src=x onerror=alert(1)>".to_owned();
         contents.charts[0].notes = vec!["</script>\u{2028}".to_owned()];
-        contents.table.rows[0][0].text = "\"'><b>&".to_owned();
+        contents.tables[0].rows[0][0].text = "\"'><b>&".to_owned();
         let page = draw(&contents);
         let count = |what: &str| page.matches(what).count();
         // Those of the page itself and no other: three scripts and one element of data.
@@ -275,7 +278,7 @@ mod tests {
         let mut contents = contents();
         contents.charts.clear();
         contents.backends.clear();
-        contents.table = Table::default();
+        contents.tables.clear();
         contents.runs[0].verdicts.clear();
         let page = draw(&contents);
         assert!(page.contains("There is nothing to draw.") && page.contains("No trial was measured."));

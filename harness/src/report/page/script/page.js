@@ -45,7 +45,7 @@ const view = {
 };
 
 const figures = [...kinds].map(([kind, of]) => new Figure(kind, of, view));
-const table = document.querySelector("#table table");
+const tables = document.querySelectorAll("#tables table");
 
 const switches = backends.map(({name, look, summary}) => {
   const box = make("input", {type: "checkbox", onchange: () => {
@@ -73,7 +73,7 @@ function showAll() {
   if (view.state.theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = view.state.theme;
   for (const {name, box} of switches) box.checked = !view.state.off.has(name);
-  if (table) filterRows(table, view.state.off);
+  for (const table of tables) filterRows(table, view.state.off);
   for (const figure of figures) figure.update();
 }
 
@@ -85,7 +85,7 @@ if (figures.length) {
       make("button", {type: "button", onclick: () => all(false)}, "none")),
     ...figures.map(({element}) => element));
 }
-if (table) sortable(table);
+tables.forEach(sortable);
 document.querySelectorAll(".command").forEach(copyable);
 
 const inView = new IntersectionObserver(entries => {

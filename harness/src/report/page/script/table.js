@@ -1,4 +1,4 @@
-// The table, which is there without any script, made sortable and cut down to the backends that are switched on.
+// The tables, which are there without any script, made sortable and cut down to the backends that are switched on.
 
 function sortable(table) {
   const body = table.tBodies[0];
