@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::contents::plain::{plain, plain_lines};
 use super::contents::{Contents, RunFacts, Table};
 
 /// GitHub takes 65,536 characters in a comment; a heading of whoever posts it has room, too.
@@ -87,6 +88,9 @@ impl Page {
                 break;
             }
         }
+        if let Some(legend) = table.legend() {
+            self.add(&format!("\n{}\n", escaped(legend)), "the table");
+        }
     }
 
     fn run(&mut self, run: &RunFacts) {
@@ -121,7 +125,7 @@ impl Page {
         }
         if !run.command.is_empty() {
             let fence = fence(&run.command);
-            self.add(&format!("\n{fence}sh\n{}\n{fence}\n", without_controls(&run.command, '\n')), "the command");
+            self.add(&format!("\n{fence}sh\n{}\n{fence}\n", plain_lines(&run.command)), "the command");
         }
     }
 
@@ -155,7 +159,7 @@ fn fence(text: &str) -> String {
 /// Text that means nothing to Markdown, HTML or GitHub, on one line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for (index, c) in without_controls(text, ' ').chars().enumerate() {
+    for (index, c) in plain(text).chars().enumerate() {
         if index >= LONGEST {
             escaped.push('…');
             break;
@@ -177,17 +181,6 @@ fn escaped(text: &str) -> String {
         Some('-' | '+' | '=') => format!("\\{escaped}"),
         _ => escaped,
     }
-}
-
-/// Without what a reader does not see but a program obeys: control characters, and those that turn the direction of text.
-fn without_controls(text: &str, line_break: char) -> String {
-    let shown = |c: char| match c {
-        '\n' => Some(line_break),
-        c if c.is_control() => None,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
-        c => Some(c),
-    };
-    text.chars().filter_map(shown).collect()
 }
 
 #[cfg(test)]
