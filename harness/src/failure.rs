@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use harness::results::ReadError;
+
 use crate::output;
 
 /// Why the command did not do what was asked.
@@ -24,6 +26,14 @@ impl Failure {
     /// A mistake in the arguments of `command`.
     pub(crate) fn usage(command: &'static str, message: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), command: Some(command) }
+    }
+
+    /// A results file that `command` could not read: to name a folder is a mistake in its arguments.
+    pub(crate) fn read(command: &'static str, error: ReadError) -> Self {
+        match error {
+            ReadError::Folder(_) => Self::usage(command, error.to_string()),
+            error => Self::run(error),
+        }
     }
 
     /// A failure while running.

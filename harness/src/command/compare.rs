@@ -136,7 +136,7 @@ impl<'a> File<'a> {
         if !path.exists() {
             return Err(usage(&format!("there is no file {}", path.display())));
         }
-        let recorded = results::read(path).map_err(Failure::run)?;
+        let recorded = results::read(path).map_err(|error| Failure::read("compare", error))?;
         let Some(record) = recorded.run else {
             return Err(usage(&format!("{} is empty: it has not even the first line of a run", path.display())));
         };

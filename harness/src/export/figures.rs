@@ -1,5 +1,7 @@
 //! What of a run is followed over time: a few figures of each backend in each cell, with how sure they are.
 
+use std::collections::BTreeMap;
+
 use super::group::Group;
 use super::names::{Names, words};
 use crate::figures::counted;
@@ -103,15 +105,22 @@ impl Figures {
         let mut figures = Self { rows: Vec::new(), left_out: Vec::new() };
         let mut names = Names::of_benchmarks();
         let mut without_rate = 0;
+        let mut incomplete: BTreeMap<&str, usize> = BTreeMap::new();
         for group in groups {
             let benchmark = format!("{}/{}", names.harmless(group.backend), words(group.cell).join("/"));
             let missed = group.usable.iter().filter(|trial| missed_its_rate(trial)).count();
             let is_late = missed as f64 > RATE_MISSED * group.usable.len() as f64;
             without_rate += usize::from(is_late);
             for measure in MEASURES.iter().filter(|measure| measure.says_something(group.cell)) {
-                if !(is_late && measure.is_latency()) {
-                    figures.rows.extend(Row::of(&benchmark, measure, group));
+                if is_late && measure.is_latency() {
+                    continue;
                 }
+                // Those that lack a percentile are the slow ones: the others would speak for themselves only.
+                if measure.is_latency() && group.usable.iter().any(|trial| measure.of(trial).is_none()) {
+                    *incomplete.entry(measure.title).or_default() += usize::from(!group.usable.is_empty());
+                    continue;
+                }
+                figures.rows.extend(Row::of(&benchmark, measure, group));
             }
         }
         if without_rate > 0 {
@@ -120,13 +129,21 @@ impl Figures {
                 "latencies of {cells} of backend and cell where the rate was missed: they say how long the window was"
             ));
         }
+        figures.left_out.extend(incomplete.into_iter().map(|(title, count)| {
+            let pairs = counted(count, "pair");
+            format!(
+                "{title} of {pairs} of backend and cell where a trial has too few answers for it, mostly a slow one"
+            )
+        }));
         figures
     }
 }
 
 impl Row {
     fn of(benchmark: &str, measure: &'static Measure, group: &Group) -> Option<Self> {
-        let mut values: Vec<f64> = group.usable.iter().filter_map(|trial| measure.of(trial)).collect();
+        let used: Vec<(&TrialRecord, f64)> =
+            group.usable.iter().filter_map(|&trial| Some((trial, measure.of(trial)?))).collect();
+        let mut values: Vec<f64> = used.iter().map(|(_, value)| *value).collect();
         values.sort_by(f64::total_cmp);
         let (&low, &high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
         Some(Self {
@@ -135,19 +152,20 @@ impl Row {
             value: f64::midpoint(low, high),
             interval: median_interval(&values),
             is_client_bound: measure.needs_an_idle_client() && Bounds::of(&group.usable).client,
-            said: said(measure, group, values.len()),
+            said: said(measure, group, &used.iter().map(|(trial, _)| *trial).collect::<Vec<_>>()),
         })
     }
 }
 
-/// What a figure is worth, in words.
-fn said(measure: &Measure, group: &Group, values: usize) -> String {
-    let mut said = vec![format!("median of {}", counted(values, "trial"))];
+/// What a figure is worth that is of these trials, in words.
+fn said(measure: &Measure, group: &Group, used: &[&TrialRecord]) -> String {
+    let mut said = vec![format!("median of {}", counted(used.len(), "trial"))];
     let of = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     said.extend(of(group.ended - group.usable.len(), "more invalid or not measured"));
-    let suspect = group.usable.iter().filter(|trial| trial.verdict == Verdict::Suspect).count();
+    said.extend(of(group.usable.len() - used.len(), "more without this figure"));
+    let suspect = used.iter().filter(|trial| trial.verdict == Verdict::Suspect).count();
     said.extend(of(suspect, "of them suspect"));
-    let client = group.usable.iter().filter(|trial| trial.bottleneck == Some(Bottleneck::Client)).count();
+    let client = used.iter().filter(|trial| trial.bottleneck == Some(Bottleneck::Client)).count();
     if measure.needs_an_idle_client() {
         said.extend(of(client, "where the load generator was the bottleneck and the server might have done more"));
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::environment::{Build, Conditions, Environment};
 use crate::plan;
 use crate::results::tests::{failed_trial, trial};
-use crate::results::{Bottleneck, SCHEMA_VERSION, Verdict};
+use crate::results::{Bottleneck, EncodedHistogram, SCHEMA_VERSION, Verdict};
 
 /// A run of the plan that tests have.
 pub(crate) fn run() -> RunRecord {
@@ -230,9 +230,37 @@ fn latencies_of_a_rate_that_was_not_taken_are_no_figures() {
         ["smaller-is-better.json"],
         "with a rate, no throughput"
     );
-    assert!(taken.pieces[0].text.contains(": p99\"") && taken.left_out.is_empty());
-    assert!(!not_taken.pieces[0].text.contains(": p99\"") && not_taken.pieces[0].text.contains("CPU/request"));
+    assert!(taken.pieces[0].text.contains(": p50\""));
+    assert!(taken.left_out[0].starts_with("p99 of 1 pair"), "two trials have none: {:?}", taken.left_out);
+    assert!(!not_taken.pieces[0].text.contains(": p50\"") && not_taken.pieces[0].text.contains("CPU/request"));
     assert!(not_taken.left_out[0].starts_with("latencies of 1 pair of backend and cell"), "{:?}", not_taken.left_out);
+}
+
+#[test]
+fn a_percentile_that_a_trial_lacks_is_no_figure() {
+    let mut trials = trials("epoll", 8);
+    for trial in &mut trials[..2] {
+        trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(999);
+    }
+    let exported = export(Format::GithubActionBenchmark, &run(), &trials).unwrap();
+    let smaller = &exported.pieces[1].text;
+    assert!(!smaller.contains(": p99\"") && smaller.contains(": p50\""), "{smaller}");
+    let left_out = "p99 of 1 pair of backend and cell where a trial has too few answers for it, mostly a slow one";
+    assert_eq!(exported.left_out, [left_out]);
+}
+
+#[test]
+fn what_is_said_of_a_figure_counts_only_the_trials_that_it_is_of() {
+    let mut trials = trials("epoll", 8);
+    for trial in &mut trials[..3] {
+        trial.verdict = Verdict::Suspect;
+        trial.measured.as_mut().unwrap().server.as_mut().unwrap().syscalls = None;
+    }
+    trials[3].verdict = Verdict::Suspect;
+    let smaller = json(Format::GithubActionBenchmark, "smaller-is-better.json", &trials);
+    let calls = smaller.as_array().unwrap().iter().find(|entry| entry["unit"] == "calls").unwrap();
+    let extra = calls["extra"].as_str().unwrap();
+    assert!(extra.ends_with("median of 5 trials; 3 more without this figure; 1 of them suspect"), "{extra}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod checks;
 mod facts;
+pub(super) mod plain;
+mod sound;
 mod table;
 
 use serde::Serialize;
@@ -10,7 +12,7 @@ use serde::Serialize;
 use super::FileRun;
 use super::answer::{self, Answer};
 use super::chart::{self, Chart, Look};
-use super::selection::{Selection, newest_first};
+use super::selection::{Run, Selection, newest_first};
 use crate::figures;
 use crate::plan::server_of;
 
@@ -105,17 +107,40 @@ impl Contents {
     /// Of files in any order.
     #[must_use]
     pub fn of(files: &[FileRun]) -> Self {
+        let files = &*sound::sound(files);
         let selection = Selection::of(files);
         let charts = chart::of(&selection);
-        Self {
+        let mut answer = answer::of(&selection);
+        answer.open.extend(elsewhere(&selection));
+        let mut contents = Self {
             title: title(&selection),
-            answer: answer::of(&selection),
+            answer,
             backends: backends(&charts, &selection),
             tables: table::of(&selection),
             runs: newest_first(files).into_iter().map(|file| facts::of(file, &selection)).collect(),
             charts,
-        }
+        };
+        plain::make_plain(&mut contents);
+        contents
     }
+}
+
+/// Which files the answer says nothing of, and where they are.
+fn elsewhere(selection: &Selection<'_>) -> Vec<String> {
+    let away = selection.all.iter().filter(|run| selection.is_elsewhere(run.record));
+    let (searches, sweeps): (Vec<&Run<'_>>, Vec<&Run<'_>>) = away.partition(|run| run.record.capacity.is_some());
+    let said = |runs: Vec<&Run<'_>>, part: [&str; 2]| {
+        let names: Vec<&str> = runs.iter().map(|run| run.file).collect();
+        match names.as_slice() {
+            [] => None,
+            [only] => Some(format!("{only} is of another machine: it {}.", part[0])),
+            [most @ .., last] => {
+                Some(format!("{} and {last} are of other machines: they {}.", most.join(", "), part[1]))
+            }
+        }
+    };
+    let sweeps = said(sweeps, ["is in the history only", "are in the history only"]);
+    sweeps.into_iter().chain(said(searches, ["takes no part", "take no part"])).collect()
 }
 
 /// What was compared, and where.

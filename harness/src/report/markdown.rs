@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::contents::plain::{plain, plain_lines};
 use super::contents::{Contents, RunFacts, Table};
 
 /// GitHub takes 65,536 characters in a comment; a heading of whoever posts it has room, too.
@@ -90,6 +91,9 @@ impl Page {
                 break;
             }
         }
+        if let Some(legend) = table.legend() {
+            self.add(&format!("\n{}\n", escaped(legend)), "the table");
+        }
     }
 
     fn run(&mut self, run: &RunFacts) {
@@ -124,7 +128,7 @@ impl Page {
         }
         if !run.command.is_empty() {
             // What is taken away may have stood between backticks: the fence is that of what is shown.
-            let shown = without_controls(&run.command, '\n');
+            let shown = plain_lines(&run.command);
             let fence = fence(&shown);
             self.add(&format!("\n{fence}sh\n{shown}\n{fence}\n"), "the command");
         }
@@ -159,9 +163,8 @@ fn fence(text: &str) -> String {
 
 /// Text that means nothing to Markdown, HTML or GitHub, on one line.
 fn escaped(text: &str) -> String {
-    let text = without_controls(text, ' ');
     let mut escaped = String::with_capacity(text.len());
-    for (index, c) in text.chars().enumerate() {
+    for (index, c) in plain(text).chars().enumerate() {
         if index >= LONGEST {
             escaped.push('…');
             break;
@@ -183,17 +186,6 @@ fn escaped(text: &str) -> String {
         Some('-' | '+' | '=') => format!("\\{escaped}"),
         _ => escaped,
     }
-}
-
-/// Without what a reader does not see but a program obeys: control characters, and those that turn the direction of text.
-fn without_controls(text: &str, line_break: char) -> String {
-    let shown = |c: char| match c {
-        '\n' => Some(line_break),
-        c if c.is_control() => None,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
-        c => Some(c),
-    };
-    text.chars().filter_map(shown).collect()
 }
 
 #[cfg(test)]

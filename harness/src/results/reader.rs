@@ -16,7 +16,7 @@ pub struct Recorded {
     pub run: Option<RunRecord>,
     /// In the order in which they ended.
     pub trials: Vec<TrialRecord>,
-    /// Length of all complete lines.
+    /// Length of all complete lines, of which the last may lack the newline behind it.
     pub intact_bytes: u64,
     /// Whether something followed them: the beginning of a line that was never finished.
     pub cut_off: bool,
@@ -25,6 +25,9 @@ pub struct Recorded {
 /// Why a results file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// There are files in it, perhaps, and it is none.
+    #[error("{} is a folder; name a results file", .0.display())]
+    Folder(PathBuf),
     /// The system refused.
     #[error("cannot read {}: {error}", path.display())]
     Io {
@@ -61,8 +64,13 @@ pub fn read(path: &Path) -> Result<Recorded, ReadError> {
 /// The same for whoever needs less of each trial than there is: `lighten` may take from it what would stay in memory, where
 /// ten thousand trials are gigabytes.
 pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Result<Recorded, ReadError> {
-    let bytes = fs::read(path).map_err(|error| ReadError::Io { path: path.to_owned(), error })?;
-    let intact_bytes = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => ReadError::Folder(path.to_owned()),
+        _ => ReadError::Io { path: path.to_owned(), error },
+    })?;
+    let after_newline = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    // No part of an object is one: a line that is lacks nothing but its newline.
+    let intact_bytes = if is_object(&bytes[after_newline..]) { bytes.len() } else { after_newline };
     if intact_bytes == 0 && !may_begin_a_run(&bytes) {
         let what = "this is no results file; name another one".to_owned();
         return Err(ReadError::Line { path: path.to_owned(), line: 1, what });
@@ -100,6 +108,10 @@ pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Resu
 fn may_begin_a_run(unfinished: &[u8]) -> bool {
     const BEGINNING: &[u8] = br#"{"record":"run""#;
     unfinished.starts_with(BEGINNING) || BEGINNING.starts_with(unfinished)
+}
+
+fn is_object(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
 }
 
 fn parse(line: &[u8], path: &Path, fail: impl Fn(String) -> ReadError) -> Result<Record, ReadError> {
@@ -176,10 +188,45 @@ mod tests {
         for length in (0..whole.len()).rev() {
             file.set_len(length as u64).unwrap();
             let recorded = read(&path).unwrap();
-            let lines = whole[..length].split(|&byte| byte == b'\n').count() - 1;
-            assert_eq!(usize::from(recorded.run.is_some()) + recorded.trials.len(), lines);
-            assert_eq!(recorded.cut_off, !(length == 0 || whole[length - 1] == b'\n'));
+            // Where only its newline is missing, a line is whole.
+            let lacks_newline = whole[length] == b'\n';
+            let newlines = whole[..length].split(|&byte| byte == b'\n').count() - 1;
+            assert_eq!(
+                usize::from(recorded.run.is_some()) + recorded.trials.len(),
+                newlines + usize::from(lacks_newline)
+            );
+            assert_eq!(recorded.cut_off, !(length == 0 || whole[length - 1] == b'\n' || lacks_newline));
         }
+    }
+
+    #[test]
+    fn a_last_line_without_its_newline_counts_and_gets_one_when_resumed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let whole = fs::read(&path).unwrap();
+        let newlines = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place);
+        // The run alone, with its first trial, and all of it.
+        for (trials, place) in newlines.enumerate() {
+            fs::write(&path, &whole[..place]).unwrap();
+            let recorded = read(&path).unwrap();
+            assert!(recorded.run.is_some() && recorded.trials.len() == trials && !recorded.cut_off);
+            assert_eq!(recorded.intact_bytes, place as u64);
+            let mut writer = Writer::resume(&path, recorded.intact_bytes).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), whole[..=place]);
+            writer.append(&Record::Trial(Box::new(TrialRecord { trial: 9, ..trial("epoll") }))).unwrap();
+            let resumed = read(&path).unwrap();
+            assert_eq!((resumed.trials.len(), resumed.cut_off), (trials + 1, false));
+        }
+        // What is whole and not one of ours is told, and not cut away.
+        fs::write(&path, "{\"record\":\"run\",\"schema_version\":99}").unwrap();
+        assert!(matches!(read(&path), Err(ReadError::TooNew { version: 99, .. })));
+    }
+
+    #[test]
+    fn a_folder_is_no_file_and_the_error_says_what_to_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = read(directory.path()).unwrap_err().to_string();
+        assert!(error.ends_with(" is a folder; name a results file"), "{error}");
     }
 
     #[test]

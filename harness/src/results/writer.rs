@@ -1,7 +1,7 @@
 //! Appends records to a results file, each in one write, so that what was finished stays whatever happens next.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Record;
@@ -43,12 +43,24 @@ impl Writer {
         }
     }
 
-    /// Continues a file after its first `intact_bytes`; what follows them is cut away.
+    /// Continues a file after its first `intact_bytes`; what follows them is cut away. Where they end without a newline,
+    /// there is one then.
     pub fn resume(path: &Path, intact_bytes: u64) -> Result<Self, WriteError> {
-        let mut writer = Self::own(OpenOptions::new().write(true).open(path), path)?;
-        writer.file.set_len(intact_bytes).map_err(|error| writer.failed(error))?;
-        writer.file.seek(SeekFrom::End(0)).map_err(|error| writer.failed(error))?;
+        let mut writer = Self::own(OpenOptions::new().read(true).write(true).open(path), path)?;
+        writer.cut(intact_bytes).map_err(|error| writer.failed(error))?;
         Ok(writer)
+    }
+
+    /// Leaves so many bytes, as whole lines.
+    fn cut(&mut self, intact_bytes: u64) -> io::Result<()> {
+        self.file.set_len(intact_bytes)?;
+        if intact_bytes == 0 {
+            return Ok(());
+        }
+        let mut last = [0];
+        self.file.seek(SeekFrom::End(-1))?;
+        self.file.read_exact(&mut last)?;
+        if last == *b"\n" { Ok(()) } else { self.file.write_all(b"\n") }
     }
 
     /// Appends one line.

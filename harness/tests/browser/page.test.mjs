@@ -71,7 +71,7 @@ for (const name of ["made", "hostile", "recorded"].filter(name => existsSync(`${
     }
     const text = await page.locator("main").innerText();
     for (const {name} of report.backends) assert.ok(text.includes(name.replaceAll("\n", " ")), name);
-    assert.equal(await page.locator("#table tbody tr").count(), report.table.rows.length);
+    assert.equal(await page.locator("#tables tbody tr").count(), report.tables.flatMap(table => table.rows).length);
   }));
 
 test("a gap and an invalid point are joined to nothing", () => open("small", async page => {
@@ -85,6 +85,28 @@ test("a gap and an invalid point are joined to nothing", () => open("small", asy
   assert.deepEqual(of.threads, [1, 5]);
   assert.deepEqual(of.select, [2, 4]);
   assert.deepEqual(of.poll, [2, 4]);
+}));
+
+test("backends that were measured at the same time stand side by side", () => open("small", async page => {
+  await drawOne(page.locator("#chart-history"));
+  const places = await page.evaluate(() => [...document.querySelectorAll("#chart-history .interval line")]
+    .map(line => Math.round(10 * line.getBoundingClientRect().left)));
+  const report = first(contents("small"), "history");
+  const bars = report.series.flatMap(one => one.points).filter(point => point.interval).length;
+  assert.equal(places.length, bars);
+  assert.equal(new Set(places).size, bars, places.join());
+}));
+
+test("the verdicts and the names of the table are in sight", () => open("small", async page => {
+  const {wide, left} = await page.evaluate(() => {
+    const box = document.querySelector("#tables .box"), name = document.querySelector("#tables tbody td");
+    box.querySelector("table").style.minWidth = "3000px";
+    box.scrollLeft = 500;
+    return {wide: document.documentElement.scrollWidth <= document.documentElement.clientWidth,
+      left: name.getBoundingClientRect().left - box.getBoundingClientRect().left};
+  });
+  assert.ok(wide, "the page itself does not scroll sideways");
+  assert.ok(left >= 0 && left < 5, `the first column is ${left} from the edge`);
 }));
 
 test("a line that ends early is named, and nothing that looks like a line leads there", () => open("small", async page => {

@@ -142,7 +142,11 @@ fn what_is_no_results_file_is_refused_in_one_line() {
     fails(path, &["absent.jsonl"], 2, "there is no file absent.jsonl");
     fs::write(path.join("text"), "hello\n").unwrap();
     fails(path, &["text"], 1, "text line 1: ");
-    fails(path, &["."], 1, "cannot read .");
+    fails(path, &["."], 2, ". is a folder; name a results file");
+    fs::write(path.join("empty"), "").unwrap();
+    fs::write(path.join("begun"), "{\"record\":\"run\",").unwrap();
+    fails(path, &["empty"], 2, "empty is empty: it has not even the first line of a run");
+    fails(path, &["begun"], 2, "begun is empty: it has not even the first line of a run");
     write(&path.join("run.jsonl"), &run(&[1], &["epoll"]), 1, |_| ());
     fails(path, &["run.jsonl", "./run.jsonl"], 2, "./run.jsonl holds the run of run.jsonl; name it once");
     fs::copy(path.join("run.jsonl"), path.join("copy.jsonl")).unwrap();
@@ -180,7 +184,6 @@ fn a_file_that_says_little_makes_a_page_that_says_so() {
     let first_line = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
     for (name, bytes, warned, said) in [
         ("planned", first_line, 0, "Nothing was measured"),
-        ("begun", 20, 1, "Nothing was measured"),
         ("cut", whole.len() - 7, 1, "At 1 connection poll serves 1."),
     ] {
         fs::write(path.join(name), &whole[..bytes]).unwrap();

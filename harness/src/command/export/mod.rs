@@ -38,7 +38,7 @@ fn read(path: &Path, format: Format) -> Result<Export, Failure> {
     if !path.exists() {
         return Err(usage(format!("there is no file {}", path.display())));
     }
-    let recorded = results::read(path).map_err(Failure::run)?;
+    let recorded = results::read(path).map_err(|error| Failure::read("export", error))?;
     let Some(run) = recorded.run else {
         return Err(usage(format!("{} is empty: it has not even the first line of a run", path.display())));
     };

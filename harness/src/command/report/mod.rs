@@ -65,10 +65,11 @@ fn read(path: &Path) -> Result<FileRun, Failure> {
     if !path.exists() {
         return Err(usage(format!("there is no file {}", path.display())));
     }
-    let file = FileRun::read(path).map_err(Failure::run)?;
-    if let Some(run) = &file.recorded.run {
-        selection::check_plan(&run.plan).map_err(|what| Failure::Run(anyhow!("{}: {what}", path.display())))?;
-    }
+    let file = FileRun::read(path).map_err(|error| Failure::read("report", error))?;
+    let Some(run) = &file.recorded.run else {
+        return Err(usage(format!("{} is empty: it has not even the first line of a run", path.display())));
+    };
+    selection::check_plan(&run.plan).map_err(|what| Failure::Run(anyhow!("{}: {what}", path.display())))?;
     Ok(file)
 }
 
@@ -90,26 +91,19 @@ fn beside(file: &Path) -> PathBuf {
 
 /// The answer, and where the rest is.
 fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
-    let mut parts = vec![shown(&contents.title)];
+    let mut parts = vec![contents.title.clone()];
     for (title, sentences) in [
         ("", &contents.answer.findings),
         ("where the order changes\n", &contents.answer.crossovers),
         ("what could not be concluded\n", &contents.answer.open),
     ] {
         if !sentences.is_empty() {
-            let sentences: Vec<String> = sentences.iter().map(|sentence| shown(sentence)).collect();
             parts.push(format!("{title}  {}", sentences.join("\n  ")));
         }
     }
     let pictures = if charts == 0 { String::new() } else { format!(", {}", figures::counted(charts, "chart")) };
     parts.push(format!("report: {} (report.md{pictures} beside it)", directory.join(folder::PAGE).display()));
     parts.join("\n\n")
-}
-
-/// On one line: what a file says may be anything, and must not steer a terminal.
-fn shown(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.replace('\n', " ").chars().filter(|c| !c.is_control() && !turns(*c)).collect()
 }
 
 fn usage(message: String) -> Failure {

@@ -8,7 +8,7 @@ use super::group::{Group, Standing};
 use super::{Axis, Chart, Point, Scale, State, Unit, notes};
 use crate::figures;
 use crate::plan::Cell;
-use crate::statistics::{Doubt, Void, enough_samples, percentiles_of_all};
+use crate::statistics::{Doubt, enough_samples, percentiles_of_all};
 
 /// Points of one curve at most, and at least where there are many.
 const MOST_POINTS: usize = 120;
@@ -39,7 +39,8 @@ fn chart(gathered: &Gathered<'_>, cell: &GatheredCell<'_>, most: usize) -> Optio
     let label = if cell.cell.rate_rps.is_some() { "latency" } else { "service time" };
     let mut notes = vec![format!("the {label} of all trials together, as far as 10 requests lie above a percentile")];
     notes.extend(notes::of(&series).into_iter().filter(|note| !note.starts_with("no bar")));
-    notes.extend(notes::missing(&series, |_| "all percentiles".to_owned()));
+    notes.extend(notes::missing(&series, |_| Some("all percentiles".to_owned())));
+    notes.extend(not_counting(cell));
     let unanswered = cell.groups.iter().filter(|group| group.standing != Standing::Missing);
     let unanswered: Vec<String> = unanswered
         .filter(|group| group.summary.unanswered > 0)
@@ -61,6 +62,19 @@ fn chart(gathered: &Gathered<'_>, cell: &GatheredCell<'_>, most: usize) -> Optio
     })
 }
 
+/// Whose trials say nothing of a latency, and why: curves of them would only be in the way of those that do.
+fn not_counting(cell: &GatheredCell<'_>) -> Vec<String> {
+    let of = |standing: &dyn Fn(&Group<'_>) -> bool, why: &str| {
+        let names: Vec<&str> =
+            cell.groups.iter().filter(|group| standing(group)).map(|group| group.backend.as_str()).collect();
+        (!names.is_empty()).then(|| format!("not drawn: {why} ({})", names.join(", ")))
+    };
+    let invalid = of(&|group| group.standing == Standing::Invalid, "none of the trials counts");
+    let late = of(&|group| group.standing == Standing::Counts && group.bounds.rate, "the rate was not taken");
+    invalid.into_iter().chain(late).collect()
+}
+
+/// Empty where there is nothing to be believed.
 fn curve(group: &Group<'_>, most: usize) -> Vec<Point> {
     let missing =
         |said: String| vec![Point { x: 0.5, y: None, interval: None, state: State::Missing, said: vec![said] }];
@@ -68,25 +82,18 @@ fn curve(group: &Group<'_>, most: usize) -> Vec<Point> {
         let why = group.summary.remarks.first().map(|remark| remark.reason.clone());
         return missing(why.unwrap_or_else(|| "not measured".to_owned()));
     }
-    let is_invalid = group.standing == Standing::Invalid || group.bounds.rate;
+    if group.standing == Standing::Invalid || group.bounds.rate {
+        return Vec::new();
+    }
     let is_doubtful = group.bounds.client || group.doubted(Doubt::Busy) * 2 > group.measured.len();
-    let state = match (is_invalid, is_doubtful) {
-        (true, _) => State::Invalid,
-        (false, true) => State::Suspect,
-        (false, false) => State::Valid,
-    };
+    let state = if is_doubtful { State::Suspect } else { State::Valid };
     let (latency, unanswered) = (&group.summary.latency, group.summary.unanswered);
-    // Crosses that nothing joins: one for each nine is enough.
-    let quantiles = quantiles(latency, unanswered, if is_invalid { 1 } else { most });
+    let quantiles = quantiles(latency, unanswered, most);
     let values = percentiles_of_all(latency, unanswered, &quantiles);
     if values.is_empty() {
         return missing("too few requests were answered for a distribution".to_owned());
     }
-    let why = if group.bounds.rate { Some(Void::Rate.text().to_owned()) } else { None };
-    let said = |q: f64, ns: u64| {
-        let own = format!("p{} {}", percentile(q), figures::duration(ns as f64));
-        [own].into_iter().chain(why.clone()).collect()
-    };
+    let said = |q: f64, ns: u64| vec![format!("p{} {}", percentile(q), figures::duration(ns as f64))];
     let point = |(q, ns): (f64, u64)| Point { x: q, y: Some(ns as f64), interval: None, state, said: said(q, ns) };
     quantiles.into_iter().zip(values).map(point).collect()
 }
@@ -122,8 +129,9 @@ fn percentile(q: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{file, plan};
+    use super::super::fixtures::{file, plan, trials};
     use super::*;
+    use crate::plan::SweepPlan;
     use crate::report::selection::Selection;
     use crate::results::tests::trial;
     use crate::results::{EncodedHistogram, TrialRecord, Verdict};
@@ -156,18 +164,37 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_answered_ends_a_curve_and_invalid_ones_are_few_crosses() {
+    fn what_was_never_answered_ends_a_curve() {
         let unanswered = drawn(|trial| trial.measured.as_mut().unwrap().censored = 100);
         let last = of(&unanswered[0], "epoll").last().unwrap().x;
         assert!(last < 0.96 && last > 0.9, "one in 21 has no answer: {last}");
         assert!(unanswered[0].notes.iter().any(|note| note.ends_with("epoll 1,000")), "{:?}", unanswered[0].notes);
 
-        let invalid = drawn(|trial| trial.verdict = Verdict::Invalid);
-        let points = of(&invalid[0], "epoll");
-        assert!(points.len() == 4 && points.iter().all(|point| point.state == State::Invalid), "{points:?}");
-
         let few = drawn(|trial| trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(0));
         assert!(few.is_empty(), "nothing to draw");
+    }
+
+    #[test]
+    fn what_does_not_count_is_left_out_and_named() {
+        let plan = SweepPlan { rate_rps: vec![Some(1000.0)], ..plan(&["epoll", "poll", "select"], &[1]) };
+        let mut trials = trials(&plan, 10, |trial| match trial.backend.as_str() {
+            "poll" => trial.measured.as_mut().unwrap().censored = 1000,
+            "select" => trial.verdict = Verdict::Invalid,
+            _ => {}
+        });
+        let drawn = |trials: &[TrialRecord]| {
+            let files = [file("a", "2026-01-02T03:04:05Z", plan.clone(), trials.to_vec())];
+            draw(&Gathered::of(&Selection::of(&files)))
+        };
+        let charts = drawn(&trials);
+        let names: Vec<&str> = charts[0].series.iter().map(|series| series.backend.as_str()).collect();
+        assert_eq!(names, ["epoll"]);
+        let notes = &charts[0].notes;
+        for note in ["not drawn: none of the trials counts (select)", "not drawn: the rate was not taken (poll)"] {
+            assert!(notes.iter().any(|own| own == note), "{notes:?}");
+        }
+        trials.retain(|trial| trial.backend != "epoll");
+        assert!(drawn(&trials).is_empty(), "nothing to draw");
     }
 
     #[test]

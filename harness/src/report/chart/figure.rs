@@ -2,7 +2,7 @@
 
 use super::facet::Along;
 use super::group::{Group, Standing};
-use super::{Axis, Point, Scale, State, Unit};
+use super::{Axis, Point, Scale, Series, State, Unit};
 use crate::figures;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
@@ -17,7 +17,7 @@ pub(super) enum Figure {
     P999,
     ServerCpu,
     Syscalls,
-    /// The most memory of the server, for each connection that is open.
+    /// The most memory that the server ever held.
     Memory,
     /// What it holds in user space for each idle connection.
     IdleMemory,
@@ -72,7 +72,7 @@ impl Figure {
             Self::P999 => percentile("p99.9"),
             Self::ServerCpu => "server CPU time per request".to_owned(),
             Self::Syscalls => "system calls per request".to_owned(),
-            Self::Memory => "server memory per connection".to_owned(),
+            Self::Memory => "server memory (max RSS)".to_owned(),
             Self::IdleMemory => "server memory per idle connection".to_owned(),
         }
     }
@@ -96,23 +96,32 @@ impl Figure {
         }
     }
 
-    /// What a point and its bar are.
-    pub(super) fn meaning(self) -> &'static str {
+    /// What a point and its bar are. Where a point is of all requests together it may lie outside of its bar, which is said
+    /// where one does.
+    pub(super) fn meaning(self, series: &[Series]) -> String {
+        let is_outside =
+            |point: &Point| point.y.zip(point.interval).is_some_and(|(y, [low, high])| !(low..=high).contains(&y));
+        let some_are = series.iter().flat_map(|series| &series.points).any(is_outside);
+        let outside = if some_are { ", which a point may be outside of" } else { "" };
+        self.bars().to_owned() + outside
+    }
+
+    fn bars(self) -> &'static str {
         match self {
             Self::Memory => {
-                "points: the median over the trials of the most memory that the server ever held (max RSS), divided by all \
-                 its connections, idle ones included; bars: where the median of many more trials lies, with 95 % confidence"
+                "points: the median over the trials of the most memory that the server ever held, all that it needs by \
+                 itself included; bars: where the median of many more trials lies, with 95 % confidence"
             }
             Self::Throughput | Self::IdleMemory => {
                 "points: the median of the trials; bars: where the median of many more of them lies, with 95 % confidence"
             }
             Self::P50 | Self::P99 | Self::P999 => {
                 "points: the percentile of the requests of all trials together; bars: where the median of each trial's own \
-                 percentile lies, with 95 % confidence, which a point may be outside of"
+                 percentile lies, with 95 % confidence"
             }
             Self::ServerCpu | Self::Syscalls => {
                 "points: the sum over all trials by their requests; bars: where the median of each trial's own quotient \
-                 lies, with 95 % confidence, which a point may be outside of"
+                 lies, with 95 % confidence"
             }
         }
     }
@@ -161,10 +170,7 @@ impl Figure {
             Self::P999 => percentile_of_all(&measured.latency_hdr.0, measured.censored, 0.999).map(|ns| ns as f64),
             Self::ServerCpu => Metric::ServerCpu.of(trial),
             Self::Syscalls => (measured.requests > 0).then_some(server()?.syscalls? as f64 / measured.requests as f64),
-            Self::Memory => {
-                let open = trial.cell.connections.saturating_add(trial.cell.idle_connections);
-                (open > 0).then_some(server()?.max_rss_bytes? as f64 / open as f64)
-            }
+            Self::Memory => server()?.max_rss_bytes.map(|bytes| bytes as f64),
             Self::IdleMemory => server()?.memory_bytes_per_idle_connection,
         }
     }
@@ -202,6 +208,9 @@ impl Figure {
             Ok(value) => value,
             Err(reason) => return missing(vec![format!("{}: {reason}", self.label(&group.cell))]),
         };
+        if !is_plausible(value) {
+            return missing(vec![format!("{}: what the file says is not plausible", self.label(&group.cell))]);
+        }
         let (state, reasons) = self.judged(group);
         let interval = if state == State::Invalid { None } else { self.interval(group) };
         let bar = interval.map_or(String::new(), |ends| format!(" [{}]", ends.map(|end| self.text(end)).join(", ")));
@@ -238,8 +247,15 @@ impl Figure {
     /// None, too, where a trial does not say: what the others say would not be about all of them.
     fn interval(self, group: &Group<'_>) -> Option<[f64; 2]> {
         let values = self.of_trials(group);
-        if values.len() == group.measured.len() { median_interval(&values) } else { None }
+        let interval = if values.len() == group.measured.len() { median_interval(&values) } else { None };
+        interval.filter(|ends| ends.iter().all(|end| is_plausible(*end)))
     }
+}
+
+/// Whether anything that is measured here can be so much, in whichever unit: a day of nanoseconds and a terabyte are less than
+/// the most, one system call for a thousand requests more than the least.
+pub(in crate::report) fn is_plausible(value: f64) -> bool {
+    value == 0.0 || (1e-6..=1e15).contains(&value)
 }
 
 /// Why trials are not what they should be, a line each.

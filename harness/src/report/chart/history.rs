@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::facet::ids;
-use super::figure::Figure;
+use super::figure::{Figure, is_plausible};
 use super::gathered::{Gathered, GatheredRun, Shown};
 use super::{Axis, Chart, Mark, Point, Scale, State, Unit, lines, notes};
 use crate::plan::Cell;
@@ -122,11 +122,11 @@ fn chart(
         }
     }
     let label = figure.label(cell);
-    let mut notes = vec![figure.meaning().to_owned()];
+    let mut notes = vec![figure.meaning(&series)];
     notes.extend(notes::of(&series));
     notes.extend(notes::missing(&series, |x| {
         let run = shown.iter().find(|shown| shown.run.started_ms == Some(x));
-        run.map_or_else(|| "another machine".to_owned(), |shown| shown.run.name.to_owned())
+        run.map(|shown| shown.run.name.to_owned())
     }));
     if series.iter().any(|series| !series.marks.is_empty()) {
         notes.push(
@@ -173,7 +173,7 @@ fn mark(row: &Row, x: f64) -> Option<Mark> {
     let label = match row.word {
         Word::Lost => "works no more".to_owned(),
         Word::Better | Word::Worse => {
-            let estimate = row.comparison.estimate?;
+            let estimate = row.comparison.estimate.filter(|estimate| is_plausible(estimate.ratio))?;
             let interval = estimate.interval?;
             let change = |ratio: f64| (ratio - 1.0) * 100.0;
             let (low, high) = (change(interval.low), change(interval.high));

@@ -19,7 +19,7 @@ pub(super) fn draw(gathered: &Gathered<'_>, facets: &[Facet<'_>], figure: Figure
     let charts = facets.into_iter().zip(series).zip(ids).map(|((facet, series), id)| {
         let label = figure.label(&facet.common);
         let shown: Vec<_> = facet.cells.iter().map(|shown| shown.run).collect();
-        let mut notes = vec![figure.meaning().to_owned()];
+        let mut notes = vec![figure.meaning(&series)];
         notes.extend(notes::of(&series));
         notes.extend(notes::missing(&series, |x| place(facet, along, x)));
         notes.extend(notes::runs(&shown, gathered));
@@ -62,9 +62,9 @@ fn scale(figure: Figure, along: Along, series: &[Series]) -> Scale {
     }
 }
 
-fn place(facet: &Facet<'_>, along: Along, x: f64) -> String {
+fn place(facet: &Facet<'_>, along: Along, x: f64) -> Option<String> {
     let cell = facet.cells.iter().find(|shown| along.x(&shown.cell.cell) == Some(x));
-    cell.map_or_else(String::new, |shown| along.place(&shown.cell.cell))
+    cell.map(|shown| along.place(&shown.cell.cell))
 }
 
 /// As a title begins.

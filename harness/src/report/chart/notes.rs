@@ -25,32 +25,47 @@ pub(super) fn of(series: &[Series]) -> Vec<String> {
     notes
 }
 
-/// What is missing and why, each reason once; `place` says where along the x axis.
-pub(super) fn missing(series: &[Series], place: impl Fn(f64) -> String) -> Vec<String> {
-    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+/// What is missing, each reason once and before whom it holds for; `place` says where along the x axis, and nothing of what is
+/// no place of a measurement.
+pub(super) fn missing(series: &[Series], place: impl Fn(f64) -> Option<String>) -> Vec<String> {
+    let mut notes: Vec<(String, Whose)> = Vec::new();
     for series in series {
+        let points: Vec<_> = series.points.iter().filter_map(|point| Some((point, place(point.x)?))).collect();
         let mut places: Vec<(String, Vec<String>)> = Vec::new();
-        for point in series.points.iter().filter(|point| point.state == State::Missing) {
+        for (point, place) in points.iter().filter(|(point, _)| point.state == State::Missing) {
             let reason = point.said.first().cloned().unwrap_or_else(|| "no reason is recorded".to_owned());
-            push(&mut places, reason, place(point.x));
+            push(&mut places, reason, place.clone());
         }
         for (reason, places) in places {
-            let all = places.len() == series.points.len();
-            let whose = if all { series.backend.clone() } else { format!("{} at {}", series.backend, joined(&places)) };
-            push(&mut notes, reason, whose);
+            let all = places.len() == points.len();
+            let at = if all { String::new() } else { format!(" at {}", joined(&places, ", ")) };
+            let known = notes.iter().position(|note| note.0 == reason).unwrap_or_else(|| {
+                notes.push((reason, Vec::new()));
+                notes.len() - 1
+            });
+            push(&mut notes[known].1, at, series.backend.clone());
         }
     }
+    let whose = |(at, backends): &(String, Vec<String>)| match backends.len() {
+        all if all > 1 && all == series.len() => format!("all {all}{at}"),
+        _ => joined(backends, ", ") + at,
+    };
     let more = notes.len().saturating_sub(MOST_REASONS);
     let mut told: Vec<String> = notes
         .into_iter()
         .take(MOST_REASONS)
-        .map(|(reason, whose)| format!("missing: {}: {reason}", joined(&whose)))
+        .map(|(reason, all)| {
+            format!("missing: {reason} ({})", joined(&all.iter().map(whose).collect::<Vec<_>>(), "; "))
+        })
         .collect();
     if more > 0 {
         told.push(format!("{} more why something is missing", figures::counted(more, "reason")));
     }
     told
 }
+
+/// Who, by where.
+type Whose = Vec<(String, Vec<String>)>;
 
 fn push(notes: &mut Vec<(String, Vec<String>)>, reason: String, item: String) {
     match notes.iter_mut().find(|note| note.0 == reason) {
@@ -59,9 +74,9 @@ fn push(notes: &mut Vec<(String, Vec<String>)>, reason: String, item: String) {
     }
 }
 
-fn joined(items: &[String]) -> String {
+fn joined(items: &[String], between: &str) -> String {
     const MOST: usize = 8;
-    let told = items.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
+    let told = items.iter().take(MOST).cloned().collect::<Vec<_>>().join(between);
     match items.len().saturating_sub(MOST) {
         0 => told,
         more => format!("{told} and {more} more"),
@@ -71,7 +86,7 @@ fn joined(items: &[String]) -> String {
 /// Who is in none of the charts, although a file has it.
 pub(super) fn outdated(names: &[String]) -> Option<String> {
     let of = "only older runs, or runs on another machine, have it";
-    (!names.is_empty()).then(|| format!("not drawn: {}: {of}", joined(names)))
+    (!names.is_empty()).then(|| format!("not drawn: {}: {of}", joined(names, ", ")))
 }
 
 /// Which runs the points are of, where that is not one only.
@@ -79,5 +94,5 @@ pub(super) fn runs(shown: &[&GatheredRun<'_>], gathered: &Gathered<'_>) -> Optio
     let is_shown = |run: &&GatheredRun<'_>| shown.iter().any(|other| std::ptr::eq(*run, *other));
     let names: Vec<String> = gathered.runs.iter().rev().filter(is_shown).map(|run| run.name.to_owned()).collect();
     (names.len() > 1)
-        .then(|| format!("points come from {} runs, each of one cell from one: {}", names.len(), joined(&names)))
+        .then(|| format!("points come from {} runs, each of one cell from one: {}", names.len(), joined(&names, ", ")))
 }

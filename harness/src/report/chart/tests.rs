@@ -114,7 +114,17 @@ fn percentiles_are_of_merged_histograms_and_need_enough_requests() {
     assert!((p99.y.unwrap() / 2e8 - 1.0).abs() < 0.001, "{p99:?}");
     let [low, high] = p99.interval.unwrap();
     assert!((low / 1.98e6 - 1.0).abs() < 0.002 && (high / 2e8 - 1.0).abs() < 0.002, "{p99:?}");
-    assert!(chart(&charts, "p99").notes[0].contains("outside"));
+    assert!(!chart(&charts, "p99").notes[0].contains("outside"), "it is the upper end");
+    // Two of nine are slow: so is the percentile of all, and no bar of the others reaches there.
+    let outside = drawn(&plan(&["epoll"], &[1]), 9, |trial| {
+        if trial.block == 1 {
+            let mut slow = hdrhistogram::Histogram::new(3).unwrap();
+            slow.record_n(200_000_000, 2000).unwrap();
+            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram(slow);
+        }
+    });
+    assert!(chart(&outside, "p99").notes[0].ends_with("which a point may be outside of"));
+    assert!(!chart(&outside, "cpu").notes[0].contains("outside"), "no point of it is");
 
     let few = drawn(&plan(&["epoll", "poll"], &[1]), 1, |trial| {
         if trial.backend == "poll" {
@@ -125,21 +135,24 @@ fn percentiles_are_of_merged_histograms_and_need_enough_requests() {
     assert_eq!((gap.state, gap.y), (State::Missing, None));
     assert!(gap.said[0].contains("too few requests"));
     let notes = &chart(&few, "p99").notes;
-    assert!(notes.iter().any(|note| note.starts_with("missing: poll: ") && note.contains("too few")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.starts_with("missing: p99 service time: too few") && note.ends_with("(poll)")),
+        "{notes:?}"
+    );
     assert!(few.iter().all(|chart| chart.kind != "p999"), "2,000 requests have no p99.9: nothing to draw");
 }
 
 #[test]
-fn costs_are_sums_by_requests_and_memory_is_by_connection() {
-    let charts = drawn(&plan(&["epoll"], &[1, 64]), 6, |_| ());
+fn costs_are_sums_by_requests_and_memory_is_the_median_of_what_was_held() {
+    let charts = drawn(&plan(&["epoll"], &[1, 64]), 6, |trial| {
+        let server = trial.measured.as_mut().unwrap().server.as_mut().unwrap();
+        server.max_rss_bytes = Some(trial.block as u64 * (4 << 20));
+    });
     let y = |kind: &str, x| point(&charts, kind, "epoll", x).y.unwrap();
     assert!((y("cpu", 1.0) - 20_000.0).abs() < 1e-9 && (y("syscalls", 64.0) - 3.0).abs() < 1e-9);
-    assert!((y("memory", 64.0) - f64::from(4 << 20) / 64.0).abs() < 1e-9);
-    assert_eq!(chart(&charts, "memory").y.scale, Scale::Log);
-    assert_eq!(
-        point(&charts, "memory", "epoll", 1.0).said[0],
-        "server memory per connection 4.0 MiB [4.0 MiB, 4.0 MiB]"
-    );
+    assert!((y("memory", 64.0) - 3.5 * f64::from(4 << 20)).abs() < 1e-9);
+    assert_eq!(chart(&charts, "memory").title, "Server memory (max RSS) against connections");
+    assert_eq!(point(&charts, "memory", "epoll", 1.0).said[0], "server memory (max RSS) 14.0 MiB [4.0 MiB, 24.0 MiB]");
 
     let charts = drawn(&plan(&["epoll", "other"], &[1]), 6, |trial| {
         if trial.backend == "other" {
@@ -171,7 +184,7 @@ fn invalid_trials_give_no_figure_and_where_there_are_no_others_a_crossed_one() {
     assert_eq!((of("select").y, of("select").state), (None, State::Missing));
     assert_eq!(of("select").said, ["failed, 4 of 4: it died"]);
     let notes = &chart(&charts, "throughput").notes;
-    assert!(notes.contains(&"missing: select: failed, 4 of 4: it died".to_owned()), "{notes:?}");
+    assert!(notes.contains(&"missing: failed, 4 of 4: it died (select)".to_owned()), "{notes:?}");
     assert!(notes.iter().any(|note| note.starts_with("crossed out")), "{notes:?}");
 }
 
@@ -201,6 +214,35 @@ fn a_busy_load_generator_is_a_doubt_about_throughput_and_none_about_cost() {
         }
     });
     assert_eq!(point(&half, "throughput", "epoll", 1.0).state, State::Valid, "not most of them");
+}
+
+#[test]
+fn who_lacks_a_figure_is_told_after_why_and_in_groups() {
+    let charts = drawn(&plan(&["epoll", "poll", "select"], &[1, 8, 64]), 1, |trial| {
+        let lacks = trial.cell.connections == 1 || (trial.backend != "select" && trial.cell.connections == 8);
+        if lacks {
+            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(200);
+        }
+    });
+    let notes = &chart(&charts, "p99").notes;
+    let missing: Vec<&String> = notes.iter().filter(|note| note.starts_with("missing")).collect();
+    let why = "p99 service time: too few requests for this percentile, at least 10 must lie above it";
+    assert_eq!(missing, [&format!("missing: {why} (epoll, poll at 1, 8; select at 1)")]);
+}
+
+#[test]
+fn a_figure_that_nothing_can_have_is_a_gap_with_a_note() {
+    for absurd in [1e-300, 1.7e308, -1.0] {
+        let charts = drawn(&plan(&["epoll", "poll"], &[1]), 7, |trial| {
+            if trial.backend == "poll" {
+                trial.measured.as_mut().unwrap().throughput_rps = absurd;
+            }
+        });
+        let gap = point(&charts, "throughput", "poll", 1.0);
+        assert_eq!((gap.y, gap.interval, gap.state), (None, None, State::Missing));
+        let notes = &chart(&charts, "throughput").notes;
+        assert!(notes.iter().any(|note| note.contains("not plausible (poll)")), "{notes:?}");
+    }
 }
 
 #[test]
@@ -273,6 +315,7 @@ fn a_history_marks_what_changed_on_a_machine_and_joins_nothing_across_machines()
     assert!(series("poll").marks.is_empty(), "the run before it had none, and nothing changed");
     assert!(!series(&twin_of("epoll")).points.is_empty());
     assert!(history.notes.iter().any(|note| note.contains("Linux 6.18 after 6.17")), "{:?}", history.notes);
+    assert!(history.notes.iter().all(|note| !note.starts_with("missing")), "{:?}", history.notes);
     assert!(of(&files[..1]).iter().all(|chart| chart.kind != "history"), "one run is no history");
     let twice = [files[0].clone(), files[0].clone()];
     assert!(of(&twice).iter().all(|chart| chart.kind != "history"), "nor is one run twice");
@@ -351,7 +394,8 @@ fn whatever_a_file_says_is_drawn_without_a_panic() {
         measured.throughput_rps = -1.0;
         measured.latency_hdr = EncodedHistogram::of(0);
     });
-    assert_eq!(chart(&charts, "throughput").x.scale, Scale::Linear);
+    assert!(charts.iter().all(|chart| chart.kind != "throughput"), "nothing has less than none");
+    assert_eq!(chart(&charts, "memory").x.scale, Scale::Linear);
     let mut file = file("run", "no time at all", plan(&[], &[]), Vec::new());
     assert!(of(std::slice::from_ref(&file)).is_empty() && of(&[]).is_empty());
     file.recorded.trials = trials(&plan(&["stranger"], &[1]), 2, |_| ());

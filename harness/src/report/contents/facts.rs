@@ -139,7 +139,7 @@ fn extent(plan: &SweepPlan, cells: &[crate::plan::Cell], entrants: &[String], tr
 
 /// Groups of rows.
 fn environment(run: &RunRecord) -> Vec<(String, Vec<(String, String)>)> {
-    let RunRecord { plan, conditions, .. } = run;
+    let RunRecord { plan, conditions, environment, .. } = run;
     let unknown = || "unknown".to_owned();
     let own = [
         ("CPUs", format!("server {}, load generator {}", plan.server_cpus, plan.client_cpus)),
@@ -150,7 +150,14 @@ fn environment(run: &RunRecord) -> Vec<(String, Vec<(String, String)>)> {
     let diagnosis = Diagnosis::new(run.build.clone(), run.environment.clone(), conditions.clone());
     let [mut machine, mut then, mut network, mut granted] = [const { Vec::new() }; 4];
     let mut is_last = false;
+    let is_ours = |name: &str| plan.backends.iter().chain(&plan.twice).any(|backend| backend == name);
+    let is_of_another =
+        |name: &str| environment.backends.iter().flatten().any(|one| one.name == name) && !is_ours(name);
     for (name, value) in rows(&diagnosis) {
+        // Nobody asks what the kernel grants those that took no part.
+        if is_last && is_of_another(name) {
+            continue;
+        }
         let group = match name {
             _ if is_last => &mut granted,
             name if AT_THE_TIME.contains(&name) => &mut then,

@@ -9,6 +9,9 @@ use crate::report::selection::{Run, Searched, Selection};
 use crate::results::{Bottleneck, Outcome, TrialRecord, Verdict};
 use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise};
 
+/// Of the trials of a backend.
+const SPREAD: &str = "spread";
+
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
@@ -18,6 +21,15 @@ pub(super) fn of(selection: &Selection<'_>) -> Vec<Table> {
     all.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
+impl Table {
+    /// What its columns do not say by themselves.
+    #[must_use]
+    pub fn legend(&self) -> Option<&'static str> {
+        let has_spread = self.columns.iter().any(|column| column.title == SPREAD);
+        has_spread.then_some("spread: requests/s of the slowest and of the fastest trial")
+    }
+}
+
 fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     let mut settings = Setting::varying(&cells.iter().map(|(cell, _)| cell));
     if !settings.contains(&Setting::Connections) {
@@ -25,16 +37,16 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     }
     let is_among_idle = cells.iter().any(|(cell, _)| cell.idle_connections > 0);
     let several = selection.sweeps().count() > 1;
-    let mut columns: Vec<Column> =
-        settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)).collect();
-    columns.push(column("backend", false));
-    columns.extend(["requests/s", "spread"].map(|title| column(title, true)));
+    // Who, where, and whether to believe it come before what there is to be believed.
+    let mut columns = vec![column("backend", false)];
+    columns.extend(settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)));
+    columns.push(column("verdicts", false));
+    columns.extend(["requests/s", SPREAD].map(|title| column(title, true)));
     columns.extend(QUANTILES.map(|(_, title)| column(title, true)));
     columns.extend(["max", "server CPU/request", "syscalls/request", "max RSS"].map(|title| column(title, true)));
     columns.extend(is_among_idle.then(|| column("memory/idle connection", true)));
     columns.push(column("bottleneck", false));
     columns.push(column("trials", true));
-    columns.push(column("verdicts", false));
     columns.extend(several.then(|| column("file", false)));
 
     let mut rows = Vec::new();
@@ -44,8 +56,11 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
                 continue;
             }
             for backend in &summary.backends {
-                let mut row: Vec<Entry> = settings.iter().map(|setting| place(*setting, &summary.cell)).collect();
-                row.push(word(&backend.backend));
+                let mut row = vec![word(&backend.backend)];
+                row.extend(settings.iter().map(|setting| place(*setting, &summary.cell)));
+                row.push(word(&verdicts(
+                    run.trials.iter().filter(|trial| trial.backend == backend.backend && trial.cell == summary.cell),
+                )));
                 row.extend(figures_of(backend));
                 row.extend(
                     is_among_idle
@@ -53,9 +68,6 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
                 );
                 row.push(word(&list(&backend.bottlenecks, Bottleneck::to_string)));
                 row.push(trials(backend));
-                row.push(word(&verdicts(
-                    run.trials.iter().filter(|trial| trial.backend == backend.backend && trial.cell == summary.cell),
-                )));
                 row.extend(several.then(|| word(run.file)));
                 rows.push(row);
             }
@@ -67,10 +79,15 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
 /// From requests a second to the most memory.
 fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
     let throughput = summary.throughput_rps;
-    let spread = throughput.filter(|_| summary.measured > 1).map(|spread| spread.relative());
+    let spread = throughput.filter(|_| summary.measured > 1);
     let mut entries = vec![
         number(throughput.map(|Spread { median, .. }| median), figures::grouped),
-        number(spread, |share| format!("±{:.1} %", share * 100.0)),
+        Entry {
+            text: spread.map_or(NONE.to_owned(), |Spread { min, max, .. }| {
+                format!("{} to {}", figures::grouped(min), figures::grouped(max))
+            }),
+            value: spread.map(|spread| spread.relative()).filter(|share| share.is_finite()),
+        },
     ];
     let quantile = |q| percentile_of_all(&summary.latency, summary.unanswered, q);
     entries.extend(QUANTILES.map(|(q, _)| number(quantile(q).map(|ns| ns as f64), figures::duration)));
@@ -87,7 +104,7 @@ fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
 
 fn capacities(searched: &[Searched<'_>]) -> Table {
     let several = searched.len() > 1;
-    let mut columns = vec![column("backend", false), column("goal", false)];
+    let mut columns = vec![column("backend", false), column("verdicts", false), column("goal", false)];
     columns.extend(
         ["capacity, requests/s", "at least", "at most", "p50 when met", "p99 when met"]
             .map(|title| column(title, true)),
@@ -95,13 +112,13 @@ fn capacities(searched: &[Searched<'_>]) -> Table {
     columns.push(column("server CPU/request", true));
     columns.push(column("limited by", false));
     columns.push(column("trials", true));
-    columns.push(column("verdicts", false));
     columns.extend(several.then(|| column("file", false)));
     let mut rows = Vec::new();
     for Searched { run, found } in searched {
         for capacity in found.iter().flatten() {
-            let mut row = capacity_row(capacity);
-            row.push(word(&verdicts(run.trials.iter().filter(|trial| trial.backend == capacity.backend))));
+            let own = run.trials.iter().filter(|trial| trial.backend == capacity.backend);
+            let mut row = vec![word(&capacity.backend), word(&verdicts(own))];
+            row.extend(figures_of_capacity(capacity));
             row.extend(several.then(|| word(run.file)));
             rows.push(row);
         }
@@ -109,7 +126,8 @@ fn capacities(searched: &[Searched<'_>]) -> Table {
     Table { title: "Capacities".to_owned(), columns, rows }
 }
 
-fn capacity_row(capacity: &BackendCapacity) -> Vec<Entry> {
+/// From the goal to how many trials there were.
+fn figures_of_capacity(capacity: &BackendCapacity) -> Vec<Entry> {
     let met = capacity.when_met.as_ref();
     let limit = match capacity.limited_by {
         Some(LimitedBy::Slo) => "the goal",
@@ -118,7 +136,6 @@ fn capacity_row(capacity: &BackendCapacity) -> Vec<Entry> {
         None => NONE,
     };
     vec![
-        word(&capacity.backend),
         word(&capacity.slo.to_string()),
         number(capacity.capacity_rps, figures::grouped),
         number(capacity.low_rps, figures::grouped),

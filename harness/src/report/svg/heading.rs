@@ -3,8 +3,9 @@
 use svg::node::element::{Group, Text};
 
 use super::ink::{LARGE, SMALL, px};
-use super::labels::{clean, lines, shortened, width};
+use super::labels::{lines, shortened};
 use super::{HEIGHT, MARGIN, WIDTH};
+use crate::figures;
 use crate::report::chart::Chart;
 
 /// From one line of small letters to the next.
@@ -36,42 +37,56 @@ impl Heading {
     }
 }
 
-/// Notes, as many as there is room for.
+/// So many lines of notes have room in every picture; with more it is higher.
+const USUAL: usize = 3;
+
+/// A picture does not grow further.
+const MOST: usize = 12;
+
+/// Of each note, which begins with what matters most.
+const MOST_OF_ONE: f64 = 3.0;
+
+/// Notes.
 pub(super) struct Footing {
     notes: Vec<String>,
+    /// How high the picture is with them.
+    pub(super) height: f64,
     /// Where it begins.
     pub(super) top: f64,
 }
 
 impl Footing {
     pub(super) fn of(chart: &Chart) -> Self {
-        /// More would leave too little for the chart; all are in the description.
-        const LINES: usize = 3;
-        let room = WIDTH - 2.0 * MARGIN;
-        let count = chart.notes.len();
-        let words = chart.notes.iter().enumerate().flat_map(|(index, note)| {
-            let end = if index + 1 < count { " ·" } else { "" };
-            let mut words: Vec<String> = note.split_whitespace().map(clean).collect();
-            words.last_mut().into_iter().for_each(|last| last.push_str(end));
-            words
-        });
-        let mut notes = lines(words.map(|word| shortened(&word, SMALL, room)), " ", SMALL, room);
-        if notes.len() > LINES {
-            notes.truncate(LINES);
-            let last = &mut notes[LINES - 1];
-            while width(last, SMALL) + width(" …", SMALL) > room {
-                last.pop();
-            }
-            last.push_str(" …");
-        }
-        let top = HEIGHT - 12.0 - notes.len() as f64 * LINE;
-        Self { notes, top }
+        let told = |count: usize| {
+            let mut told: Vec<String> = chart.notes[..count].to_vec();
+            let more = chart.notes.len() - count;
+            told.extend((more > 0).then(|| format!("{} in the description", figures::counted(more, "more note"))));
+            laid_out(&told)
+        };
+        let fitting = (0..=chart.notes.len()).rev().map(told).find(|lines| lines.len() <= MOST);
+        let notes = fitting.unwrap_or_default();
+        let height = HEIGHT + notes.len().saturating_sub(USUAL) as f64 * LINE;
+        let top = height - 12.0 - notes.len() as f64 * LINE;
+        Self { notes, height, top }
     }
 
     pub(super) fn draw(&self) -> Group {
         let line = |(index, note): (usize, &String)| small(note, self.top + (index + 1) as f64 * LINE - 3.0);
         self.notes.iter().enumerate().map(line).fold(Group::new().set("class", "notes"), Group::add)
     }
+}
+
+/// Notes one behind the other, in lines.
+fn laid_out(notes: &[String]) -> Vec<String> {
+    let room = WIDTH - 2.0 * MARGIN;
+    let words = notes.iter().enumerate().flat_map(|(index, note)| {
+        let end = if index + 1 < notes.len() { " ·" } else { "" };
+        let note = shortened(note, SMALL, MOST_OF_ONE * room);
+        let mut words: Vec<String> = note.split_whitespace().map(str::to_owned).collect();
+        words.last_mut().into_iter().for_each(|last| last.push_str(end));
+        words
+    });
+    lines(words.map(|word| shortened(&word, SMALL, room)), " ", SMALL, room)
 }
 
 fn small(text: &str, y: f64) -> Text {

@@ -53,7 +53,7 @@ impl Marks {
         }
         // From the right, so that a line which goes down from its words passes none that stand lower.
         marks.sort_by(|one, other| other.x.total_cmp(&one.x));
-        let alone = marks.len() == 1;
+        let alone = chart.series.len() == 1;
         let mut free = [f64::INFINITY; MOST_ROWS];
         for mark in &mut marks {
             mark.say(chart, alone);

@@ -31,7 +31,7 @@ use super::chart::{Chart, State};
 /// How wide a picture is, in its own pixels: it is scaled to the room that there is.
 const WIDTH: f64 = 960.0;
 
-/// How high.
+/// How high, where notes need no more than the usual room.
 const HEIGHT: f64 = 540.0;
 
 /// What is left free at all sides.
@@ -43,13 +43,13 @@ pub fn draw(chart: &Chart) -> String {
     let heading = Heading::of(chart);
     let footing = Footing::of(chart);
     let picture = Document::new()
-        .set("viewBox", format!("0 0 {WIDTH} {HEIGHT}"))
+        .set("viewBox", format!("0 0 {WIDTH} {}", footing.height))
         .set("role", "img")
         .set("aria-labelledby", "title desc")
         .add(Title::new(clean(&chart.title)).set("id", "title"))
         .add(Description::new().set("id", "desc").add(svg::node::Text::new(described(chart))))
         .add(ink::style(&chart.series))
-        .add(Rectangle::new().set("class", "ground").set("width", WIDTH).set("height", HEIGHT))
+        .add(Rectangle::new().set("class", "ground").set("width", WIDTH).set("height", footing.height))
         .add(heading.draw())
         .add(footing.draw());
     let picture = match Plot::of(chart, heading.bottom, footing.top) {

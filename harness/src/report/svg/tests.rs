@@ -30,7 +30,7 @@ fn what_counts_is_joined_and_what_does_not_is_crossed_out_or_missing() {
         assert_eq!((descendants(suspect, "hollow").len(), descendants(suspect, "full").len()), (1, 0));
         assert_eq!(with_class(&document, "bar").len(), 10, "an interval for each value that counts");
         assert_eq!(with_class(&document, "mark").len(), 1);
-        assert!(texts(&document).contains(&"capacity 182,000/s"), "{picture}");
+        assert!(texts(&document).contains(&"epoll: capacity 182,000/s"), "{picture}");
     }
 }
 
@@ -143,21 +143,38 @@ fn what_several_say_of_a_place_is_said_once() {
         assert_eq!((words.len(), with_class(&document, "mark").len()), (1, 1), "{picture}");
         words[0].text().unwrap().trim().to_owned()
     };
-    assert_eq!(said(&[1]), "took all");
+    assert_eq!(said(&[1]), "b1: took all", "one of several series");
     assert_eq!(said(&[0, 2]), "b0, b2: took all");
     assert_eq!(said(&[0, 1, 2]), "all: took all");
 }
 
 #[test]
-fn more_notes_than_there_is_room_for_end_in_dots() {
+fn a_picture_grows_with_its_notes_up_to_a_bound_and_counts_those_that_it_leaves_out() {
     let mut chart = contents().charts.remove(0);
     chart.notes = (0..40).map(|index| format!("note {index} about something that is missing")).collect();
     let picture = draw(&chart);
     let document = Document::parse(&picture).unwrap();
     let lines = descendants(with_class(&document, "notes").remove(0), "small muted");
-    assert_eq!(lines.len(), 3);
-    assert!(lines[2].text().unwrap().trim().ends_with(" …") && bounds(lines[2]).1[1] <= WIDTH, "{picture}");
+    assert_eq!(lines.len(), 12);
+    let height: f64 =
+        document.root_element().attribute("viewBox").unwrap().split(' ').next_back().unwrap().parse().unwrap();
+    assert!(height > HEIGHT && lines.iter().all(|line| bounds(*line).1[1] <= WIDTH && bounds(*line).1[3] <= height));
+    assert!(lines[11].text().unwrap().trim().ends_with("more notes in the description"), "{picture}");
     assert!(picture.contains("note 39 about"), "all are in the description");
+}
+
+#[test]
+fn why_something_is_missing_is_never_cut() {
+    let mut chart = contents().charts.remove(0);
+    let reason = "too few requests for this percentile, at least 10 must lie above it";
+    chart.notes = ["points: medians", "bars: where they lie"].map(|note| [note; 8].join(", and ")).into();
+    chart.notes.push(format!("missing: {reason} ({})", ["io_uring-oneshot at 1, 8, 64"; 16].join("; ")));
+    let picture = draw(&chart);
+    let document = Document::parse(&picture).unwrap();
+    let lines = descendants(with_class(&document, "notes").remove(0), "small muted");
+    let notes: Vec<&str> = lines.iter().map(|line| line.text().unwrap().trim()).collect();
+    assert!(notes.join(" ").contains(reason), "{notes:?}");
+    assert!(notes.last().unwrap().ends_with('…'), "{notes:?}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 const FONT = "12px system-ui, sans-serif";
 const LINE = 15;
 const CLUTTERED = 24;
+// More dates than these are too close for backends to stand side by side.
+const FEW_DATES = 20;
 // Between the axes and what lies at their ends, so that no point covers a tick's text.
 const INSET = 12;
 
@@ -77,7 +79,8 @@ const shortened = text => text.length > 24 ? `${text.slice(0, 23)}…` : text;
 
 // Backends that were measured at the same few places stand side by side there, so that intervals do not hide each other.
 function shiftOf(chart, one, measured) {
-  if (chart.x.unit === "time" || chart.x.unit === "quantile" || measured.length > FEW) return 0;
+  const places = chart.x.unit === "time" ? d3.max(chart.series, one => one.points.length) : measured.length;
+  if (chart.x.unit === "quantile" || places > (chart.x.unit === "time" ? FEW_DATES : FEW)) return 0;
   const step = Math.min(3, 18 / chart.series.length);
   return (chart.series.indexOf(one) - (chart.series.length - 1) / 2) * step;
 }
