@@ -162,7 +162,33 @@ pub struct Cell {
     pub idle_connections: usize,
 }
 
+/// What tells cells apart, for a table of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CellKey([u8; 3], [usize; 5], Option<u64>);
+
 impl Cell {
+    /// What tells it from others. Every field is named, so that none is forgotten.
+    #[must_use]
+    pub fn key(&self) -> CellKey {
+        let &Self {
+            protocol,
+            transport,
+            connections,
+            payload_bytes,
+            depth,
+            rate_rps,
+            arrivals,
+            server_threads,
+            idle_connections,
+        } = self;
+        CellKey(
+            [protocol as u8, transport as u8, arrivals.map_or(0, |arrivals| 1 + arrivals as u8)],
+            [connections, payload_bytes as usize, depth, server_threads, idle_connections],
+            // Both zeros are one rate.
+            rate_rps.map(|rate_rps| (rate_rps + 0.0).to_bits()),
+        )
+    }
+
     /// When requests are sent.
     #[must_use]
     pub fn pace(&self) -> Pace {

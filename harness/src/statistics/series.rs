@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::interval::middle;
 use super::metric::{Metric, missed_its_rate};
+use super::sorted::Sorted;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
 use crate::verdict::BUSY_GENERATOR;
@@ -62,7 +63,7 @@ impl Bounds {
 }
 
 /// The trials of one backend in one cell that are usable: measured and not invalid. Suspect ones are among them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Series {
     by_block: BTreeMap<usize, Point>,
     /// Trials that ended, however they did.
@@ -105,9 +106,8 @@ impl Doubt {
 const METRICS: [Metric; 4] = [Metric::Throughput, Metric::P50, Metric::P99, Metric::ServerCpu];
 
 impl Series {
-    pub(super) fn of(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Self {
-        let own: Vec<&TrialRecord> =
-            trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
+    pub(super) fn of(backend: &str, cell: &Cell, trials: &Sorted<'_>) -> Self {
+        let own = trials.of_backend(backend, cell);
         let usable = own.iter().filter(|trial| trial.verdict != Verdict::Invalid && trial.measured.is_some());
         Self { by_block: usable.map(|trial| (trial.block, Point::of(trial))).collect(), ended: own.len() }
     }
@@ -216,7 +216,7 @@ mod tests {
     fn series(metric: &mut dyn FnMut(&mut TrialRecord)) -> Series {
         let mut trials: Vec<TrialRecord> = (1..=20).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
         trials.iter_mut().for_each(metric);
-        Series::of("epoll", &plan::tests::plan().cells()[0], &trials)
+        Series::of("epoll", &plan::tests::plan().cells()[0], &Sorted::of(&trials))
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
             };
             let mut trials: Vec<TrialRecord> = (1..=20).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
             trials.iter_mut().for_each(&mut miss);
-            Series::of("epoll", &plan::tests::plan().cells()[2], &trials)
+            Series::of("epoll", &plan::tests::plan().cells()[2], &Sorted::of(&trials))
         };
         let (few, many) = (missed_in(5), missed_in(6));
         assert_eq!((few.void(Metric::P99), few.blocks_with(Metric::P99)), (None, 15));

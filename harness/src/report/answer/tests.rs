@@ -94,6 +94,21 @@ fn neighbours_that_say_the_same_are_one_sentence_that_names_both_ends() {
 }
 
 #[test]
+fn what_several_files_say_holds_together_as_if_it_were_one() {
+    let backends = ["epoll", "io_uring", "threads"];
+    let of_run = |started: &str, connections: &[usize]| {
+        file(started, run(started, connections, &backends), BLOCKS, |trial| {
+            let factor = if trial.backend == "io_uring" { 1.3 } else { 1.0 };
+            shape(trial, factor, 1.0);
+        })
+    };
+    // The newer one speaks for 64 connections, too: what the older one says of them is not shown, and not counted.
+    let several = of(&[of_run("2026-01-01T00:00:00Z", &[1, 64]), of_run("2026-01-02T00:00:00Z", &[64, 512])]);
+    assert_eq!(several, of(&[of_run("2026-01-02T00:00:00Z", &[64, 512, 1])]));
+    says(&several.findings, "The intervals of 18 comparisons hold together in 95 % of runs.", "");
+}
+
+#[test]
 fn less_cpu_time_is_better() {
     let answer = of(&[file("run", run("", &[64], &["epoll", "io_uring"]), BLOCKS, |trial| {
         let cpu = if trial.backend == "io_uring" { 0.82 } else { 1.0 };

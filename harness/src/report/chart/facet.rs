@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::gathered::{CellKey, Shown, key};
+use super::gathered::Shown;
 use super::{Axis, Scale, Unit};
 use crate::figures;
-use crate::plan::Cell;
+use crate::plan::{Cell, CellKey};
 
 /// Names of files have room for no more.
 const LONGEST_ID: usize = 100;
@@ -102,12 +102,12 @@ pub(super) fn facets<'g>(shown: &[Shown<'g>], along: Along) -> Vec<Facet<'g>> {
     let varying: Vec<(Along, HashSet<CellKey>)> = others
         .map(|other| {
             let facets = grouped(shown, other).into_iter().filter(|facet| facet.cells.len() > 1);
-            (other, facets.map(|facet| key(&facet.common)).collect())
+            (other, facets.map(|facet| facet.common.key()).collect())
         })
         .collect();
     let is_elsewhere = |cell: &Cell| {
         let is_in = |(other, commons): &(Along, HashSet<CellKey>)| {
-            other.x(cell).is_some() && commons.contains(&key(&other.without(cell)))
+            other.x(cell).is_some() && commons.contains(&other.without(cell).key())
         };
         varying.iter().any(is_in)
     };
@@ -125,7 +125,7 @@ fn grouped<'g>(shown: &[Shown<'g>], along: Along) -> Vec<Facet<'g>> {
     let mut places: HashMap<CellKey, usize> = HashMap::new();
     for &one in shown.iter().filter(|one| along.x(&one.cell.cell).is_some()) {
         let common = along.without(&one.cell.cell);
-        let place = *places.entry(key(&common)).or_insert_with(|| {
+        let place = *places.entry(common.key()).or_insert_with(|| {
             facets.push(Facet { common, cells: Vec::new() });
             facets.len() - 1
         });

@@ -5,29 +5,30 @@ use crate::capacity::{BackendCapacity, LimitedBy, replay};
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
 use crate::report::answer::place::Setting;
-use crate::report::selection::{Run, Selection};
+use crate::report::selection::{Selection, Speaker};
 use crate::results::{Bottleneck, Outcome, TrialRecord, Verdict};
-use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise};
+use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise_cells};
 
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 /// Of all runs that are reported on.
 pub(super) fn of(selection: &Selection<'_>) -> Table {
-    let cells = selection.cells();
-    if cells.is_empty() && selection.searches().next().is_some() {
+    let speakers = selection.speakers();
+    if speakers.is_empty() && selection.searches().next().is_some() {
         capacities(selection)
     } else {
-        sweeps(selection, &cells)
+        sweeps(selection, &speakers)
     }
 }
 
-fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
-    let mut settings = Setting::varying(&cells.iter().map(|(cell, _)| cell));
+fn sweeps(selection: &Selection<'_>, speakers: &[Speaker<'_>]) -> Table {
+    let cells = speakers.iter().flat_map(|speaker| &speaker.cells);
+    let mut settings = Setting::varying(&cells);
     if !settings.contains(&Setting::Connections) {
         settings.insert(0, Setting::Connections);
     }
-    let is_among_idle = cells.iter().any(|(cell, _)| cell.idle_connections > 0);
+    let is_among_idle = cells.clone().any(|cell| cell.idle_connections > 0);
     let several = selection.sweeps().count() > 1;
     let mut columns: Vec<Column> =
         settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)).collect();
@@ -42,11 +43,8 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     columns.extend(several.then(|| column("file", false)));
 
     let mut rows = Vec::new();
-    for run in selection.sweeps() {
-        for summary in summarise(&run.record.plan, run.trials) {
-            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.file == run.file) {
-                continue;
-            }
+    for Speaker { run, cells, trials: sorted } in speakers {
+        for summary in summarise_cells(&run.record.plan, cells, sorted) {
             for backend in &summary.backends {
                 let mut row: Vec<Entry> = settings.iter().map(|setting| place(*setting, &summary.cell)).collect();
                 row.push(word(&backend.backend));
@@ -57,9 +55,8 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
                 );
                 row.push(word(&list(&backend.bottlenecks, Bottleneck::to_string)));
                 row.push(trials(backend));
-                row.push(word(&verdicts(
-                    run.trials.iter().filter(|trial| trial.backend == backend.backend && trial.cell == summary.cell),
-                )));
+                let own = sorted.of_backend(&backend.backend, &summary.cell);
+                row.push(word(&verdicts(own.iter().copied())));
                 row.extend(several.then(|| word(run.file)));
                 rows.push(row);
             }
