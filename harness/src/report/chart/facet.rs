@@ -144,14 +144,12 @@ pub(super) fn words(common: &Cell, along: Along) -> String {
         Along::Idle => words.push(figures::counted(common.connections, "connection")),
         Along::Rate => words.push(common.open_connections()),
     }
-    words.push(format!("payload {}", figures::bytes(common.payload_bytes.into())));
+    words.push(format!("payload {}", common.payload()));
     words.push(format!("depth {}", common.depth));
-    words.push(match (along, common.rate_rps, common.arrivals) {
-        (Along::Rate, _, Some(arrivals)) => format!("{arrivals} arrivals"),
-        (Along::Rate, _, None) => "open loop".to_owned(),
-        (_, Some(rate_rps), Some(arrivals)) => format!("{}/s {arrivals}", figures::grouped(rate_rps)),
-        (_, Some(rate_rps), None) => format!("{}/s", figures::grouped(rate_rps)),
-        (_, None, _) => "closed loop".to_owned(),
+    words.push(match (along, common.arrivals) {
+        (Along::Rate, Some(arrivals)) => format!("{arrivals} arrivals"),
+        (Along::Rate, None) => "open loop".to_owned(),
+        _ => common.spacing(),
     });
     words.push(figures::counted(common.server_threads, "server thread"));
     words.push(format!("{} over {}", common.protocol, common.transport));
@@ -205,4 +203,22 @@ fn parts(cell: &Cell) -> Vec<String> {
         text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect()
     };
     parts.into_iter().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::variations;
+
+    #[test]
+    fn charts_of_cells_that_differ_beside_their_axis_are_called_otherwise() {
+        for along in Along::ALL {
+            let cells = variations().into_iter().filter(|cell| along.x(cell).is_some());
+            let commons: Vec<Cell> = cells.map(|cell| along.without(&cell)).collect();
+            let keys: HashSet<CellKey> = commons.iter().map(Cell::key).collect();
+            let called: HashSet<String> = commons.iter().map(|common| words(common, along)).collect();
+            let parted: HashSet<Vec<String>> = commons.iter().map(parts).collect();
+            assert_eq!((called.len(), parted.len()), (keys.len(), keys.len()), "{called:#?}");
+        }
+    }
 }

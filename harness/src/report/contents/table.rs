@@ -31,7 +31,7 @@ fn sweeps(selection: &Selection<'_>, speakers: &[Speaker<'_>]) -> Table {
     let is_among_idle = cells.clone().any(|cell| cell.idle_connections > 0);
     let several = selection.sweeps().count() > 1;
     let mut columns: Vec<Column> =
-        settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)).collect();
+        settings.iter().map(|setting| column(title(*setting), setting.is_quantity())).collect();
     columns.push(column("backend", false));
     columns.extend(["requests/s", "spread"].map(|title| column(title, true)));
     columns.extend(QUANTILES.map(|(_, title)| column(title, true)));
@@ -140,12 +140,14 @@ fn title(setting: Setting) -> &'static str {
         Setting::Depth => "depth",
         Setting::Threads => "server threads",
         Setting::Idle => "idle connections",
+        Setting::Arrivals => "arrivals",
         Setting::Protocol => "protocol",
+        Setting::Transport => "transport",
     }
 }
 
 fn place(setting: Setting, cell: &Cell) -> Entry {
-    let value = Some(setting.number(cell)).filter(|value| value.is_finite() && setting != Setting::Protocol);
+    let value = Some(setting.number(cell)).filter(|value| value.is_finite() && setting.is_quantity());
     Entry { text: setting.value(cell), value }
 }
 
