@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Far longer than anything here takes, on a busy machine too.
@@ -104,8 +104,8 @@ impl Running {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
-        let ticks_per_s = sysconf(SysconfVar::CLK_TCK).unwrap().unwrap();
-        (self.end(), Duration::from_secs_f64(ticks as f64 / ticks_per_s as f64))
+        let took = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
+        (self.end(), took)
     }
 }
 
