@@ -5,10 +5,7 @@ use super::names::{Names, words};
 use crate::figures::counted;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
-use crate::statistics::{Metric, median_interval, missed_its_rate};
-
-/// A latency says nothing where more trials than this missed their rate; comparisons draw the line there, too.
-const RATE_MISSED: f64 = 0.25;
+use crate::statistics::{Bounds, Metric, median, median_interval};
 
 /// All figures.
 #[derive(Debug)]
@@ -103,8 +100,7 @@ impl Figures {
         let mut without_rate = 0;
         for group in groups {
             let benchmark = format!("{}/{}", names.harmless(group.backend), words(group.cell).join("/"));
-            let missed = group.usable.iter().filter(|trial| missed_its_rate(trial)).count();
-            let is_late = missed as f64 > RATE_MISSED * group.usable.len() as f64;
+            let is_late = Bounds::of(&group.usable).rate;
             without_rate += usize::from(is_late);
             for measure in MEASURES.iter().filter(|measure| measure.says_something(group.cell)) {
                 if !(is_late && measure.is_latency()) {
@@ -124,13 +120,11 @@ impl Figures {
 
 impl Row {
     fn of(benchmark: &str, measure: &'static Measure, group: &Group) -> Option<Self> {
-        let mut values: Vec<f64> = group.usable.iter().filter_map(|trial| measure.of(trial)).collect();
-        values.sort_by(f64::total_cmp);
-        let (&low, &high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+        let values: Vec<f64> = group.usable.iter().filter_map(|trial| measure.of(trial)).collect();
         Some(Self {
             benchmark: benchmark.to_owned(),
             measure,
-            value: f64::midpoint(low, high),
+            value: median(&values)?,
             interval: median_interval(&values),
             said: said(measure, group, values.len()),
         })

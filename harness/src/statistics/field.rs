@@ -4,7 +4,7 @@ use super::comparison::{Comparison, Sides};
 use super::interval::MIN_BLOCKS;
 use super::metric::Metric;
 use super::ranking::{Entry, MetricRanking};
-use super::series::{Series, Void};
+use super::series::{Doubt, Series, Void};
 use super::sorted::Sorted;
 use crate::plan::{Cell, SweepPlan, twin_of};
 
@@ -95,7 +95,8 @@ impl Field {
                 to_best,
                 void,
                 unreliable,
-                doubtful: series.is_doubtful(),
+                doubtful: series.doubt(self.metric) == Doubt::Other,
+                busy: series.doubt(self.metric) == Doubt::Busy,
             }
         });
         MetricRanking {

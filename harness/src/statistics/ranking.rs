@@ -67,6 +67,8 @@ pub struct Entry {
     pub unreliable: bool,
     /// Whether most of its trials are suspect, and not only because the load generator was busy.
     pub doubtful: bool,
+    /// Whether the load generator was busy in most of them, which may have held the metric back.
+    pub busy: bool,
 }
 
 /// What the width of intervals does not speak of.

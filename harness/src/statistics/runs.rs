@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::comparison::{Comparison, Sides};
 use super::interval::error_rate;
 use super::metric::Metric;
-use super::series::{Series, Void};
+use super::series::{Doubt, Series, Void};
 use super::sorted::Sorted;
 use crate::plan::{Cell, CellKey, SweepPlan, twin_of};
 use crate::results::TrialRecord;
@@ -166,7 +166,7 @@ pub fn compare_runs_by(
             comparison,
             own: Counted::of(&own),
             other: Counted::of(&other),
-            doubtful: own.is_doubtful() || other.is_doubtful(),
+            doubtful: [&own, &other].iter().any(|side| side.doubt(metric) == Doubt::Other),
         }
     });
     RunComparison { family, rows: rows.collect(), absent: against.absent_from(run) }

@@ -5,6 +5,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::median::median;
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
 use crate::plan::{Cell, SweepPlan};
@@ -92,11 +93,10 @@ impl Spread {
         (self.max - self.median).max(self.median - self.min) / self.median
     }
 
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (&min, &max) = (values.first()?, values.last()?);
-        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Some(Self { min, median: f64::midpoint(low, high), max })
+    fn of(values: Vec<f64>) -> Option<Self> {
+        let (least, most) =
+            (values.iter().copied().min_by(f64::total_cmp), values.iter().copied().max_by(f64::total_cmp));
+        Some(Self { min: least?, median: median(&values)?, max: most? })
     }
 }
 

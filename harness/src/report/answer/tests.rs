@@ -4,6 +4,7 @@ use crate::report::FileRun;
 use crate::report::tests::{file, nothing, run};
 use crate::results::{Bottleneck, RunRecord, TrialRecord, Verdict};
 use crate::statistics::tests::noise;
+use crate::verdict::BUSY_GENERATOR;
 
 const BLOCKS: usize = 10;
 
@@ -175,6 +176,38 @@ fn a_sentence_says_whose_trials_are_suspect_and_who_is_not_compared() {
         "io_uring (most trials of epoll are suspect; not compared: threads).",
     );
     says(&answer.open, "At 64 connections most trials of epoll are suspect", "");
+}
+
+#[test]
+fn a_sentence_says_where_the_load_generator_was_busy_as_far_as_a_chart_does() {
+    let answer = |is_busy: fn(&TrialRecord) -> bool| {
+        answer_of(
+            run("", &[64], &["epoll", "io_uring"]),
+            |backend, _| if backend == "epoll" { 1.5 } else { 1.0 },
+            |trial| {
+                if is_busy(trial) {
+                    (trial.verdict, trial.reasons) = (Verdict::Suspect, vec![BUSY_GENERATOR.to_owned()]);
+                }
+            },
+        )
+    };
+    let all = answer(|_| true);
+    says(
+        &all.findings,
+        "At 64 connections epoll serves 1.",
+        "io_uring (although the load generator was busy in most trials).",
+    );
+    // What they cost is known all the same, and the open questions are others.
+    assert!(all.findings.iter().all(|one| !one.contains("CPU time") || !one.contains("busy")), "{all:#?}");
+    assert!(all.open.is_empty(), "{all:#?}");
+    let one = answer(|trial| trial.backend == "epoll");
+    says(
+        &one.findings,
+        "At 64 connections epoll serves 1.",
+        "(although the load generator was busy in most trials of epoll).",
+    );
+    let few = answer(|trial| trial.block <= BLOCKS / 2);
+    assert!(few.findings.iter().all(|one| !one.contains("busy")), "{few:#?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::group::{Group, Standing};
 use super::{Axis, Chart, Point, Scale, State, Unit, notes};
 use crate::figures;
 use crate::plan::Cell;
-use crate::statistics::{Doubt, Void, enough_samples, percentiles_of_all};
+use crate::statistics::{Void, enough_samples, percentiles_of_all};
 
 /// Points of one curve at most, and at least where there are many.
 const MOST_POINTS: usize = 120;
@@ -69,7 +69,7 @@ fn curve(group: &Group<'_>, most: usize) -> Vec<Point> {
         return missing(why.unwrap_or_else(|| "not measured".to_owned()));
     }
     let is_invalid = group.standing == Standing::Invalid || group.bounds.rate;
-    let is_doubtful = group.bounds.client || group.doubted(Doubt::Busy) * 2 > group.measured.len();
+    let is_doubtful = group.bounds.client || group.is_doubtful(true);
     let state = match (is_invalid, is_doubtful) {
         (true, _) => State::Invalid,
         (false, true) => State::Suspect,
