@@ -20,10 +20,32 @@ pub fn bytes(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
+/// The same, but never rounded: sizes that differ do not read alike. `16.0 KiB`, `16,385 B`.
+#[must_use]
+pub fn exact_bytes(bytes: u64) -> String {
+    // One decimal is written of what is divided by 1024 as often as that leaves something before the point.
+    let unit = 1_u64 << (10 * (bytes.max(1).ilog2() / 10));
+    let is_exact = u128::from(bytes) * 10 % u128::from(unit) == 0;
+    if is_exact { self::bytes(bytes) } else { format!("{} B", set_apart(&bytes.to_string())) }
+}
+
 /// A rate or another large number, rounded, with its thousands set apart: `118,204`.
 #[must_use]
 pub fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
+    set_apart(&format!("{value:.0}"))
+}
+
+/// The same with all its decimals: numbers that differ do not read alike.
+#[must_use]
+pub fn grouped_exactly(value: f64) -> String {
+    let digits = value.to_string();
+    match digits.split_once('.') {
+        Some((whole, decimals)) => format!("{}.{decimals}", set_apart(whole)),
+        None => set_apart(&digits),
+    }
+}
+
+fn set_apart(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {

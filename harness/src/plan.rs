@@ -162,7 +162,33 @@ pub struct Cell {
     pub idle_connections: usize,
 }
 
+/// What tells cells apart, for a table of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CellKey([u8; 3], [usize; 5], Option<u64>);
+
 impl Cell {
+    /// What tells it from others. Every field is named, so that none is forgotten.
+    #[must_use]
+    pub fn key(&self) -> CellKey {
+        let &Self {
+            protocol,
+            transport,
+            connections,
+            payload_bytes,
+            depth,
+            rate_rps,
+            arrivals,
+            server_threads,
+            idle_connections,
+        } = self;
+        CellKey(
+            [protocol as u8, transport as u8, arrivals.map_or(0, |arrivals| 1 + arrivals as u8)],
+            [connections, payload_bytes as usize, depth, server_threads, idle_connections],
+            // Both zeros are one rate.
+            rate_rps.map(|rate_rps| (rate_rps + 0.0).to_bits()),
+        )
+    }
+
     /// When requests are sent.
     #[must_use]
     pub fn pace(&self) -> Pace {
@@ -186,12 +212,29 @@ impl Cell {
     #[must_use]
     pub fn load(&self) -> String {
         let connections = self.open_connections();
-        let payload = figures::bytes(self.payload_bytes.into());
-        let pace = match (self.rate_rps, self.arrivals) {
-            (Some(rate_rps), Some(arrivals)) => format!("{}/s {arrivals}", figures::grouped(rate_rps)),
-            _ => "closed loop".to_owned(),
-        };
-        format!("{connections} · payload {payload} · depth {} · {pace}", self.depth)
+        format!("{connections} · payload {} · depth {} · {}", self.payload(), self.depth, self.spacing())
+    }
+
+    /// The payload, for people.
+    #[must_use]
+    pub fn payload(&self) -> String {
+        figures::exact_bytes(self.payload_bytes.into())
+    }
+
+    /// The rate, for people; none of a closed loop.
+    #[must_use]
+    pub fn rate(&self) -> Option<String> {
+        Some(format!("{}/s", figures::grouped_exactly(self.rate_rps?)))
+    }
+
+    /// How requests follow each other, for people: `10,000/s poisson`, `closed loop`.
+    #[must_use]
+    pub fn spacing(&self) -> String {
+        match (self.rate(), self.arrivals) {
+            (Some(rate), Some(arrivals)) => format!("{rate} {arrivals}"),
+            (Some(rate), None) => rate,
+            (None, _) => "closed loop".to_owned(),
+        }
     }
 }
 
@@ -324,6 +367,8 @@ impl CapacityPlan {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     pub(crate) fn plan() -> SweepPlan {
@@ -348,6 +393,61 @@ pub(crate) mod tests {
             idle_connections: vec![0],
             spread: Spread::Reuseport,
         }
+    }
+
+    /// Cells of which no two are one: each differs from the first in one field, and by little.
+    pub(crate) fn variations() -> Vec<Cell> {
+        let first = Cell {
+            protocol: Protocol::Framed,
+            transport: Transport::Tcp,
+            connections: 1000,
+            payload_bytes: 16384,
+            depth: 16,
+            rate_rps: Some(1000.0),
+            arrivals: Some(Arrivals::Constant),
+            server_threads: 2,
+            idle_connections: 1000,
+        };
+        let with = |change: &dyn Fn(&mut Cell)| {
+            let mut cell = first.clone();
+            change(&mut cell);
+            cell
+        };
+        // Whoever adds a field has to say here how cells differ in it.
+        let Cell {
+            protocol: _,
+            // There is one only.
+            transport: _,
+            connections: _,
+            payload_bytes: _,
+            depth: _,
+            rate_rps: _,
+            arrivals: _,
+            server_threads: _,
+            idle_connections: _,
+        } = &first;
+        let mut variations = vec![
+            with(&|cell| cell.protocol = Protocol::Raw),
+            with(&|cell| cell.connections += 1),
+            with(&|cell| cell.payload_bytes += 1),
+            with(&|cell| cell.depth += 1),
+            with(&|cell| cell.rate_rps = Some(1000.25)),
+            with(&|cell| (cell.rate_rps, cell.arrivals) = (None, None)),
+            with(&|cell| cell.arrivals = Some(Arrivals::Poisson)),
+            with(&|cell| cell.arrivals = None),
+            with(&|cell| cell.server_threads += 1),
+            with(&|cell| cell.idle_connections += 1),
+        ];
+        variations.insert(0, first);
+        variations
+    }
+
+    #[test]
+    fn cells_that_differ_have_other_keys_and_read_otherwise() {
+        let variations = variations();
+        let keys: HashSet<CellKey> = variations.iter().map(Cell::key).collect();
+        let words: HashSet<String> = variations.iter().map(Cell::to_string).collect();
+        assert_eq!((keys.len(), words.len()), (variations.len(), variations.len()), "{words:#?}");
     }
 
     #[test]

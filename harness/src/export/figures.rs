@@ -7,10 +7,7 @@ use super::names::{Names, words};
 use crate::figures::counted;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
-use crate::statistics::{Bounds, Metric, median_interval, missed_its_rate};
-
-/// A latency says nothing where more trials than this missed their rate; comparisons draw the line there, too.
-const RATE_MISSED: f64 = 0.25;
+use crate::statistics::{Bounds, Metric, median, median_interval};
 
 /// All figures.
 #[derive(Debug)]
@@ -108,8 +105,7 @@ impl Figures {
         let mut incomplete: BTreeMap<&str, usize> = BTreeMap::new();
         for group in groups {
             let benchmark = format!("{}/{}", names.harmless(group.backend), words(group.cell).join("/"));
-            let missed = group.usable.iter().filter(|trial| missed_its_rate(trial)).count();
-            let is_late = missed as f64 > RATE_MISSED * group.usable.len() as f64;
+            let is_late = Bounds::of(&group.usable).rate;
             without_rate += usize::from(is_late);
             for measure in MEASURES.iter().filter(|measure| measure.says_something(group.cell)) {
                 if is_late && measure.is_latency() {
@@ -143,13 +139,11 @@ impl Row {
     fn of(benchmark: &str, measure: &'static Measure, group: &Group) -> Option<Self> {
         let used: Vec<(&TrialRecord, f64)> =
             group.usable.iter().filter_map(|&trial| Some((trial, measure.of(trial)?))).collect();
-        let mut values: Vec<f64> = used.iter().map(|(_, value)| *value).collect();
-        values.sort_by(f64::total_cmp);
-        let (&low, &high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+        let values: Vec<f64> = used.iter().map(|(_, value)| *value).collect();
         Some(Self {
             benchmark: benchmark.to_owned(),
             measure,
-            value: f64::midpoint(low, high),
+            value: median(&values)?,
             interval: median_interval(&values),
             is_client_bound: measure.needs_an_idle_client() && Bounds::of(&group.usable).client,
             said: said(measure, group, &used.iter().map(|(trial, _)| *trial).collect::<Vec<_>>()),

@@ -122,6 +122,13 @@ mod tests {
     use crate::plan;
 
     #[test]
+    fn no_two_cells_have_the_same_words() {
+        let variations = crate::plan::tests::variations();
+        let named: HashSet<Vec<String>> = variations.iter().map(words).collect();
+        assert_eq!(named.len(), variations.len(), "{named:#?}");
+    }
+
+    #[test]
     fn no_name_leaves_its_folder_or_its_field() {
         let mut files = Names::of_files();
         for (name, expected) in [

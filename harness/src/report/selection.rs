@@ -5,12 +5,15 @@
 
 mod searched;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 pub use self::searched::Searched;
 use super::FileRun;
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{RunRecord, TrialRecord};
+use crate::statistics::Sorted;
 
 /// Cells times backends beyond which a plan is none that anybody could have run. What follows from a plan grows with it, so
 /// it is looked at before anything is.
@@ -40,6 +43,17 @@ pub struct Run<'a> {
     pub trials: &'a [TrialRecord],
 }
 
+/// A sweep that speaks for cells.
+#[derive(Clone, Debug)]
+pub struct Speaker<'a> {
+    /// Which.
+    pub run: Run<'a>,
+    /// Those that have a trial, in the order of its plan.
+    pub cells: Vec<Cell>,
+    /// All of its trials.
+    pub trials: Sorted<'a>,
+}
+
 impl<'a> Selection<'a> {
     /// Of files in any order. One that was cut off in its first line says nothing.
     #[must_use]
@@ -63,21 +77,22 @@ impl<'a> Selection<'a> {
         self.runs.first().is_some_and(|newest| !newest.record.environment.is_same_machine(&run.environment))
     }
 
-    /// The cells of sweeps that have a trial, each with the run that speaks for it.
+    /// The sweeps that speak for any cell, and for which. No two of them speak for the same.
     #[must_use]
-    pub fn cells(&self) -> Vec<(Cell, Run<'a>)> {
-        let mut cells: Vec<(Cell, Run<'a>)> = Vec::new();
+    pub fn speakers(&self) -> Vec<Speaker<'a>> {
+        let mut known = HashSet::new();
+        let mut speakers = Vec::new();
         for run in self.sweeps() {
+            let trials = Sorted::of(run.trials);
             let entrants = run.record.plan.entrants();
-            for cell in run.record.plan.cells() {
-                let is_new = cells.iter().all(|(other, _)| *other != cell);
-                let is_of = |trial: &TrialRecord| trial.cell == cell && entrants.contains(&trial.backend);
-                if is_new && run.trials.iter().any(is_of) {
-                    cells.push((cell, *run));
-                }
+            let has_trial = |cell: &Cell| entrants.iter().any(|entrant| !trials.of_backend(entrant, cell).is_empty());
+            let mut cells = run.record.plan.cells();
+            cells.retain(|cell| has_trial(cell) && known.insert(cell.key()));
+            if !cells.is_empty() {
+                speakers.push(Speaker { run: *run, cells, trials });
             }
         }
-        cells
+        speakers
     }
 
     /// The runs with a plan of cells.
@@ -92,12 +107,6 @@ impl<'a> Selection<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Whether both are one, whatever their files are called.
-    #[must_use]
-    pub fn is(&self, other: &Run<'_>) -> bool {
-        std::ptr::eq(self.record, other.record)
-    }
-
     fn of(file: &'a FileRun) -> Option<Self> {
         Some(Self { file: &file.name, record: file.recorded.run.as_ref()?, trials: &file.recorded.trials })
     }
@@ -149,6 +158,12 @@ mod tests {
     use crate::plan;
     use crate::report::tests::{file, run};
 
+    /// The connections of each cell, and who speaks for it.
+    fn spoken_for<'a>(selection: &Selection<'a>) -> Vec<(usize, &'a str)> {
+        let of = |speaker: Speaker<'a>| speaker.cells.into_iter().map(move |cell| (cell.connections, speaker.run.file));
+        selection.speakers().into_iter().flat_map(of).collect()
+    }
+
     #[test]
     fn the_newest_run_on_its_machine_speaks_for_each_cell() {
         let older = file("older", run("2026-01-01T00:00:00Z", &[1, 64], &["epoll", "poll"]), 2, |_| ());
@@ -158,9 +173,7 @@ mod tests {
         let cut_off = FileRun { name: "cut".to_owned(), recorded: crate::report::tests::nothing() };
         let files = [cut_off, older, file("elsewhere", other, 2, |_| ()), newer];
         let selection = Selection::of(&files);
-        let cells: Vec<(usize, &str)> =
-            selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
-        assert_eq!(cells, [(64, "newer"), (512, "newer"), (1, "older")]);
+        assert_eq!(spoken_for(&selection), [(64, "newer"), (512, "newer"), (1, "older")]);
         let elsewhere = selection.all.iter().filter(|run| selection.is_elsewhere(run.record)).map(|run| run.file);
         assert_eq!(elsewhere.collect::<Vec<_>>(), ["elsewhere"]);
         let names: Vec<&str> = newest_first(&files).iter().map(|file| file.name.as_str()).collect();
@@ -184,9 +197,7 @@ mod tests {
         newer.recorded.trials.retain(|trial| trial.cell.connections == 1);
         let files = [older, newer];
         let selection = Selection::of(&files);
-        let cells: Vec<(usize, &str)> =
-            selection.cells().iter().map(|(cell, run)| (cell.connections, run.file)).collect();
-        assert_eq!(cells, [(1, "newer"), (64, "older")]);
+        assert_eq!(spoken_for(&selection), [(1, "newer"), (64, "older")]);
     }
 
     #[test]

@@ -151,6 +151,7 @@ pub(crate) mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_pcg::Pcg64Mcg;
 
+    use super::super::sorted::Sorted;
     use super::*;
     use crate::plan;
     use crate::results::TrialRecord;
@@ -165,7 +166,7 @@ pub(crate) mod tests {
     fn series(metric: &mut dyn FnMut(&mut TrialRecord)) -> Series {
         let mut trials: Vec<TrialRecord> = (1..=20).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
         trials.iter_mut().for_each(metric);
-        Series::of("epoll", &plan::tests::plan().cells()[0], &trials)
+        Series::of("epoll", &plan::tests::plan().cells()[0], &Sorted::of(&trials))
     }
 
     #[test]

@@ -4,9 +4,28 @@ use super::comparison::{Comparison, Sides};
 use super::interval::MIN_BLOCKS;
 use super::metric::Metric;
 use super::ranking::{Entry, MetricRanking};
-use super::series::{Series, Void};
+use super::series::{Doubt, Series, Void};
+use super::sorted::Sorted;
 use crate::plan::{Cell, SweepPlan, twin_of};
-use crate::results::TrialRecord;
+
+/// The trials of one cell, by who entered it.
+pub(super) struct Entrants {
+    /// In the order of the plan.
+    backends: Vec<(String, Series)>,
+    /// Those that were there for the second time, by the place of the backend.
+    twins: Vec<(usize, Series)>,
+}
+
+impl Entrants {
+    pub(super) fn of(plan: &SweepPlan, cell: &Cell, trials: &Sorted<'_>) -> Self {
+        let series = |name: &str| Series::of(name, cell, trials);
+        let twice = plan.backends.iter().enumerate().filter(|(_, name)| plan.twice.contains(name));
+        Self {
+            backends: plan.backends.iter().map(|name| (name.clone(), series(name))).collect(),
+            twins: twice.map(|(place, name)| (place, series(&twin_of(name)))).collect(),
+        }
+    }
+}
 
 /// Everything that is to be compared in one cell by one metric.
 pub(super) struct Field {
@@ -21,17 +40,16 @@ pub(super) struct Field {
 }
 
 impl Field {
-    pub(super) fn of(plan: &SweepPlan, cell: &Cell, metric: Metric, trials: &[TrialRecord]) -> Self {
-        let series = |name: &str| Series::of(name, cell, trials);
-        let entrants: Vec<(String, Series)> = plan.backends.iter().map(|name| (name.clone(), series(name))).collect();
+    pub(super) fn of(of_cell: &Entrants, metric: Metric) -> Self {
+        let entrants = of_cell.backends.clone();
         let mut pairs = Vec::new();
         for second in 1..entrants.len() {
             for first in 0..second {
                 pairs.push((first, second, Sides::paired(&entrants[first].1, &entrants[second].1, metric)));
             }
         }
-        let twins = entrants.iter().enumerate().filter(|(_, (name, _))| plan.twice.contains(name));
-        let twins = twins.map(|(place, (name, own))| (place, Sides::paired(&series(&twin_of(name)), own, metric)));
+        let twins =
+            of_cell.twins.iter().map(|(place, twin)| (*place, Sides::paired(twin, &entrants[*place].1, metric)));
         let twins = twins.collect();
         let blocks = entrants.iter().map(|(_, series)| series.ended()).max().unwrap_or(0);
         Self { metric, entrants, pairs, twins, blocks }
@@ -77,7 +95,8 @@ impl Field {
                 to_best,
                 void,
                 unreliable,
-                doubtful: series.is_doubtful(),
+                doubtful: series.doubt(self.metric) == Doubt::Other,
+                busy: series.doubt(self.metric) == Doubt::Busy,
             }
         });
         MetricRanking {

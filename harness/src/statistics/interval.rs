@@ -16,6 +16,8 @@ use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::median::median;
+
 /// Below this there is no interval: simulated ones were then too short at the levels that many comparisons need.
 pub const MIN_BLOCKS: usize = 7;
 
@@ -127,12 +129,7 @@ pub fn middle(log_ratios: &[f64]) -> Option<f64> {
 
 /// At most [`MOST_VALUES`]: the medians of values that follow each other, where there are more.
 fn grouped(values: &[f64]) -> Vec<f64> {
-    let median = |group: &[f64]| {
-        let mut group = group.to_vec();
-        group.sort_unstable_by(f64::total_cmp);
-        f64::midpoint(group[(group.len() - 1) / 2], group[group.len() / 2])
-    };
-    values.chunks(values.len().div_ceil(MOST_VALUES).max(1)).map(median).collect()
+    values.chunks(values.len().div_ceil(MOST_VALUES).max(1)).filter_map(median).collect()
 }
 
 fn estimate(point: f64, blocks: usize, resolution: f64, error_rate: f64, deviation: impl FnOnce() -> f64) -> Estimate {

@@ -3,12 +3,14 @@
 mod comparison;
 mod field;
 mod interval;
+mod median;
 mod median_interval;
 mod metric;
 mod ranking;
 mod runs;
 mod samples;
 mod series;
+mod sorted;
 mod summary;
 mod threads;
 
@@ -16,12 +18,13 @@ pub use comparison::Comparison;
 #[cfg(test)]
 pub(crate) use comparison::tests;
 pub use interval::{CONFIDENCE, Estimate, Interval, MIN_BLOCKS, error_rate, middle, paired, unpaired};
+pub use median::median;
 pub use median_interval::median_interval;
 pub use metric::Metric;
-pub(crate) use metric::missed_its_rate;
-pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank};
+pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank, rank_together};
 pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_runs, compare_runs_by};
 pub use samples::{enough_samples, percentile, percentile_of_all, percentiles_of_all};
 pub use series::{Bounds, Doubt, Void};
-pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise};
+pub use sorted::Sorted;
+pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise, summarise_cells};
 pub use threads::ThreadSpread;

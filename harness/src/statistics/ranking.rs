@@ -5,10 +5,11 @@
 //! those that were allowed for.
 
 use super::comparison::Comparison;
-use super::field::Field;
+use super::field::{Entrants, Field};
 use super::interval::error_rate;
 use super::metric::{Metric, missed_its_rate};
 use super::series::Void;
+use super::sorted::Sorted;
 use crate::plan::{Cell, SweepPlan};
 use crate::results::TrialRecord;
 
@@ -17,7 +18,7 @@ use crate::results::TrialRecord;
 pub struct Ranking {
     /// Comparisons that hold together.
     pub family: usize,
-    /// In the order of the plan.
+    /// In the order of the plan; of several runs, those of one after those of the other.
     pub cells: Vec<CellRanking>,
 }
 
@@ -66,6 +67,8 @@ pub struct Entry {
     pub unreliable: bool,
     /// Whether most of its trials are suspect, and not only because the load generator was busy.
     pub doubtful: bool,
+    /// Whether the load generator was busy in most of them, which may have held the metric back.
+    pub busy: bool,
 }
 
 /// What the width of intervals does not speak of.
@@ -82,21 +85,30 @@ pub struct LeftOut {
 /// Ranks the backends of every cell.
 #[must_use]
 pub fn rank(plan: &SweepPlan, trials: &[TrialRecord]) -> Ranking {
-    let cells = plan.cells();
-    let fields: Vec<Vec<Field>> = cells
-        .iter()
-        .map(|cell| ranked_by(cell, trials).into_iter().map(|metric| Field::of(plan, cell, metric, trials)).collect())
-        .collect();
-    let family = fields.iter().flatten().map(Field::comparisons).sum();
+    rank_together([(plan, &Sorted::of(trials), plan.cells().as_slice())])
+}
+
+/// Ranks the backends of some cells of several runs. Who reads all of it is told of one family: were the comparisons of each
+/// run allowed for by themselves, the more runs there are, the more often one of them would be wrong.
+#[must_use]
+pub fn rank_together<'a>(runs: impl IntoIterator<Item = (&'a SweepPlan, &'a Sorted<'a>, &'a [Cell])>) -> Ranking {
+    let mut cells: Vec<(Cell, Vec<Field>)> = Vec::new();
+    for (plan, trials, shown) in runs {
+        cells.extend(shown.iter().map(|cell| {
+            let entrants = Entrants::of(plan, cell, trials);
+            (cell.clone(), ranked_by(cell, trials).map(|metric| Field::of(&entrants, metric)).into())
+        }));
+    }
+    let family = cells.iter().flat_map(|(_, fields)| fields).map(Field::comparisons).sum();
     let error_rate = error_rate(family);
     let ranked = |fields: Vec<Field>| fields.into_iter().map(|field| field.ranked(error_rate)).collect();
-    let cells = cells.into_iter().zip(fields).map(|(cell, fields)| CellRanking { cell, by: ranked(fields) }).collect();
+    let cells = cells.into_iter().map(|(cell, fields)| CellRanking { cell, by: ranked(fields) }).collect();
     Ranking { family, cells }
 }
 
 /// Where most trials are too short for a p99, their p50 has to do.
-fn ranked_by(cell: &Cell, trials: &[TrialRecord]) -> [Metric; 2] {
-    let timely = || trials.iter().filter(|trial| trial.cell == *cell && !missed_its_rate(trial));
+fn ranked_by(cell: &Cell, trials: &Sorted<'_>) -> [Metric; 2] {
+    let timely = || trials.in_cell(cell).filter(|trial| !missed_its_rate(trial));
     let having = |metric: Metric| timely().filter(|trial| metric.of(trial).is_some()).count();
     Metric::ranked(cell).map(|metric| match metric {
         Metric::P99 if having(Metric::P99) * 2 < having(Metric::P50) => Metric::P50,

@@ -1,12 +1,15 @@
 //! What is compared on request: all backends of a run with one of them, or a run with an earlier one.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::comparison::{Comparison, Sides};
 use super::interval::error_rate;
 use super::metric::Metric;
-use super::series::{Series, Void};
-use crate::plan::{Cell, SweepPlan, twin_of};
+use super::series::{Doubt, Series, Void};
+use super::sorted::Sorted;
+use crate::plan::{Cell, CellKey, SweepPlan, twin_of};
 use crate::results::TrialRecord;
 
 /// The plan and the trials of one run.
@@ -137,12 +140,15 @@ pub fn compare_runs_by(
     metrics: impl Fn(&Cell) -> &'static [Metric],
 ) -> RunComparison {
     let mut pairings = Vec::new();
-    for cell in run.plan.cells().into_iter().filter(|cell| against.has(cell)) {
+    let old_cells = against.earlier().map(|old| keys(old.plan));
+    let trials = Trials { own: Sorted::of(run.trials), old: against.earlier().map(|old| Sorted::of(old.trials)) };
+    let is_shared = |cell: &Cell| old_cells.as_ref().is_none_or(|cells| cells.contains(&cell.key()));
+    for cell in run.plan.cells().into_iter().filter(is_shared) {
         for backend in run.plan.backends.iter().filter(|backend| against.is_compared(backend)) {
-            let both = against.both(run, backend, &cell);
+            let both = against.both(&trials, backend, &cell);
             for &metric in metrics(&cell) {
                 let sides = against.sides(&both, metric);
-                let twins = against.twins(run, backend, &cell, metric);
+                let twins = against.twins(run, &trials, backend, &cell, metric);
                 pairings.push((cell.clone(), backend, metric, both.clone(), sides, twins));
             }
         }
@@ -160,17 +166,23 @@ pub fn compare_runs_by(
             comparison,
             own: Counted::of(&own),
             other: Counted::of(&other),
-            doubtful: own.is_doubtful() || other.is_doubtful(),
+            doubtful: [&own, &other].iter().any(|side| side.doubt(metric) == Doubt::Other),
         }
     });
     RunComparison { family, rows: rows.collect(), absent: against.absent_from(run) }
 }
 
-impl Against<'_> {
-    fn has(&self, cell: &Cell) -> bool {
-        self.earlier().is_none_or(|old| old.plan.cells().contains(cell))
-    }
+/// The trials of both runs.
+struct Trials<'a> {
+    own: Sorted<'a>,
+    old: Option<Sorted<'a>>,
+}
 
+fn keys(plan: &SweepPlan) -> HashSet<CellKey> {
+    plan.cells().iter().map(Cell::key).collect()
+}
+
+impl Against<'_> {
     fn is_compared(&self, backend: &String) -> bool {
         self.baseline() != Some(backend) && self.earlier().is_none_or(|old| old.plan.backends.contains(backend))
     }
@@ -191,20 +203,21 @@ impl Against<'_> {
 
     fn absent_from(&self, run: Run<'_>) -> Vec<String> {
         let Some(old) = self.earlier() else { return Vec::new() };
-        let cells = run.plan.cells();
-        let absent = old.plan.cells().into_iter().filter(|cell| !cells.contains(cell)).map(|cell| cell.to_string());
+        let cells = keys(run.plan);
+        let absent = old.plan.cells().into_iter().filter(|cell| !cells.contains(&cell.key()));
+        let absent = absent.map(|cell| cell.to_string());
         absent.chain(old.plan.backends.iter().filter(|name| !run.plan.backends.contains(name)).cloned()).collect()
     }
 
     /// What is compared, and what with.
-    fn both(&self, run: Run<'_>, backend: &str, cell: &Cell) -> (Series, Series) {
-        let of = |run: Run<'_>, name: &str| Series::of(name, cell, run.trials);
-        let new = of(run, backend);
+    fn both(&self, trials: &Trials<'_>, backend: &str, cell: &Cell) -> (Series, Series) {
+        let own = |name: &str| Series::of(name, cell, &trials.own);
+        let old = |name: &str| trials.old.as_ref().map_or_else(Series::default, |old| Series::of(name, cell, old));
         match self {
-            Self::Baseline(baseline) => (new, of(run, baseline)),
-            Self::Earlier(old) => (new, of(*old, backend)),
-            Self::EarlierRelativeTo(old, baseline) => {
-                (new.relative_to(&of(run, baseline)), of(*old, backend).relative_to(&of(*old, baseline)))
+            Self::Baseline(baseline) => (own(backend), own(baseline)),
+            Self::Earlier(_) => (own(backend), old(backend)),
+            Self::EarlierRelativeTo(_, baseline) => {
+                (own(backend).relative_to(&own(baseline)), old(backend).relative_to(&old(baseline)))
             }
         }
     }
@@ -218,13 +231,17 @@ impl Against<'_> {
 
     /// Where either side was there twice in the same blocks of either run, it and itself; where neither was, all that
     /// were.
-    fn twins(&self, run: Run<'_>, backend: &str, cell: &Cell, metric: Metric) -> Vec<Sides> {
+    fn twins(&self, run: Run<'_>, trials: &Trials<'_>, backend: &str, cell: &Cell, metric: Metric) -> Vec<Sides> {
         let is_own = |name: &str| name == backend || self.baseline() == Some(name);
         let mut twins = Vec::new();
-        for run in [Some(&run), self.earlier()].into_iter().flatten() {
+        let runs = [Some(&run), self.earlier()]
+            .into_iter()
+            .flatten()
+            .zip([Some(&trials.own), trials.old.as_ref()].into_iter().flatten());
+        for (run, trials) in runs {
             let has_own = run.plan.twice.iter().any(|name| is_own(name));
             let twice = run.plan.twice.iter().filter(|name| !has_own || is_own(name));
-            let series = |name: &str| Series::of(name, cell, run.trials);
+            let series = |name: &str| Series::of(name, cell, trials);
             twins.extend(twice.map(|name| Sides::paired(&series(&twin_of(name)), &series(name), metric)));
         }
         twins

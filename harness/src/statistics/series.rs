@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::interval::{MIN_BLOCKS, middle};
 use super::metric::{Metric, missed_its_rate};
+use super::sorted::Sorted;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
 use crate::verdict::BUSY_GENERATOR;
@@ -62,7 +63,7 @@ impl Bounds {
 }
 
 /// The trials of one backend in one cell that are usable: measured and not invalid. Suspect ones are among them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Series {
     by_block: BTreeMap<usize, Point>,
     /// Trials that ended, however they did.
@@ -100,14 +101,31 @@ impl Doubt {
             _ => Self::Other,
         }
     }
+
+    /// That of most of some trials. Where only some of those that are doubted are so for a busy load generator, it is
+    /// another. That the generator was busy is no reason to doubt what does not need it idle.
+    #[must_use]
+    pub fn of_most(doubts: impl IntoIterator<Item = Self>, needs_an_idle_client: bool) -> Self {
+        let [mut all, mut busy, mut other] = [0_usize; 3];
+        for doubt in doubts {
+            all += 1;
+            busy += usize::from(doubt == Self::Busy);
+            other += usize::from(doubt == Self::Other);
+        }
+        let doubted = if needs_an_idle_client { busy + other } else { other };
+        match doubted * 2 > all {
+            false => Self::None,
+            true if needs_an_idle_client && busy * 2 > all => Self::Busy,
+            true => Self::Other,
+        }
+    }
 }
 
 const METRICS: [Metric; 4] = [Metric::Throughput, Metric::P50, Metric::P99, Metric::ServerCpu];
 
 impl Series {
-    pub(super) fn of(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> Self {
-        let own: Vec<&TrialRecord> =
-            trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
+    pub(super) fn of(backend: &str, cell: &Cell, trials: &Sorted<'_>) -> Self {
+        let own = trials.of_backend(backend, cell);
         let usable = own.iter().filter(|trial| trial.verdict != Verdict::Invalid && trial.measured.is_some());
         Self { by_block: usable.map(|trial| (trial.block, Point::of(trial))).collect(), ended: own.len() }
     }
@@ -134,9 +152,9 @@ impl Series {
         self.by_block.values().filter(|point| point.doubt != Doubt::None).count()
     }
 
-    /// Whether there is a reason to doubt most of them, and another than a busy load generator.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.has_more_than(0.5, |point| point.doubt == Doubt::Other)
+    /// The reason there is to doubt what most of them say by a metric.
+    pub(super) fn doubt(&self, metric: Metric) -> Doubt {
+        Doubt::of_most(self.by_block.values().map(|point| point.doubt), metric.needs_an_idle_client())
     }
 
     pub(super) fn blocks_with(&self, metric: Metric) -> usize {
@@ -219,7 +237,7 @@ mod tests {
     fn series(metric: &mut dyn FnMut(&mut TrialRecord)) -> Series {
         let mut trials: Vec<TrialRecord> = (1..=20).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
         trials.iter_mut().for_each(metric);
-        Series::of("epoll", &plan::tests::plan().cells()[0], &trials)
+        Series::of("epoll", &plan::tests::plan().cells()[0], &Sorted::of(&trials))
     }
 
     #[test]
@@ -247,7 +265,7 @@ mod tests {
             };
             let mut trials: Vec<TrialRecord> = (1..=20).map(|block| TrialRecord { block, ..trial("epoll") }).collect();
             trials.iter_mut().for_each(&mut miss);
-            Series::of("epoll", &plan::tests::plan().cells()[2], &trials)
+            Series::of("epoll", &plan::tests::plan().cells()[2], &Sorted::of(&trials))
         };
         let (few, many) = (missed_in(5), missed_in(6));
         assert_eq!((few.void(Metric::P99), few.blocks_with(Metric::P99)), (None, 15));
@@ -257,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_another_reason_than_a_busy_load_generator_makes_a_series_doubtful() {
+    fn a_busy_load_generator_is_a_doubt_of_its_own_about_what_needs_it_idle() {
         let because = |reason: &str| {
             let series = series(&mut |trial| {
                 if trial.block > 9 {
@@ -265,9 +283,11 @@ mod tests {
                     trial.reasons = vec![reason.to_owned()];
                 }
             });
-            (series.suspect(), series.is_doubtful())
+            (series.suspect(), series.doubt(Metric::P99), series.doubt(Metric::ServerCpu))
         };
-        assert_eq!(because(BUSY_GENERATOR), (11, false));
-        assert_eq!(because("other processes took CPU time of the server"), (11, true));
+        assert_eq!(because(BUSY_GENERATOR), (11, Doubt::Busy, Doubt::None));
+        assert_eq!(because("other processes took CPU time of the server"), (11, Doubt::Other, Doubt::Other));
+        let mixed = [Doubt::Busy, Doubt::Other, Doubt::None];
+        assert_eq!([true, false].map(|needs| Doubt::of_most(mixed, needs)), [Doubt::Other, Doubt::None]);
     }
 }

@@ -5,6 +5,8 @@
 
 use hdrhistogram::Histogram;
 
+use super::median::median;
+use super::sorted::Sorted;
 use super::threads::ThreadSpread;
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{Bottleneck, Measured, Outcome, ServerMeasured, TrialRecord, Verdict};
@@ -93,25 +95,26 @@ impl Spread {
 
     /// Of these; none where there are none.
     #[must_use]
-    pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (&min, &max) = (values.first()?, values.last()?);
-        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
-        Some(Self { min, median: f64::midpoint(low, high), max })
+    pub fn of(values: Vec<f64>) -> Option<Self> {
+        let (least, most) =
+            (values.iter().copied().min_by(f64::total_cmp), values.iter().copied().max_by(f64::total_cmp));
+        Some(Self { min: least?, median: median(&values)?, max: most? })
     }
 }
 
 /// One summary for every cell of the plan.
 #[must_use]
 pub fn summarise(plan: &SweepPlan, trials: &[TrialRecord]) -> Vec<CellSummary> {
-    let of_cell = |cell: &Cell| plan.entrants().iter().map(|backend| backend_summary(backend, cell, trials)).collect();
-    plan.cells().into_iter().map(|cell| CellSummary { backends: of_cell(&cell), cell }).collect()
+    summarise_cells(plan, &plan.cells(), &Sorted::of(trials))
 }
 
-fn backend_summary(backend: &str, cell: &Cell, trials: &[TrialRecord]) -> BackendSummary {
-    let own: Vec<&TrialRecord> =
-        trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
-    BackendSummary::of(backend, &own)
+/// One summary for each of these cells of the plan.
+#[must_use]
+pub fn summarise_cells(plan: &SweepPlan, cells: &[Cell], trials: &Sorted<'_>) -> Vec<CellSummary> {
+    let entrants = plan.entrants();
+    let of = |backend: &String, cell: &Cell| BackendSummary::of(backend, trials.of_backend(backend, cell));
+    let of_cell = |cell: &Cell| entrants.iter().map(|backend| of(backend, cell)).collect();
+    cells.iter().map(|cell| CellSummary { cell: cell.clone(), backends: of_cell(cell) }).collect()
 }
 
 impl BackendSummary {

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use serde_json::Value;
 
@@ -97,6 +98,21 @@ impl Running {
         });
         // The ends of both pipes are the ends of these.
         Ended { status: status.unwrap(), stdout: self.stdout.iter().collect(), stderr: self.stderr.iter().collect() }
+    }
+}
+
+impl Running {
+    /// Waits for it to end by itself, and says what CPU time it took: what it takes by the clock depends on what else runs.
+    pub(crate) fn end_timed(self) -> (Ended, Duration) {
+        let pid = Pid::from_raw(self.id().try_into().unwrap());
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        eventually("the process ends", || waitid(Id::Pid(pid), flags).unwrap() != WaitStatus::StillAlive);
+        // Nobody has asked how it ended, so it is still listed.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        let took = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
+        (self.end(), took)
     }
 }
 

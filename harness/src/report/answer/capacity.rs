@@ -44,8 +44,7 @@ fn say_plainly(searched: &Searched<'_>, answer: &mut Answer) {
 }
 
 fn place(cell: &Cell) -> String {
-    let payload = figures::bytes(cell.payload_bytes.into());
-    format!("at {}, payload {payload} and depth {}", cell.open_connections(), cell.depth)
+    format!("at {}, payload {} and depth {}", cell.open_connections(), cell.payload(), cell.depth)
 }
 
 /// Who sustains the most, and how much more than the others.

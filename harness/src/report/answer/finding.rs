@@ -147,17 +147,16 @@ fn caveat(stretch: &[Located<Standing>]) -> String {
         all
     };
     let mut parts = Vec::new();
-    let doubtful = union(&|standing| standing.doubtful.clone());
+    let (doubtful, busy) = (union(&|standing| standing.doubtful.clone()), union(&|standing| standing.busy.clone()));
     let involved = union(&involved);
-    let of_these: Vec<&String> = doubtful.iter().filter(|name| involved.contains(name)).collect();
-    if !of_these.is_empty() {
+    // All of those that the sentence speaks of need no names.
+    let whose = |names: &[String]| {
+        let of_these: Vec<&String> = names.iter().filter(|name| involved.contains(name)).collect();
         let all = of_these.len() == involved.len();
-        parts.push(if all {
-            "most trials are suspect".to_owned()
-        } else {
-            format!("most trials of {} are suspect", list(&of_these))
-        });
-    }
+        (!of_these.is_empty()).then(|| if all { String::new() } else { format!(" of {}", list(&of_these)) })
+    };
+    parts.extend(whose(&doubtful).map(|whose| format!("most trials{whose} are suspect")));
+    parts.extend(whose(&busy).map(|whose| format!("although the load generator was busy in most trials{whose}")));
     let left_out = union(&|standing| standing.left_out().cloned().collect());
     if !left_out.is_empty() {
         parts.push(format!("not compared: {}", list(&left_out)));

@@ -3,23 +3,20 @@
 use super::merge::Located;
 use super::place::Places;
 use crate::figures;
-use crate::plan::{Cell, SweepPlan};
-use crate::report::selection::Run;
-use crate::statistics::{BackendSummary, summarise};
+use crate::plan::Cell;
+use crate::report::selection::Speaker;
+use crate::statistics::BackendSummary;
 
 /// Beyond so many nobody reads on.
 const MOST: usize = 6;
 
 /// Adds the figures of each cell in which a single backend was measured.
-pub(super) fn say(cells: &[(Cell, Run<'_>)], places: &Places, findings: &mut Vec<String>) {
-    let alone: Vec<&(Cell, Run<'_>)> = cells.iter().filter(|(_, run)| run.record.plan.backends.len() == 1).collect();
+pub(super) fn say(speakers: &[Speaker<'_>], places: &Places, findings: &mut Vec<String>) {
     let mut measured = Vec::new();
-    for (cell, run) in &alone {
-        // Its cell alone, or every cell would be summed up for each.
-        let plan = of_cell(&run.record.plan, cell);
-        let summary = summarise(&plan, run.trials).into_iter().flat_map(|cell| cell.backends).next();
-        measured
-            .extend(summary.and_then(|summary| figure(&summary)).map(|what| Located { cell: (*cell).clone(), what }));
+    for Speaker { run, cells, trials } in speakers {
+        let [alone] = run.record.plan.backends.as_slice() else { continue };
+        let of = |cell: &Cell| figure(&BackendSummary::of(alone, trials.of_backend(alone, cell)));
+        measured.extend(cells.iter().filter_map(|cell| Some(Located { cell: cell.clone(), what: of(cell)? })));
     }
     for row in places.rows(&measured, |at| &at.cell).iter().flatten().take(MOST) {
         findings.push(format!("{} {}.", places.sentence_start(&row.cell, &row.cell), row.what));
@@ -43,16 +40,4 @@ fn figure(summary: &BackendSummary) -> Option<String> {
         figures::grouped(throughput.min),
         figures::grouped(throughput.max)
     ))
-}
-
-fn of_cell(plan: &SweepPlan, cell: &Cell) -> SweepPlan {
-    SweepPlan {
-        connections: vec![cell.connections],
-        payload_bytes: vec![cell.payload_bytes],
-        depth: vec![cell.depth],
-        rate_rps: vec![cell.rate_rps],
-        server_threads: vec![cell.server_threads],
-        idle_connections: vec![cell.idle_connections],
-        ..plan.clone()
-    }
 }

@@ -22,7 +22,7 @@ use super::selection::Selection;
 use crate::figures;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
-use crate::statistics::{CONFIDENCE, MetricRanking, Ranking, rank};
+use crate::statistics::{CONFIDENCE, MetricRanking, Ranking, rank_together};
 
 /// What can be said, what changes along the way, and what cannot be concluded. Sentences, each with its full stop.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -45,30 +45,25 @@ struct Ranked {
 #[must_use]
 pub fn of(selection: &Selection<'_>) -> Answer {
     let mut answer = Answer::default();
-    let cells = selection.cells();
-    let places = Places::of(&cells.iter().map(|(cell, _)| cell));
-    let mut family = 0;
+    let speakers = selection.speakers();
+    let places = Places::of(&speakers.iter().flat_map(|speaker| &speaker.cells));
+    // What is said holds together, whichever file it comes from; what is not said takes no part.
+    let shown = speakers.iter().map(|speaker| (&speaker.run.record.plan, &speaker.trials, speaker.cells.as_slice()));
+    let Ranking { family, cells: ranked } = rank_together(shown);
     // What is asked first comes first: how fast, and then what it costs.
     let [mut speed, mut cost] = [Vec::new(), Vec::new()];
-    for run in selection.sweeps() {
-        let Ranking { family: of_run, cells: ranked } = rank(&run.record.plan, run.trials);
-        family += of_run;
-        for ranking in ranked {
-            if !cells.iter().any(|(cell, speaker)| *cell == ranking.cell && speaker.is(run)) {
-                continue;
-            }
-            let mut by = ranking.by.into_iter();
-            let ranked = |by| Ranked { cell: ranking.cell.clone(), by };
-            speed.extend(by.next().map(&ranked));
-            cost.extend(by.next().map(&ranked));
-        }
+    for ranking in ranked {
+        let mut by = ranking.by.into_iter();
+        let ranked = |by| Ranked { cell: ranking.cell.clone(), by };
+        speed.extend(by.next().map(&ranked));
+        cost.extend(by.next().map(&ranked));
     }
     for ranked in [&speed, &cost] {
         for group in by_metric(ranked) {
             say(&group, &places, &mut answer);
         }
     }
-    lone::say(&cells, &places, &mut answer.findings);
+    lone::say(&speakers, &places, &mut answer.findings);
     if has_intervals(speed.iter().chain(&cost)) {
         answer.findings.push(format!(
             "The intervals of {} hold together in {} of runs.",
@@ -76,15 +71,14 @@ pub fn of(selection: &Selection<'_>) -> Answer {
             figures::percent(CONFIDENCE)
         ));
     }
-    open::unmeasured(&cells, &places, &mut answer.open);
+    open::unmeasured(&speakers, &places, &mut answer.open);
     let searched = selection.searched();
     for one in &searched {
         capacity::say(one, searched.len() > 1, &mut answer);
     }
     let is_measured = |trial: &TrialRecord| trial.measured.is_some();
-    let has_figures =
-        cells.iter().any(|(cell, run)| run.trials.iter().any(|trial| trial.cell == *cell && is_measured(trial)))
-            || selection.searches().any(|run| run.trials.iter().any(is_measured));
+    let has_figures = speakers.iter().any(|one| one.cells.iter().any(|cell| one.trials.in_cell(cell).any(is_measured)))
+        || selection.searches().any(|run| run.trials.iter().any(is_measured));
     if !has_figures {
         answer.open.insert(0, "Nothing was measured, so nothing can be said.".to_owned());
     }

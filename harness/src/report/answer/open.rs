@@ -6,7 +6,7 @@ use super::standing::{Order, Standing};
 use super::words::{Wording, at_most, list, ratio, reason};
 use crate::figures;
 use crate::plan::Cell;
-use crate::report::selection::Run;
+use crate::report::selection::Speaker;
 use crate::results::{Outcome, TrialRecord, Verdict};
 use crate::statistics::MIN_BLOCKS;
 
@@ -136,20 +136,21 @@ fn doubtful(standings: &[Located<Standing>], places: &Places) -> Option<String> 
 }
 
 /// Adds which backends have no figures where others have, and why.
-pub(super) fn unmeasured(cells: &[(Cell, Run<'_>)], places: &Places, open: &mut Vec<String>) {
+pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut Vec<String>) {
     let mut entrants: Vec<String> = Vec::new();
-    for backend in cells.iter().flat_map(|(_, run)| &run.record.plan.backends) {
+    for backend in speakers.iter().flat_map(|speaker| &speaker.run.record.plan.backends) {
         if !entrants.contains(backend) {
             entrants.push(backend.clone());
         }
     }
     let mut sentences = Vec::new();
     for backend in &entrants {
-        let of = |(cell, run): &(Cell, Run<'_>)| {
-            let what = gap(backend, cell, run).filter(|_| run.record.plan.backends.contains(backend));
-            Located { cell: cell.clone(), what }
-        };
-        let gaps: Vec<Located<Option<String>>> = cells.iter().map(of).collect();
+        let mut gaps: Vec<Located<Option<String>>> = Vec::new();
+        for Speaker { run, cells, trials } in speakers {
+            let is_planned = run.record.plan.backends.contains(backend);
+            let what = |cell: &Cell| if is_planned { gap(backend, trials.of_backend(backend, cell)) } else { None };
+            gaps.extend(cells.iter().map(|cell| Located { cell: cell.clone(), what: what(cell) }));
+        }
         let everywhere = gaps.iter().all(|gap| gap.what == gaps[0].what);
         if let (true, Some(Some(why))) = (everywhere, gaps.first().map(|gap| &gap.what)) {
             sentences.push(format!("{why}."));
@@ -167,9 +168,7 @@ pub(super) fn unmeasured(cells: &[(Cell, Run<'_>)], places: &Places, open: &mut 
 }
 
 /// Why a backend has too little to be judged by; none where it has enough.
-fn gap(backend: &str, cell: &Cell, run: &Run<'_>) -> Option<String> {
-    let own: Vec<&TrialRecord> =
-        run.trials.iter().filter(|trial| trial.backend == backend && trial.cell == *cell).collect();
+fn gap(backend: &str, own: &[&TrialRecord]) -> Option<String> {
     let counts = |trial: &&&TrialRecord| trial.verdict != Verdict::Invalid && trial.measured.is_some();
     let usable = own.iter().filter(counts).count();
     let why = || {

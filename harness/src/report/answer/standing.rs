@@ -21,6 +21,8 @@ pub(super) struct Standing {
     pub(super) short: Vec<String>,
     /// Backends most of whose trials are suspect.
     pub(super) doubtful: Vec<String>,
+    /// Backends in most of whose trials the load generator was busy, and nothing worse.
+    pub(super) busy: Vec<String>,
     /// The factor up to which backends were seen to differ from themselves; none where nobody looked.
     pub(super) noise: Option<f64>,
 }
@@ -74,6 +76,7 @@ impl Standing {
                 entry.void.is_none() && !entry.unreliable && lacks
             }),
             doubtful: names(&|entry| entry.doubtful),
+            busy: names(&|entry| entry.busy),
             noise: reaches.max_by(f64::total_cmp),
         }
     }

@@ -4,6 +4,7 @@ use crate::report::FileRun;
 use crate::report::tests::{file, nothing, run};
 use crate::results::{Bottleneck, RunRecord, TrialRecord, Verdict};
 use crate::statistics::tests::noise;
+use crate::verdict::BUSY_GENERATOR;
 
 const BLOCKS: usize = 10;
 
@@ -94,6 +95,21 @@ fn neighbours_that_say_the_same_are_one_sentence_that_names_both_ends() {
 }
 
 #[test]
+fn what_several_files_say_holds_together_as_if_it_were_one() {
+    let backends = ["epoll", "io_uring", "threads"];
+    let of_run = |started: &str, connections: &[usize]| {
+        file(started, run(started, connections, &backends), BLOCKS, |trial| {
+            let factor = if trial.backend == "io_uring" { 1.3 } else { 1.0 };
+            shape(trial, factor, 1.0);
+        })
+    };
+    // The newer one speaks for 64 connections, too: what the older one says of them is not shown, and not counted.
+    let several = of(&[of_run("2026-01-01T00:00:00Z", &[1, 64]), of_run("2026-01-02T00:00:00Z", &[64, 512])]);
+    assert_eq!(several, of(&[of_run("2026-01-02T00:00:00Z", &[64, 512, 1])]));
+    says(&several.findings, "The intervals of 18 comparisons hold together in 95 % of runs.", "");
+}
+
+#[test]
 fn less_cpu_time_is_better() {
     let answer = of(&[file("run", run("", &[64], &["epoll", "io_uring"]), BLOCKS, |trial| {
         let cpu = if trial.backend == "io_uring" { 0.82 } else { 1.0 };
@@ -160,6 +176,38 @@ fn a_sentence_says_whose_trials_are_suspect_and_who_is_not_compared() {
         "io_uring (most trials of epoll are suspect; not compared: threads).",
     );
     says(&answer.open, "At 64 connections most trials of epoll are suspect", "");
+}
+
+#[test]
+fn a_sentence_says_where_the_load_generator_was_busy_as_far_as_a_chart_does() {
+    let answer = |is_busy: fn(&TrialRecord) -> bool| {
+        answer_of(
+            run("", &[64], &["epoll", "io_uring"]),
+            |backend, _| if backend == "epoll" { 1.5 } else { 1.0 },
+            |trial| {
+                if is_busy(trial) {
+                    (trial.verdict, trial.reasons) = (Verdict::Suspect, vec![BUSY_GENERATOR.to_owned()]);
+                }
+            },
+        )
+    };
+    let all = answer(|_| true);
+    says(
+        &all.findings,
+        "At 64 connections epoll serves 1.",
+        "io_uring (although the load generator was busy in most trials).",
+    );
+    // What they cost is known all the same, and the open questions are others.
+    assert!(all.findings.iter().all(|one| !one.contains("CPU time") || !one.contains("busy")), "{all:#?}");
+    assert!(all.open.is_empty(), "{all:#?}");
+    let one = answer(|trial| trial.backend == "epoll");
+    says(
+        &one.findings,
+        "At 64 connections epoll serves 1.",
+        "(although the load generator was busy in most trials of epoll).",
+    );
+    let few = answer(|trial| trial.block <= BLOCKS / 2);
+    assert!(few.findings.iter().all(|one| !one.contains("busy")), "{few:#?}");
 }
 
 #[test]

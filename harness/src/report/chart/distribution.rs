@@ -8,7 +8,7 @@ use super::group::{Group, Standing};
 use super::{Axis, Chart, Point, Scale, State, Unit, notes};
 use crate::figures;
 use crate::plan::Cell;
-use crate::statistics::{Doubt, enough_samples, percentiles_of_all};
+use crate::statistics::{enough_samples, percentiles_of_all};
 
 /// Points of one curve at most, and at least where there are many.
 const MOST_POINTS: usize = 120;
@@ -85,7 +85,7 @@ fn curve(group: &Group<'_>, most: usize) -> Vec<Point> {
     if group.standing == Standing::Invalid || group.bounds.rate {
         return Vec::new();
     }
-    let is_doubtful = group.bounds.client || group.doubted(Doubt::Busy) * 2 > group.measured.len();
+    let is_doubtful = group.bounds.client || group.is_doubtful(true);
     let state = if is_doubtful { State::Suspect } else { State::Valid };
     let (latency, unanswered) = (&group.summary.latency, group.summary.unanswered);
     let quantiles = quantiles(latency, unanswered, most);

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::gathered::{CellKey, Shown, key};
+use super::gathered::Shown;
 use super::{Axis, Scale, Unit};
 use crate::figures;
-use crate::plan::Cell;
+use crate::plan::{Cell, CellKey};
 
 /// Names of files have room for no more.
 const LONGEST_ID: usize = 100;
@@ -102,12 +102,12 @@ pub(super) fn facets<'g>(shown: &[Shown<'g>], along: Along) -> Vec<Facet<'g>> {
     let varying: Vec<(Along, HashSet<CellKey>)> = others
         .map(|other| {
             let facets = grouped(shown, other).into_iter().filter(|facet| facet.cells.len() > 1);
-            (other, facets.map(|facet| key(&facet.common)).collect())
+            (other, facets.map(|facet| facet.common.key()).collect())
         })
         .collect();
     let is_elsewhere = |cell: &Cell| {
         let is_in = |(other, commons): &(Along, HashSet<CellKey>)| {
-            other.x(cell).is_some() && commons.contains(&key(&other.without(cell)))
+            other.x(cell).is_some() && commons.contains(&other.without(cell).key())
         };
         varying.iter().any(is_in)
     };
@@ -125,7 +125,7 @@ fn grouped<'g>(shown: &[Shown<'g>], along: Along) -> Vec<Facet<'g>> {
     let mut places: HashMap<CellKey, usize> = HashMap::new();
     for &one in shown.iter().filter(|one| along.x(&one.cell.cell).is_some()) {
         let common = along.without(&one.cell.cell);
-        let place = *places.entry(key(&common)).or_insert_with(|| {
+        let place = *places.entry(common.key()).or_insert_with(|| {
             facets.push(Facet { common, cells: Vec::new() });
             facets.len() - 1
         });
@@ -144,14 +144,12 @@ pub(super) fn words(common: &Cell, along: Along) -> String {
         Along::Idle => words.push(figures::counted(common.connections, "connection")),
         Along::Rate => words.push(common.open_connections()),
     }
-    words.push(format!("payload {}", figures::bytes(common.payload_bytes.into())));
+    words.push(format!("payload {}", common.payload()));
     words.push(format!("depth {}", common.depth));
-    words.push(match (along, common.rate_rps, common.arrivals) {
-        (Along::Rate, _, Some(arrivals)) => format!("{arrivals} arrivals"),
-        (Along::Rate, _, None) => "open loop".to_owned(),
-        (_, Some(rate_rps), Some(arrivals)) => format!("{}/s {arrivals}", figures::grouped(rate_rps)),
-        (_, Some(rate_rps), None) => format!("{}/s", figures::grouped(rate_rps)),
-        (_, None, _) => "closed loop".to_owned(),
+    words.push(match (along, common.arrivals) {
+        (Along::Rate, Some(arrivals)) => format!("{arrivals} arrivals"),
+        (Along::Rate, None) => "open loop".to_owned(),
+        _ => common.spacing(),
     });
     words.push(figures::counted(common.server_threads, "server thread"));
     words.push(format!("{} over {}", common.protocol, common.transport));
@@ -205,4 +203,22 @@ fn parts(cell: &Cell) -> Vec<String> {
         text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect()
     };
     parts.into_iter().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::variations;
+
+    #[test]
+    fn charts_of_cells_that_differ_beside_their_axis_are_called_otherwise() {
+        for along in Along::ALL {
+            let cells = variations().into_iter().filter(|cell| along.x(cell).is_some());
+            let commons: Vec<Cell> = cells.map(|cell| along.without(&cell)).collect();
+            let keys: HashSet<CellKey> = commons.iter().map(Cell::key).collect();
+            let called: HashSet<String> = commons.iter().map(|common| words(common, along)).collect();
+            let parted: HashSet<Vec<String>> = commons.iter().map(parts).collect();
+            assert_eq!((called.len(), parted.len()), (keys.len(), keys.len()), "{called:#?}");
+        }
+    }
 }

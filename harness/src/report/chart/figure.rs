@@ -6,7 +6,7 @@ use super::{Axis, Point, Scale, Series, State, Unit};
 use crate::figures;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
-use crate::statistics::{Doubt, Metric, Remark, RemarkKind, Void, enough_samples, median_interval, percentile_of_all};
+use crate::statistics::{Metric, Remark, RemarkKind, Void, enough_samples, median, median_interval, percentile_of_all};
 
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Figure {
             Self::Throughput => summary.throughput_rps.map(|spread| spread.median),
             Self::ServerCpu => summary.server_cpu_ns_per_request,
             Self::Syscalls => summary.syscalls_per_request,
-            Self::Memory => median(self.of_trials(group)),
+            Self::Memory => median(&self.of_trials(group)),
             _ => summary.memory_bytes_per_idle_connection,
         };
         value.ok_or_else(|| {
@@ -239,9 +239,7 @@ impl Figure {
         if self.needs_an_idle_client() && group.bounds.client {
             return (State::Suspect, Some(format!("{}: the server might have done more", Void::Client.text())));
         }
-        let least = if self.needs_an_idle_client() { Doubt::Busy } else { Doubt::Other };
-        let is_doubtful = group.doubted(least) * 2 > group.measured.len();
-        (if is_doubtful { State::Suspect } else { State::Valid }, None)
+        (if group.is_doubtful(self.needs_an_idle_client()) { State::Suspect } else { State::Valid }, None)
     }
 
     /// None, too, where a trial does not say: what the others say would not be about all of them.
@@ -270,10 +268,4 @@ fn remarks(group: &Group<'_>) -> impl Iterator<Item = String> {
         };
         format!("{kind}, {trials} of {all}: {reason}")
     })
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
-    Some(f64::midpoint(values[low], values[high]))
 }

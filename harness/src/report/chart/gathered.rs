@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::group::Group;
 use super::look::looks;
 use super::{Look, Point, Series};
-use crate::plan::Cell;
+use crate::plan::{Cell, CellKey};
 use crate::report::selection::{self, Selection};
 use crate::results::{RunRecord, TrialRecord};
 use crate::statistics::Run;
@@ -83,9 +83,9 @@ impl<'a> Gathered<'a> {
         let mut places: HashMap<CellKey, usize> = HashMap::new();
         for run in runs {
             for cell in &run.cells {
-                match places.get(&key(&cell.cell)) {
+                match places.get(&cell.cell.key()) {
                     None => {
-                        places.insert(key(&cell.cell), shown.len());
+                        places.insert(cell.cell.key(), shown.len());
                         shown.push(Shown { run, cell });
                     }
                     // One that was planned and never begun has no figures to keep older ones out with.
@@ -126,7 +126,7 @@ impl<'a> GatheredRun<'a> {
         let mut sorted: Vec<Sorted<'a>> = Vec::new();
         let mut places: HashMap<CellKey, usize> = HashMap::new();
         for cell in run.plan.cells() {
-            places.entry(key(&cell)).or_insert_with(|| {
+            places.entry(cell.key()).or_insert_with(|| {
                 sorted.push(Sorted::new(cell, &entrants));
                 sorted.len() - 1
             });
@@ -136,13 +136,13 @@ impl<'a> GatheredRun<'a> {
             is_entrant.contains(&trial.backend) && (run.capacity.is_none() || trial.cell.rate_rps.is_some())
         };
         for trial in trials.iter().filter(is_figure) {
-            let place = match places.get(&key(&trial.cell)) {
+            let place = match places.get(&trial.cell.key()) {
                 Some(&place) => place,
                 // What was not planned is no part of the comparison.
                 None if run.capacity.is_none() => continue,
                 None => {
                     sorted.push(Sorted::new(trial.cell.clone(), &[]));
-                    places.insert(key(&trial.cell), sorted.len() - 1);
+                    places.insert(trial.cell.key(), sorted.len() - 1);
                     sorted.len() - 1
                 }
             };
@@ -196,16 +196,4 @@ impl GatheredCell<'_> {
     fn is_unmeasured(&self) -> bool {
         self.groups.iter().all(|group| group.summary.trials == 0)
     }
-}
-
-/// What tells cells apart, for a table of them.
-pub(super) type CellKey = ([u8; 3], [usize; 5], Option<u64>);
-
-pub(super) fn key(cell: &Cell) -> CellKey {
-    (
-        [cell.protocol as u8, cell.transport as u8, cell.arrivals.map_or(0, |arrivals| 1 + arrivals as u8)],
-        [cell.connections, cell.payload_bytes as usize, cell.depth, cell.server_threads, cell.idle_connections],
-        // Both zeros are one rate.
-        cell.rate_rps.map(|rate_rps| (rate_rps + 0.0).to_bits()),
-    )
 }

@@ -47,8 +47,8 @@ impl<'a> Group<'a> {
         Self { backend, cell, standing, summary, bounds: Bounds::of(&measured), measured }
     }
 
-    /// How many of the trials there is at least this reason to doubt.
-    pub(super) fn doubted(&self, least: Doubt) -> usize {
-        self.measured.iter().filter(|trial| Doubt::of(trial) >= least).count()
+    /// Whether there is a reason to doubt what most of the trials say.
+    pub(super) fn is_doubtful(&self, needs_an_idle_client: bool) -> bool {
+        Doubt::of_most(self.measured.iter().map(|trial| Doubt::of(trial)), needs_an_idle_client) != Doubt::None
     }
 }

@@ -53,7 +53,7 @@ fn shared_cells<'g>(gathered: &'g Gathered<'_>) -> Vec<(Cell, Vec<Shown<'g>>)> {
     let runs: Vec<&GatheredRun<'_>> = dated(gathered).map(|(_, run)| run).collect();
     for run in runs.into_iter().rev() {
         for cell in &run.cells {
-            let key = super::gathered::key(&cell.cell);
+            let key = cell.cell.key();
             let shown = cells.entry(key).or_default();
             if shown.is_empty() {
                 order.push(key);

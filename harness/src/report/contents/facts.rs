@@ -1,10 +1,12 @@
 //! What is to be known of each file: the machine, the command, and what became of its trials.
 
+use std::collections::HashSet;
+
 use super::table::kind;
 use super::{Reason, RunFacts};
 use crate::doctor::{Diagnosis, Level};
 use crate::figures;
-use crate::plan::SweepPlan;
+use crate::plan::{Cell, CellKey, SweepPlan};
 use crate::report::selection::Selection;
 use crate::report::terminal::facts::rows;
 use crate::report::{FileRun, repeat};
@@ -106,9 +108,9 @@ fn doubts(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
         notes.push("server and load generator shared CPUs".to_owned());
     }
     let entrants = plan.entrants();
-    let cells = plan.cells();
+    let cells: HashSet<CellKey> = plan.cells().iter().map(Cell::key).collect();
     let is_planned = |trial: &&TrialRecord| {
-        entrants.contains(&trial.backend) && (run.capacity.is_some() || cells.contains(&trial.cell))
+        entrants.contains(&trial.backend) && (run.capacity.is_some() || cells.contains(&trial.cell.key()))
     };
     let strangers = trials.iter().filter(|trial| !is_planned(trial)).count();
     if strangers > 0 {
@@ -116,14 +118,14 @@ fn doubts(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
         notes.push(format!("{trials} {are} of a cell or a backend that the plan does not have, and left out"));
     }
     if run.capacity.is_none() {
-        notes.extend(extent(plan, &cells, &entrants, trials.len() - strangers));
+        notes.extend(extent(plan, &entrants, trials.len() - strangers));
     }
     notes
 }
 
 /// Whether there are fewer or more trials than were planned.
-fn extent(plan: &SweepPlan, cells: &[crate::plan::Cell], entrants: &[String], trials: usize) -> Option<String> {
-    let planned = cells.len().saturating_mul(entrants.len()).saturating_mul(plan.trials);
+fn extent(plan: &SweepPlan, entrants: &[String], trials: usize) -> Option<String> {
+    let planned = plan.cells().len().saturating_mul(entrants.len()).saturating_mul(plan.trials);
     if trials < planned {
         return Some(format!(
             "the run ended after {} of {} trials",

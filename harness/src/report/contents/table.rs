@@ -5,9 +5,9 @@ use crate::capacity::{BackendCapacity, LimitedBy};
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
 use crate::report::answer::place::Setting;
-use crate::report::selection::{Run, Searched, Selection};
+use crate::report::selection::{Searched, Selection, Speaker};
 use crate::results::{Bottleneck, Outcome, TrialRecord, Verdict};
-use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise};
+use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise_cells};
 
 /// Of the trials of a backend.
 const SPREAD: &str = "spread";
@@ -17,7 +17,7 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9
 
 /// Of all runs that are reported on, those that have rows.
 pub(super) fn of(selection: &Selection<'_>) -> Vec<Table> {
-    let all = [sweeps(selection, &selection.cells()), capacities(&selection.searched())];
+    let all = [sweeps(selection, &selection.speakers()), capacities(&selection.searched())];
     all.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
@@ -30,16 +30,17 @@ impl Table {
     }
 }
 
-fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
-    let mut settings = Setting::varying(&cells.iter().map(|(cell, _)| cell));
+fn sweeps(selection: &Selection<'_>, speakers: &[Speaker<'_>]) -> Table {
+    let cells = speakers.iter().flat_map(|speaker| &speaker.cells);
+    let mut settings = Setting::varying(&cells);
     if !settings.contains(&Setting::Connections) {
         settings.insert(0, Setting::Connections);
     }
-    let is_among_idle = cells.iter().any(|(cell, _)| cell.idle_connections > 0);
+    let is_among_idle = cells.clone().any(|cell| cell.idle_connections > 0);
     let several = selection.sweeps().count() > 1;
     // Who, where, and whether to believe it come before what there is to be believed.
     let mut columns = vec![column("backend", false)];
-    columns.extend(settings.iter().map(|setting| column(title(*setting), *setting != Setting::Protocol)));
+    columns.extend(settings.iter().map(|setting| column(title(*setting), setting.is_quantity())));
     columns.push(column("verdicts", false));
     columns.extend(["requests/s", SPREAD].map(|title| column(title, true)));
     columns.extend(QUANTILES.map(|(_, title)| column(title, true)));
@@ -50,17 +51,13 @@ fn sweeps(selection: &Selection<'_>, cells: &[(Cell, Run<'_>)]) -> Table {
     columns.extend(several.then(|| column("file", false)));
 
     let mut rows = Vec::new();
-    for run in selection.sweeps() {
-        for summary in summarise(&run.record.plan, run.trials) {
-            if !cells.iter().any(|(cell, speaker)| *cell == summary.cell && speaker.is(run)) {
-                continue;
-            }
+    for Speaker { run, cells, trials: sorted } in speakers {
+        for summary in summarise_cells(&run.record.plan, cells, sorted) {
             for backend in &summary.backends {
                 let mut row = vec![word(&backend.backend)];
                 row.extend(settings.iter().map(|setting| place(*setting, &summary.cell)));
-                row.push(word(&verdicts(
-                    run.trials.iter().filter(|trial| trial.backend == backend.backend && trial.cell == summary.cell),
-                )));
+                let own = sorted.of_backend(&backend.backend, &summary.cell);
+                row.push(word(&verdicts(own.iter().copied())));
                 row.extend(figures_of(backend));
                 row.extend(
                     is_among_idle
@@ -156,12 +153,14 @@ fn title(setting: Setting) -> &'static str {
         Setting::Depth => "depth",
         Setting::Threads => "server threads",
         Setting::Idle => "idle connections",
+        Setting::Arrivals => "arrivals",
         Setting::Protocol => "protocol",
+        Setting::Transport => "transport",
     }
 }
 
 fn place(setting: Setting, cell: &Cell) -> Entry {
-    let value = Some(setting.number(cell)).filter(|value| value.is_finite() && setting != Setting::Protocol);
+    let value = Some(setting.number(cell)).filter(|value| value.is_finite() && setting.is_quantity());
     Entry { text: setting.value(cell), value }
 }
 
