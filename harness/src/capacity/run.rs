@@ -368,7 +368,7 @@ pub(super) mod tests {
             report::answer::of(&Selection::of(&[file]))
         };
         let findings = answer(&run).findings;
-        let tie = "At 64 connections, payload 64 B and depth 1 poll and epoll tie for the highest rate with p99<5ms";
+        let tie = "At 64 connections, payload 64 B and depth 1, poll and epoll tie for the highest rate with p99<5ms";
         assert!(findings[0].starts_with(tie), "{findings:?}");
         assert!(findings[1].contains("poll sustains ") && findings[1].contains("/s ["), "{findings:?}");
         assert!(answer(&RunRecord { seed: 8, ..run }).open[0].starts_with("The trials of the search"));

@@ -3,9 +3,12 @@
 //! A cell's figures come from the newest run that has a trial in it, among the runs on the same machine as the newest.
 //! Figures of several machines never stand side by side as if they were of one.
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 
 use super::FileRun;
+use super::history::{self, Compared};
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{RunRecord, TrialRecord};
 
@@ -24,6 +27,8 @@ pub struct Selection<'a> {
     pub all: Vec<Run<'a>>,
     /// Those of the machine of the newest, in the same order.
     pub runs: Vec<Run<'a>>,
+    /// What each differs in from the run before it: charts and sentences need the same, and it takes a while.
+    history: OnceCell<Vec<Compared<'a>>>,
 }
 
 /// A run that is known to be one.
@@ -51,7 +56,12 @@ impl<'a> Selection<'a> {
         }
         let is_here = |run: &Run<'_>| all[0].record.environment.is_same_machine(&run.record.environment);
         let runs = all.iter().copied().filter(is_here).collect();
-        Self { all, runs }
+        Self { all, runs, history: OnceCell::new() }
+    }
+
+    /// Every run that can be compared with an earlier one, the newest first.
+    pub fn history(&self) -> &[Compared<'a>] {
+        self.history.get_or_init(|| history::compared(self))
     }
 
     /// Whether a run was made on another machine than the newest.

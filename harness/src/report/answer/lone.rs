@@ -22,7 +22,7 @@ pub(super) fn say(cells: &[(Cell, Run<'_>)], places: &Places, findings: &mut Vec
             .extend(summary.and_then(|summary| figure(&summary)).map(|what| Located { cell: (*cell).clone(), what }));
     }
     for row in places.rows(&measured, |at| &at.cell).iter().flatten().take(MOST) {
-        findings.push(format!("{} {}.", places.sentence_start(&row.cell, &row.cell), row.what));
+        findings.push(format!("{}, {}.", places.sentence_start(&row.cell, &row.cell), row.what));
     }
     if measured.len() > MOST {
         let rest = figures::counted(measured.len() - MOST, "other cell");

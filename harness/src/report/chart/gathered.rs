@@ -8,7 +8,6 @@ use super::{Look, Point, Series};
 use crate::plan::Cell;
 use crate::report::selection::{self, Selection};
 use crate::results::{RunRecord, TrialRecord};
-use crate::statistics::Run;
 
 /// All that was read.
 pub(super) struct Gathered<'a> {
@@ -139,12 +138,6 @@ impl<'a> GatheredRun<'a> {
         let cells = sorted.into_iter().map(Sorted::summarised);
         let started_ms = selection::started(run).map(|started| started.as_millisecond() as f64);
         Self { name: one.file, run, trials, started_ms, machine: 0, cells: cells.collect() }
-    }
-}
-
-impl GatheredRun<'_> {
-    pub(super) fn as_run(&self) -> Run<'_> {
-        Run { plan: &self.run.plan, trials: self.trials }
     }
 }
 
