@@ -7,7 +7,7 @@ use crate::statistics::enough_samples;
 const NEEDED_QUANTILE: f64 = 0.99;
 
 /// The one reason that may be the server's own doing and nothing more.
-pub(crate) const RATE_NOT_MET: &str = "the rate asked for was not met: requests were sent too late, or never answered";
+pub(super) const RATE_NOT_MET: &str = "the rate asked for was not met: requests were sent too late, or never answered";
 
 pub(super) fn reasons_against(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();

@@ -16,7 +16,6 @@ use crate::load::Pace;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
-pub(crate) use answers::RATE_NOT_MET;
 pub(crate) use generator::{BUSY_GENERATOR, LATE_GENERATOR};
 
 /// What is known of a trial that has a measurement.

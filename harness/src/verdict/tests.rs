@@ -366,7 +366,7 @@ fn what_was_caught_up_with_from_before_the_window_hides_nothing_that_was_missed_
     // As many answers as requests were due, a hundred of them to requests that were due before.
     let caught_up = judge(&Evidence { due: Some(10_000), requests: 10_000, censored: 100, ..open() });
     assert_eq!((caught_up.verdict, caught_up.bottleneck), (Verdict::Suspect, Some(Bottleneck::Latency)));
-    assert!(caught_up.reasons.iter().any(|reason| reason == RATE_NOT_MET), "{caught_up:?}");
+    assert!(caught_up.reasons.iter().any(|reason| reason == answers::RATE_NOT_MET), "{caught_up:?}");
 }
 
 #[test]

@@ -167,11 +167,11 @@ fn along(words: &Wording, leads: &[At<'_>], here: Here<'_>) -> String {
 /// The smallest and the largest difference where several came out ahead, each with its names.
 fn ends(words: &Wording, leads: &[At<'_>], here: Here<'_>) -> Option<String> {
     let next = leads.iter().filter_map(|(cell, lead)| Some((*cell, &lead.best, lead.behind.first()?)));
-    let last = leads.iter().filter_map(|(cell, lead)| Some((*cell, &lead.best, lead.behind.last()?)));
+    let outermost = leads.iter().filter_map(|(cell, lead)| Some((*cell, &lead.best, lead.behind.last()?)));
     let distance = |(_, _, (_, estimate)): &(&Cell, &String, &(String, Estimate))| estimate.ratio.ln().abs();
     let (cell, best, (behind, by)) = next.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
     let least = format!("{} ({})", difference(words, best, by, behind), here(cell));
-    let (cell, best, (behind, by)) = last.max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    let (cell, best, (behind, by)) = outermost.max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
     let most = format!("{} ({})", difference(words, best, by, behind), here(cell));
     Some(if least == most { least } else { format!("at the least {least}, and at the most {most}") })
 }
@@ -187,8 +187,8 @@ fn behind(words: &Wording, leads: &[At<'_>], here: Here<'_>) -> Option<String> {
     let mut bests: Vec<&String> = Vec::new();
     let mut gaps: Vec<(&Cell, &String, &String, Estimate)> = Vec::new();
     for (cell, lead) in leads {
-        let ends = [lead.behind.first(), lead.behind.last().filter(|_| lead.behind.len() > 1)];
-        gaps.extend(ends.into_iter().flatten().map(|(name, by)| (*cell, name, &lead.best, inverted(by))));
+        let outermost = [lead.behind.first(), lead.behind.last().filter(|_| lead.behind.len() > 1)];
+        gaps.extend(outermost.into_iter().flatten().map(|(name, by)| (*cell, name, &lead.best, inverted(by))));
         lead.behind.iter().for_each(|(name, _)| add(&mut names, name));
         add(&mut bests, &lead.best);
     }

@@ -20,7 +20,7 @@ const MOST: usize = 6;
 #[derive(Clone, Debug)]
 struct Missed {
     backend: String,
-    missed: usize,
+    count: usize,
     trials: usize,
     /// Whether the trials are sound in which it was missed, but for a few.
     is_its_own: bool,
@@ -53,7 +53,7 @@ pub(super) fn say(cells: &[(Cell, Run<'_>)], places: &Places, answer: &mut Answe
 fn sentence(Told { start, cells, .. }: &Told<Vec<Missed>>, is_its_own: bool) -> String {
     let of = |place: usize| {
         let own = || cells.iter().filter_map(|at| at.what.get(place));
-        let (missed, trials) = own().fold((0, 0), |sum, one| (sum.0 + one.missed, sum.1 + one.trials));
+        let (missed, trials) = own().fold((0, 0), |sum, one| (sum.0 + one.count, sum.1 + one.trials));
         let backend = own().next().map_or("", |one| one.backend.as_str());
         format!("{backend} in {missed} of {}", figures::counted(trials, "trial"))
     };
@@ -84,7 +84,7 @@ fn missed(cell: &Cell, run: &Run<'_>) -> Vec<Missed> {
         let own = missed.iter().filter(|trial| is_the_servers_doing(trial)).count();
         Bounds::of(&usable).rate.then(|| Missed {
             backend: backend.clone(),
-            missed: missed.len(),
+            count: missed.len(),
             trials: usable.len(),
             is_its_own: own * 2 > missed.len(),
         })

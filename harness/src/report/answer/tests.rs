@@ -394,7 +394,7 @@ fn a_rate_that_the_load_generator_missed_is_held_against_no_server() {
                 if trial.backend == "poll" && trial.block <= 4 {
                     trial.measured.as_mut().unwrap().censored = 1000;
                     trial.verdict = Verdict::Suspect;
-                    trial.reasons = vec![crate::verdict::RATE_NOT_MET.to_owned(), reason.to_owned()];
+                    trial.reasons = vec!["the rate asked for was not met".to_owned(), reason.to_owned()];
                     trial.bottleneck = bottleneck;
                 }
             },

@@ -91,7 +91,7 @@ pub(super) fn at_most(factor: f64) -> String {
 /// Two digits, unless what matters is how far it is from 1.
 fn factor(value: f64, decimals: usize) -> String {
     match value {
-        value if value >= 1e6 || value < 1e-3 => format!("{value:.1e}"),
+        value if !(1e-3..1e6).contains(&value) => format!("{value:.1e}"),
         value if value >= 9.995 => {
             let step = second_digit(value);
             format!("{:.0}", (value / step).round() * step)
