@@ -2,11 +2,7 @@
 
 use crate::results::{Bottleneck, Measured, Outcome, TrialRecord, Verdict};
 use crate::slo::Slo;
-use crate::verdict::disturbances;
-
-/// Requests that went unanswered up to which the rate was reached, as a share of all: what falls due just before the end
-/// of the window may be sent just after it.
-const UNANSWERED: f64 = 0.005;
+use crate::verdict::{disturbances, is_rate_met};
 
 /// How the verdict begins to say so.
 const GENERATOR_WAS_BUSY: &str = "the load generator was busy";
@@ -61,8 +57,7 @@ fn is_close(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
 }
 
 fn meets(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
-    let asked = measured.requests.saturating_add(measured.censored);
-    let reached = measured.censored as f64 <= UNANSWERED * asked as f64;
+    let reached = is_rate_met(measured.requests, measured.censored);
     reached && measured.errors == 0 && slo.holds(&measured.latency_hdr.0, unanswered(trial, measured))
 }
 

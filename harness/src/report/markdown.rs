@@ -26,9 +26,13 @@ const MOST_REASONS: usize = 20;
 pub fn draw(contents: &Contents) -> String {
     let mut page = Page { text: String::new(), characters: 0, left_out: Vec::new() };
     page.add(&format!("## {}\n", escaped(&contents.title)), "the title");
+    page.sentences("", &contents.answer.findings);
+    for note in &contents.answer.notes {
+        page.add(&format!("\n{}\n", escaped(note)), "notes");
+    }
     for (title, sentences) in [
-        ("", &contents.answer.findings),
         ("Where the order changes", &contents.answer.crossovers),
+        ("What changed before", &contents.answer.changes),
         ("What could not be concluded", &contents.answer.open),
     ] {
         page.sentences(title, sentences);

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod chart;
 pub mod contents;
+pub mod history;
 pub mod markdown;
 pub mod names;
 pub mod page;

@@ -5,12 +5,14 @@
 
 mod searched;
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 
 pub use self::searched::Searched;
 use super::FileRun;
+use super::history::{self, Compared};
 use crate::plan::{Cell, SweepPlan};
 use crate::results::{RunRecord, TrialRecord};
 use crate::statistics::Sorted;
@@ -30,6 +32,8 @@ pub struct Selection<'a> {
     pub all: Vec<Run<'a>>,
     /// Those of the machine of the newest, in the same order.
     pub runs: Vec<Run<'a>>,
+    /// What each differs in from the run before it: charts and sentences need the same, and it takes a while.
+    history: OnceCell<Vec<Compared<'a>>>,
 }
 
 /// A run that is known to be one.
@@ -68,7 +72,12 @@ impl<'a> Selection<'a> {
         }
         let is_here = |run: &Run<'_>| all[0].record.environment.is_same_machine(&run.record.environment);
         let runs = all.iter().copied().filter(is_here).collect();
-        Self { all, runs }
+        Self { all, runs, history: OnceCell::new() }
+    }
+
+    /// Every run that can be compared with an earlier one, the newest first.
+    pub fn history(&self) -> &[Compared<'a>] {
+        self.history.get_or_init(|| history::compared(self))
     }
 
     /// Whether a run was made on another machine than the newest.

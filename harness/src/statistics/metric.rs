@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::percentile_of_all;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
-use crate::verdict::RATE_MET;
+use crate::verdict::is_rate_met;
 
 /// One figure of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -103,7 +103,7 @@ impl Metric {
 /// the window was, and nothing about the server.
 pub(crate) fn missed_its_rate(trial: &TrialRecord) -> bool {
     let Some(measured) = trial.measured.as_ref().filter(|_| trial.cell.rate_rps.is_some()) else { return false };
-    (measured.requests as f64) < RATE_MET * measured.requests.saturating_add(measured.censored) as f64
+    !is_rate_met(measured.requests, measured.censored)
 }
 
 #[cfg(test)]

@@ -139,6 +139,39 @@ pub fn compare_runs_by(
     tolerance: f64,
     metrics: impl Fn(&Cell) -> &'static [Metric],
 ) -> RunComparison {
+    let pairings = pairings(run, &against, metrics);
+    let family = compared(&pairings);
+    RunComparison { family, rows: rows(pairings, error_rate(family), tolerance), absent: against.absent_from(run) }
+}
+
+/// Several runs, each compared with an earlier one by the metrics that are told for its cells: the rows of each, all of which
+/// hold together.
+#[must_use]
+pub fn compare_histories<M>(pairs: &[(Run<'_>, Run<'_>, M)]) -> Vec<Vec<Row>>
+where
+    M: Fn(&Cell) -> &'static [Metric],
+{
+    let pairings: Vec<Vec<Pairing>> =
+        pairs.iter().map(|(new, old, metrics)| pairings(*new, &Against::Earlier(*old), metrics)).collect();
+    let error_rate = error_rate(pairings.iter().map(|pairings| compared(pairings)).sum());
+    pairings.into_iter().map(|pairings| rows(pairings, error_rate, 0.0)).collect()
+}
+
+/// Two sides of one row, before it is known how many have to hold together.
+struct Pairing {
+    cell: Cell,
+    backend: String,
+    metric: Metric,
+    both: (Series, Series),
+    sides: Sides,
+    twins: Vec<Sides>,
+}
+
+fn compared(pairings: &[Pairing]) -> usize {
+    pairings.iter().filter(|pairing| pairing.sides.is_compared()).count()
+}
+
+fn pairings(run: Run<'_>, against: &Against<'_>, metrics: impl Fn(&Cell) -> &'static [Metric]) -> Vec<Pairing> {
     let mut pairings = Vec::new();
     let old_cells = against.earlier().map(|old| keys(old.plan));
     let trials = Trials { own: Sorted::of(run.trials), old: against.earlier().map(|old| Sorted::of(old.trials)) };
@@ -149,19 +182,23 @@ pub fn compare_runs_by(
             for &metric in metrics(&cell) {
                 let sides = against.sides(&both, metric);
                 let twins = against.twins(run, &trials, backend, &cell, metric);
-                pairings.push((cell.clone(), backend, metric, both.clone(), sides, twins));
+                let (cell, backend, both) = (cell.clone(), backend.clone(), both.clone());
+                pairings.push(Pairing { cell, backend, metric, both, sides, twins });
             }
         }
     }
-    let family = pairings.iter().filter(|(.., sides, _)| sides.is_compared()).count();
-    let error_rate = error_rate(family);
-    let rows = pairings.into_iter().map(|(cell, backend, metric, (own, other), sides, twins)| {
+    pairings
+}
+
+/// `tolerance`: the share from which on a difference matters.
+fn rows(pairings: Vec<Pairing>, error_rate: f64, tolerance: f64) -> Vec<Row> {
+    let rows = pairings.into_iter().map(|Pairing { cell, backend, metric, both: (own, other), sides, twins }| {
         let reaches = twins.iter().filter_map(|twin| Some(twin.compare(metric, error_rate).interval()?.reach()));
         let comparison = Comparison { floor: reaches.max_by(f64::total_cmp), ..sides.compare(metric, error_rate) };
         let lost = own.is_lost_since(&other, metric);
         Row {
             cell,
-            backend: backend.clone(),
+            backend,
             word: if lost { Word::Lost } else { Word::of(&comparison, tolerance) },
             comparison,
             own: Counted::of(&own),
@@ -169,7 +206,7 @@ pub fn compare_runs_by(
             doubtful: [&own, &other].iter().any(|side| side.doubt(metric) == Doubt::Other),
         }
     });
-    RunComparison { family, rows: rows.collect(), absent: against.absent_from(run) }
+    rows.collect()
 }
 
 /// The trials of both runs.

@@ -34,7 +34,7 @@ impl Void {
     pub fn text(self) -> &'static str {
         match self {
             Self::Client => "the client was the bottleneck",
-            Self::Rate => "it did not take the rate",
+            Self::Rate => "the rate was missed",
         }
     }
 }

@@ -6,6 +6,9 @@ use crate::statistics::enough_samples;
 /// The highest percentile that a trial must be able to carry by itself.
 const NEEDED_QUANTILE: f64 = 0.99;
 
+/// The one reason that may be the server's own doing and nothing more.
+pub(super) const RATE_NOT_MET: &str = "the rate asked for was not met: requests were sent too late, or never answered";
+
 pub(super) fn reasons_against(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.mismatches > 0 {
@@ -30,7 +33,7 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
         None if evidence.censored > 0 => reasons.push("requests were never answered".to_owned()),
         // Where the rate was met, the few that the end of the window cut off change nothing.
         Some(_) if evidence.censored > 0 && !rate_met(evidence) => {
-            reasons.push("the rate asked for was not met: requests were sent too late, or never answered".to_owned());
+            reasons.push(RATE_NOT_MET.to_owned());
         }
         _ => {}
     }

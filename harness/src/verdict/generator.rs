@@ -20,13 +20,16 @@ const LITTLE_TOLERANCE: f64 = 0.02;
 pub(crate) const BUSY_GENERATOR: &str =
     "the load generator was busy, so that the server might have done more; CPU per request still compares";
 
+/// Where it was, what was not answered in time says as much of it as of the server.
+pub(crate) const LATE_GENERATOR: &str = "the load generator was late: part of the latency is its own delay in sending";
+
 pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.client_utilisation >= BUSY {
         reasons.push(BUSY_GENERATOR.to_owned());
     }
     if is_late(evidence) {
-        reasons.push("the load generator was late: part of the latency is its own delay in sending".to_owned());
+        reasons.push(LATE_GENERATOR.to_owned());
     }
     if evidence.clock_step_ns.is_some_and(|step_ns| step_ns as f64 > COARSE * evidence.service_p50_ns as f64) {
         reasons.push("the clock is too coarse for times as short as these".to_owned());

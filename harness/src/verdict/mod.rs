@@ -16,7 +16,7 @@ use crate::load::Pace;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
-pub(crate) use generator::BUSY_GENERATOR;
+pub(crate) use generator::{BUSY_GENERATOR, LATE_GENERATOR};
 
 /// What is known of a trial that has a measurement.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,8 +172,16 @@ const BUSY: f64 = 0.9;
 
 /// Answers to requests that were due, from which on the asked rate was met. Not 1: what falls due just before the end of
 /// the window may be sent just after it.
-pub(crate) const RATE_MET: f64 = 0.995;
+const RATE_MET: f64 = 0.995;
+
+/// Whether an open loop met its rate: the one rule of verdicts, bottlenecks, statistics and charts.
+///
+/// Whoever was to blame, what was due and had no answer was missed. Requests that fell due before the window and were caught
+/// up with in it make up for none of those: counting them would hide a server that stands still at its end.
+pub(crate) fn is_rate_met(requests: u64, censored: u64) -> bool {
+    requests as f64 >= RATE_MET * requests.saturating_add(censored) as f64
+}
 
 fn rate_met(evidence: &Evidence) -> bool {
-    evidence.due.is_some_and(|due| evidence.requests as f64 >= RATE_MET * due as f64)
+    evidence.due.is_some() && is_rate_met(evidence.requests, evidence.censored)
 }

@@ -101,7 +101,7 @@ fn censored_requests_make_a_closed_loop_suspect() {
 
 #[test]
 fn censored_requests_make_an_open_loop_suspect_only_where_the_rate_was_not_met() {
-    let open = |requests| Evidence { censored: 4, requests, ..open() };
+    let open = |requests| Evidence { censored: 100_000 - requests, requests, ..open() };
     assert_eq!(verdict(&open(99_900)).0, Verdict::Valid);
     let (verdict, reasons) = verdict(&open(90_000));
     assert_eq!(verdict, Verdict::Suspect);
@@ -163,9 +163,9 @@ fn an_unseen_server_leaves_the_bottleneck_open() {
 
 #[test]
 fn a_rate_that_was_met_is_the_bottleneck_unless_a_side_was_busy() {
-    let met = Evidence { due: Some(10_000), requests: 9950, ..open() };
+    let met = Evidence { due: Some(10_000), requests: 9950, censored: 50, ..open() };
     assert_eq!(judge(&met).bottleneck, Some(Bottleneck::Rate));
-    assert_eq!(judge(&Evidence { requests: 9949, ..met.clone() }).bottleneck, Some(Bottleneck::Latency));
+    assert_eq!(judge(&Evidence { requests: 9949, censored: 51, ..met.clone() }).bottleneck, Some(Bottleneck::Latency));
     assert_eq!(judge(&Evidence { server_utilisation: Some(1.0), ..met }).bottleneck, Some(Bottleneck::Server));
 }
 
@@ -357,8 +357,16 @@ fn a_poisson_load_is_met_by_what_it_drew_and_not_by_what_its_rate_promised() {
     let drawn = Evidence { due: Some(950), requests: 950, ..open() };
     assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Rate));
     // 1050 were drawn, and as many answered as the rate promised.
-    let drawn = Evidence { due: Some(1050), requests: 1000, ..open() };
+    let drawn = Evidence { due: Some(1050), requests: 1000, censored: 50, ..open() };
     assert_eq!(judge(&drawn).bottleneck, Some(Bottleneck::Latency));
+}
+
+#[test]
+fn what_was_caught_up_with_from_before_the_window_hides_nothing_that_was_missed_in_it() {
+    // As many answers as requests were due, a hundred of them to requests that were due before.
+    let caught_up = judge(&Evidence { due: Some(10_000), requests: 10_000, censored: 100, ..open() });
+    assert_eq!((caught_up.verdict, caught_up.bottleneck), (Verdict::Suspect, Some(Bottleneck::Latency)));
+    assert!(caught_up.reasons.iter().any(|reason| reason == answers::RATE_NOT_MET), "{caught_up:?}");
 }
 
 #[test]

@@ -118,6 +118,8 @@ pub(crate) fn contents(backends: usize, facets: usize) -> Contents {
         answer: Answer {
             findings: vec!["At 512 connections io_uring serves 1.31× [1.24, 1.38] the requests of epoll.".to_owned()],
             crossovers: vec!["From 64 connections on io_uring is ahead of epoll.".to_owned()],
+            notes: vec!["The intervals of 6 comparisons hold together in 95 % of runs.".to_owned()],
+            changes: Vec::new(),
             open: vec!["At 1 connection <script>alert(1)</script> was not measured.".to_owned()],
         },
         charts: charts.collect(),

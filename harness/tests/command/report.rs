@@ -31,7 +31,7 @@ fn a_folder_with_the_answer_is_made_beside_the_file_and_made_again() {
     write(&path.join("run.jsonl"), &run(&[1, 64], &["epoll", "io_uring"]), 8, |_| ());
     let ended = report(&["run.jsonl"], path);
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
-    let answer = "  From 1 to 64 connections io_uring serves the most requests: 1.";
+    let answer = "  From 1 to 64 connections, io_uring serves the most requests: 1.";
     assert!(ended.stdout.iter().any(|line| line.starts_with(answer)), "{ended:?}");
     let last = ended.stdout.last().unwrap();
     assert!(last.starts_with("report: run-report/report.html (report.md"), "{last}");
@@ -184,7 +184,8 @@ fn a_file_that_says_little_makes_a_page_that_says_so() {
     let first_line = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
     for (name, bytes, warned, said) in [
         ("planned", first_line, 0, "Nothing was measured"),
-        ("cut", whole.len() - 7, 1, "At 1 connection poll serves 1."),
+        ("begun", 20, 1, "Nothing was measured"),
+        ("cut", whole.len() - 7, 1, "At 1 connection, poll serves 1."),
     ] {
         fs::write(path.join(name), &whole[..bytes]).unwrap();
         let ended = report(&[name, "--output", &format!("{name}-out")], path);

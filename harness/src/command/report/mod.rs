@@ -94,7 +94,9 @@ fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
     let mut parts = vec![contents.title.clone()];
     for (title, sentences) in [
         ("", &contents.answer.findings),
+        ("notes\n", &contents.answer.notes),
         ("where the order changes\n", &contents.answer.crossovers),
+        ("what changed before\n", &contents.answer.changes),
         ("what could not be concluded\n", &contents.answer.open),
     ] {
         if !sentences.is_empty() {

@@ -115,7 +115,7 @@ mod tests {
         let left_out = vec![said(Some(Void::Rate)), said(None)];
         let cells = vec![Attained { cell, widest: Some(0.01), left_out }];
         let text = Attainment { half_width: 0.02, cells }.to_string();
-        let named = "p99 latency of epoll (it did not take the rate), p99 latency of epoll (fewer than half of its";
+        let named = "p99 latency of epoll (the rate was missed), p99 latency of epoll (fewer than half of its";
         assert!(text.contains(&format!(": reached, ±1.00 %; left out: {named}")), "{text}");
     }
 

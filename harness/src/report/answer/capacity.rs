@@ -60,7 +60,7 @@ fn first(capacities: &[BackendCapacity], goal: &str, start: &str) -> Option<Stri
     let capital = start[..1].to_uppercase() + &start[1..];
     if ties.len() > 1 {
         return Some(format!(
-            "{capital} {} tie for the highest rate with {goal}: their intervals overlap.",
+            "{capital}, {} tie for the highest rate with {goal}: their intervals overlap.",
             list(&ties)
         ));
     }
@@ -76,7 +76,7 @@ fn first(capacities: &[BackendCapacity], goal: &str, start: &str) -> Option<Stri
     let last = others.iter().skip(1).next_back().and_then(than).map(|text| format!("{text}, the farthest"));
     let compared: Vec<String> = next.into_iter().chain(last).collect();
     (!compared.is_empty()).then(|| {
-        format!("{capital} {} sustains the highest rate with {goal}: {}.", best.backend, compared.join(", and "))
+        format!("{capital}, {} sustains the highest rate with {goal}: {}.", best.backend, compared.join(", and "))
     })
 }
 
@@ -119,7 +119,11 @@ fn unknown(capacity: &BackendCapacity, goal: &str) -> Vec<String> {
             open.push(format!("What {name} sustains is not known: the load generator was the limit from the beginning."));
         }
         (Some(LimitedBy::NotMet), _) => open.push(format!("{name} does not meet {goal} at any rate that was tried.")),
-        (None, _) => open.push(format!("What {name} sustains is not known.")),
+        (None, _) => {
+            let why: Vec<String> = capacity.reasons.iter().map(|why| reason(why)).collect();
+            let colon = if why.is_empty() { "" } else { ": " };
+            return vec![format!("What {name} sustains is not known{colon}{}.", why.join("; "))];
+        }
         (Some(LimitedBy::Slo), _) => {}
     }
     open.extend(capacity.reasons.iter().map(|why| format!("{name}: {}.", reason(why))));

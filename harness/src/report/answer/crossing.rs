@@ -35,8 +35,8 @@ pub(super) fn say(ranked: &[&Ranked], standings: &[Located<Standing>], places: &
     let words = Wording::of(first.by.metric, &first.cell);
     crossovers.extend(crossings.iter().take(MOST).map(|crossing| sentence(crossing, &words, places)));
     if let Some(rest) = crossings.len().checked_sub(MOST).filter(|rest| *rest > 0) {
-        let changes = figures::counted(rest, "more change");
-        crossovers.push(format!("There are {changes} of places in {}; see the charts.", words.name));
+        let (are, changes) = (if rest == 1 { "is" } else { "are" }, figures::counted(rest, "more change"));
+        crossovers.push(format!("There {are} {changes} of places in {}; see the charts.", words.name));
     }
 }
 
@@ -87,7 +87,7 @@ fn sentence(crossing: &Crossing<'_>, words: &Wording, places: &Places) -> String
         |comparison: &Comparison| comparison.estimate.as_ref().map(|one| ratio(&inverted(one))).unwrap_or_default();
     let verb = words.verb;
     format!(
-        "{} {first} {verb} {} {} {second}; {} {second} {verb} {} {} {first}.",
+        "{}, {first} {verb} {} {} {second}; {}, {second} {verb} {} {} {first}.",
         places.sentence_start(before.0, before.0),
         said(&before.1),
         words.of,

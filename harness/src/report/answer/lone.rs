@@ -19,7 +19,7 @@ pub(super) fn say(speakers: &[Speaker<'_>], places: &Places, findings: &mut Vec<
         measured.extend(cells.iter().filter_map(|cell| Some(Located { cell: cell.clone(), what: of(cell)? })));
     }
     for row in places.rows(&measured, |at| &at.cell).iter().flatten().take(MOST) {
-        findings.push(format!("{} {}.", places.sentence_start(&row.cell, &row.cell), row.what));
+        findings.push(format!("{}, {}.", places.sentence_start(&row.cell, &row.cell), row.what));
     }
     if measured.len() > MOST {
         let rest = figures::counted(measured.len() - MOST, "other cell");

@@ -4,12 +4,14 @@
 //! hide, and what cannot be said stands in [`Answer::open`] with what to do about it.
 
 mod capacity;
+mod change;
 mod crossing;
 mod finding;
 mod lone;
 mod merge;
 mod open;
 pub(super) mod place;
+mod rate;
 mod standing;
 pub(super) mod words;
 
@@ -18,7 +20,7 @@ use serde::Serialize;
 use self::merge::Located;
 use self::place::Places;
 use self::standing::Standing;
-use super::selection::Selection;
+use super::selection::{Run, Selection};
 use crate::figures;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
@@ -29,8 +31,12 @@ use crate::statistics::{CONFIDENCE, MetricRanking, Ranking, rank_together};
 pub struct Answer {
     /// Who is ahead, by how much and how sure that is.
     pub findings: Vec<String>,
+    /// What a reader of the findings has to know, and no answer by itself.
+    pub notes: Vec<String>,
     /// Where the ranking changes.
     pub crossovers: Vec<String>,
+    /// What earlier runs changed; what the newest did is among the findings.
+    pub changes: Vec<String>,
     /// What could not be concluded, and why.
     pub open: Vec<String>,
 }
@@ -47,6 +53,8 @@ pub fn of(selection: &Selection<'_>) -> Answer {
     let mut answer = Answer::default();
     let speakers = selection.speakers();
     let places = Places::of(&speakers.iter().flat_map(|speaker| &speaker.cells));
+    let cells: Vec<(Cell, Run<'_>)> =
+        speakers.iter().flat_map(|one| one.cells.iter().map(|cell| (cell.clone(), one.run))).collect();
     // What is said holds together, whichever file it comes from; what is not said takes no part.
     let shown = speakers.iter().map(|speaker| (&speaker.run.record.plan, &speaker.trials, speaker.cells.as_slice()));
     let Ranking { family, cells: ranked } = rank_together(shown);
@@ -63,13 +71,18 @@ pub fn of(selection: &Selection<'_>) -> Answer {
             say(&group, &places, &mut answer);
         }
     }
+    rate::say(&cells, &places, &mut answer);
     lone::say(&speakers, &places, &mut answer.findings);
-    if has_intervals(speed.iter().chain(&cost)) {
-        answer.findings.push(format!(
+    change::say(selection, &mut answer);
+    if !answer.findings.is_empty() && has_intervals(speed.iter().chain(&cost)) {
+        answer.notes.push(format!(
             "The intervals of {} hold together in {} of runs.",
             figures::counted(family, "comparison").replace("1 comparison", "the one comparison"),
             figures::percent(CONFIDENCE)
         ));
+    }
+    if cells.iter().any(|(cell, run)| cell.rate_rps.is_none() && run.record.plan.backends.len() > 1) {
+        answer.notes.push(SERVICE_TIMES.to_owned());
     }
     open::unmeasured(&speakers, &places, &mut answer.open);
     let searched = selection.searched();
@@ -81,15 +94,24 @@ pub fn of(selection: &Selection<'_>) -> Answer {
         || selection.searches().any(|run| run.trials.iter().any(is_measured));
     if !has_figures {
         answer.open.insert(0, "Nothing was measured, so nothing can be said.".to_owned());
+    } else if answer.findings.is_empty() && selection.runs.iter().any(|run| run.record.plan.backends.len() > 1) {
+        answer.findings.push("No backend is known to be ahead.".to_owned());
     }
     answer
 }
+
+/// Of a closed loop latency is drawn and not ranked. To rank it would widen every interval, for a figure that says next to
+/// nothing beside the requests: how many are in flight is set, and so the mean follows from them.
+const SERVICE_TIMES: &str = "Service times of a closed loop (p50, p99) are shown and not ranked: a connection that waits for \
+                             its answer asks for nothing meanwhile, so their mean follows from requests/s, and a server that \
+                             stalls is asked less while it does. To compare latencies, ask for a rate (--rate).";
 
 /// Everything about one metric.
 fn say(ranked: &[&Ranked], places: &Places, answer: &mut Answer) {
     let standings: Vec<Located<Standing>> =
         ranked.iter().map(|ranked| Located { cell: ranked.cell.clone(), what: Standing::of(&ranked.by) }).collect();
     finding::say(&standings, places, &mut answer.findings);
+    answer.notes.extend(finding::noise(&standings));
     crossing::say(ranked, &standings, places, &mut answer.crossovers);
     open::say(&standings, places, &mut answer.open);
 }

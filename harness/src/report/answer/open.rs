@@ -22,11 +22,11 @@ pub(super) fn say(standings: &[Located<Standing>], places: &Places, open: &mut V
     let words = Wording::of(first.what.metric, &first.cell);
     let mut sentences = Vec::new();
     for Told { start, cells, .. } in told(standings, places, FEW, |standing| Unknown::of(&standing.order)) {
-        sentences.extend(unknown_order(&cells, &words).map(|rest| format!("{start} {rest}.")));
+        sentences.extend(unknown_order(&cells, &words).map(|rest| format!("{start}, {rest}.")));
     }
     for Told { start, cells, .. } in told(standings, places, FEW, client_bound) {
         sentences.push(format!(
-            "{start} the load generator was the limit of {}, whose {} might be better: give it more CPUs (--client-cpus); \
+            "{start}, the load generator was the limit of {}, whose {} might be better: give it more CPUs (--client-cpus); \
              CPU time per request still compares.",
             list(&cells[0].what.client_bound),
             words.name
@@ -35,7 +35,7 @@ pub(super) fn say(standings: &[Located<Standing>], places: &Places, open: &mut V
     let rest = sentences.len().saturating_sub(MOST);
     open.extend(sentences.into_iter().take(MOST));
     if rest > 0 {
-        open.push(format!("{} in {} stand in the table.", figures::counted(rest, "more gap"), words.name));
+        open.push(format!("{} in {} {} in the table.", figures::counted(rest, "more gap"), words.name, stand(rest)));
     }
     // The trials are the same for the other metric.
     if first.what.metric.needs_an_idle_client() {
@@ -43,10 +43,16 @@ pub(super) fn say(standings: &[Located<Standing>], places: &Places, open: &mut V
     }
 }
 
+fn stand(things: usize) -> &'static str {
+    if things == 1 { "stands" } else { "stand" }
+}
+
 /// Which kind of not knowing, and of whom.
 #[derive(PartialEq)]
 enum Unknown {
     Wide,
+    Which(Vec<String>),
+    Circle,
     TooFew,
     Held { best: String, ahead: Vec<String> },
     Distrusted(String),
@@ -56,6 +62,8 @@ impl Unknown {
     fn of(order: &Order) -> Option<Self> {
         Some(match order {
             Order::Wide { .. } => Self::Wide,
+            Order::Led(lead) if lead.is_wide() => Self::Which(lead.leaders.clone()),
+            Order::Circle => Self::Circle,
             Order::TooFew { .. } => Self::TooFew,
             Order::Held { best, ahead } => Self::Held { best: best.clone(), ahead: ahead.clone() },
             Order::Distrusted { backend, .. } => Self::Distrusted(backend.clone()),
@@ -72,12 +80,19 @@ fn unknown_order(cells: &[Located<Standing>], words: &Wording) -> Option<String>
         Order::Wide { .. } => {
             let reach =
                 orders().filter_map(|order| if let Order::Wide { reach } = order { Some(*reach) } else { None });
-            format!(
-                "nobody can be told from the others by {name}, and differences of up to {} would not be seen: ask for more \
-                 trials (--until 5), on a quieter machine",
-                at_most(reach.fold(1.0, f64::max))
-            )
+            let unseen = unseen(reach.fold(1.0, f64::max));
+            format!("nobody can be told from the others by {name}, and {unseen}")
         }
+        Order::Led(lead) if lead.is_wide() => {
+            let reach =
+                orders().filter_map(|order| if let Order::Led(lead) = order { Some(lead.tie_reach) } else { None });
+            let unseen = unseen(reach.fold(1.0, f64::max));
+            format!("it is not known which of {} {}: {unseen}", list(&lead.leaders), words.superlative)
+        }
+        Order::Circle => format!(
+            "the differences in {name} contradict each other, so nobody is known to be ahead: ask for more trials \
+             (--until 5), on a quieter machine"
+        ),
         Order::TooFew { .. } => {
             let blocks =
                 orders().filter_map(|order| if let Order::TooFew { blocks } = order { Some(*blocks) } else { None });
@@ -104,6 +119,12 @@ fn unknown_order(cells: &[Located<Standing>], words: &Wording) -> Option<String>
     })
 }
 
+/// How little can be seen, and what to do about it.
+fn unseen(reach: f64) -> String {
+    let size = if reach.is_finite() { format!("up to {}", at_most(reach)) } else { "any size".to_owned() };
+    format!("differences of {size} would not be seen: ask for more trials (--until 5), on a quieter machine")
+}
+
 fn client_bound(standing: &Standing) -> Option<Vec<String>> {
     let is_said = standing.client_bound.is_empty() || matches!(standing.order, Order::Held { .. });
     (!is_said).then(|| standing.client_bound.clone())
@@ -118,7 +139,7 @@ fn doubtful(standings: &[Located<Standing>], places: &Places) -> Option<String> 
         [] => None,
         [Told { start, cells, .. }] => {
             let names = list(&cells[0].what.doubtful);
-            Some(format!("{start} most trials of {names} are suspect, {so}."))
+            Some(format!("{start}, most trials of {names} are suspect, {so}."))
         }
         _ => {
             let mut counts: Vec<(&String, usize)> = Vec::new();
@@ -157,13 +178,13 @@ pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut V
             continue;
         }
         for Told { start, cells, .. } in told(&gaps, places, FEW, Clone::clone) {
-            sentences.extend(cells[0].what.as_ref().map(|why| format!("{start} {why}.")));
+            sentences.extend(cells[0].what.as_ref().map(|why| format!("{start}, {why}.")));
         }
     }
     let rest = sentences.len().saturating_sub(2 * MOST);
     open.extend(sentences.into_iter().take(2 * MOST));
     if rest > 0 {
-        open.push(format!("{} stand in the table.", figures::counted(rest, "more gap")));
+        open.push(format!("{} {} in the table.", figures::counted(rest, "more gap"), stand(rest)));
     }
 }
 

@@ -1,6 +1,5 @@
 //! What can be said of one metric in one cell.
 
-use super::words::inverted;
 use crate::statistics::{Comparison, Entry, Estimate, Metric, MetricRanking, Void};
 
 /// Where a tie may hide a larger factor than this, it says nothing.
@@ -13,7 +12,7 @@ pub(super) struct Standing {
     pub(super) order: Order,
     /// Backends that had the client as their limit.
     pub(super) client_bound: Vec<String>,
-    /// Backends that did not take the rate.
+    /// Backends that missed the rate.
     pub(super) rate_missed: Vec<String>,
     /// Backends of whose trials too few count.
     pub(super) unreliable: Vec<String>,
@@ -32,12 +31,14 @@ pub(super) struct Standing {
 pub(super) enum Order {
     /// There are no two to compare.
     Nothing,
-    /// Somebody is, for sure.
+    /// Somebody is behind for sure.
     Led(Lead),
-    /// Nobody, or by no more than this factor.
+    /// No two of them differ, or by no more than this factor.
     Tie { names: Vec<String>, reach: f64 },
-    /// Nobody for sure, but the data would not show even a large difference.
+    /// No two differ for sure, but the data would not show even a large difference.
     Wide { reach: f64 },
+    /// Each is behind another one for sure.
+    Circle,
     /// There are too few blocks; the one that came out ahead.
     TooFew { blocks: usize },
     /// Not known: the client held back one that came out ahead even so.
@@ -51,12 +52,32 @@ pub(super) enum Order {
 pub(super) struct Lead {
     /// Of the leaders the one that the others are compared with.
     pub(super) best: String,
-    /// In the order of the plan.
+    /// Those whom nobody is ahead of for sure, in the order of the plan.
     pub(super) leaders: Vec<String>,
-    /// The factor up to which they may differ from the best.
+    /// The factor up to which any two of them may differ.
     pub(super) tie_reach: f64,
-    /// The best as a ratio to each of those that are behind for sure, the nearest first.
+    /// The best as a ratio to each of those that are behind it for sure, the nearest first.
     pub(super) behind: Vec<(String, Estimate)>,
+    /// Whether every leader is ahead of each of these for sure.
+    pub(super) all_are_ahead: bool,
+    /// Those that are behind somebody else, and not told from the best.
+    pub(super) between: Vec<Between>,
+}
+
+/// One that is behind another one than the best.
+#[derive(Clone, Debug)]
+pub(super) struct Between {
+    pub(super) ahead: String,
+    pub(super) behind: String,
+    /// The first as a ratio to the second.
+    pub(super) by: Estimate,
+}
+
+impl Lead {
+    /// Whether the leaders may differ so much that nothing is said of which is the best.
+    pub(super) fn is_wide(&self) -> bool {
+        self.leaders.len() > 1 && self.tie_reach > WIDE
+    }
 }
 
 impl Standing {
@@ -111,23 +132,89 @@ impl Order {
                 None => Self::Nothing,
             };
         }
+        let members: Vec<usize> = by
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.backend == best || sure.iter().any(|(one, _)| one.backend == entry.backend))
+            .map(|(place, _)| place)
+            .collect();
+        Self::among(&Pairs { by, members }, &best)
+    }
+
+    /// The order of those that are compared with the best. That none differs from it does not mean that none differs from
+    /// any: it may be the one that is known the least of.
+    fn among(pairs: &Pairs<'_>, best: &str) -> Self {
+        let Pairs { by, members } = pairs;
+        let name = |place: usize| by.entries[place].backend.clone();
+        let unbeaten: Vec<usize> =
+            members.iter().copied().filter(|&one| members.iter().all(|&other| !pairs.is_ahead(other, one))).collect();
+        let reach = pairs.reach(&unbeaten);
+        if unbeaten.len() == members.len() {
+            return if reach > WIDE {
+                Self::Wide { reach }
+            } else {
+                Self::Tie { names: unbeaten.into_iter().map(name).collect(), reach }
+            };
+        }
         // Ratios do not have to follow from each other: one may be ahead of the one that most others are not ahead of.
-        if let Some((_, one)) = sure.iter().find(|(_, one)| one.is_better()) {
-            return Self::Wide { reach: one.interval().map_or(f64::INFINITY, |interval| interval.reach()) };
+        let beaten_by = |one: usize| members.iter().filter(|&&other| pairs.is_ahead(one, other)).count();
+        let is_best = |place: &usize| by.entries[*place].backend == best;
+        let first = unbeaten.iter().copied().find(is_best);
+        let Some(first) = first.or_else(|| unbeaten.iter().copied().max_by_key(|&one| beaten_by(one))) else {
+            return Self::Circle;
+        };
+        let distance = |estimate: &Estimate| estimate.ratio.ln().abs();
+        let (mut behind, mut between, mut all_are_ahead) = (Vec::new(), Vec::new(), true);
+        for &one in members.iter().filter(|one| !unbeaten.contains(one)) {
+            if pairs.is_ahead(first, one) {
+                behind.extend(pairs.estimate(first, one).map(|estimate| (name(one), estimate)));
+                all_are_ahead &= unbeaten.iter().all(|&leader| pairs.is_ahead(leader, one));
+                continue;
+            }
+            let ahead = members.iter().copied().filter(|&other| pairs.is_ahead(other, one));
+            let known = ahead.filter_map(|other| Some((unbeaten.contains(&other), other, pairs.estimate(other, one)?)));
+            let nearest = known.max_by(|a, b| a.0.cmp(&b.0).then(distance(&b.2).total_cmp(&distance(&a.2))));
+            between.extend(nearest.map(|(_, other, by)| Between { ahead: name(other), behind: name(one), by }));
         }
-        let ties: Vec<&&(&Entry, &Comparison)> = sure.iter().filter(|(_, one)| !one.differs()).collect();
-        let leads = |entry: &&Entry| entry.backend == best || ties.iter().any(|(tie, _)| tie.backend == entry.backend);
-        let leaders: Vec<String> = by.entries.iter().filter(leads).map(|entry| entry.backend.clone()).collect();
-        let reach = ties.iter().filter_map(|(_, one)| one.interval()).map(|interval| interval.reach());
-        let reach = reach.max_by(f64::total_cmp).unwrap_or(1.0);
-        let behind = sure.iter().filter(|(_, one)| one.is_worse());
-        let mut behind: Vec<(String, Estimate)> =
-            behind.filter_map(|(entry, one)| Some((entry.backend.clone(), inverted(&one.estimate?)))).collect();
-        behind.sort_by(|a, b| a.1.ratio.ln().abs().total_cmp(&b.1.ratio.ln().abs()));
-        match behind.is_empty() {
-            true if reach > WIDE => Self::Wide { reach },
-            true => Self::Tie { names: leaders, reach },
-            false => Self::Led(Lead { best, leaders, tie_reach: reach, behind }),
-        }
+        behind.sort_by(|a, b| distance(&a.1).total_cmp(&distance(&b.1)));
+        let leaders = unbeaten.into_iter().map(name).collect();
+        Self::Led(Lead { best: name(first), leaders, tie_reach: reach, behind, all_are_ahead, between })
+    }
+}
+
+/// Comparisons of every two of those that can be compared.
+struct Pairs<'a> {
+    by: &'a MetricRanking,
+    /// Places of entries.
+    members: Vec<usize>,
+}
+
+impl Pairs<'_> {
+    /// One as a ratio to the other.
+    fn of(&self, one: usize, other: usize) -> Option<Comparison> {
+        let ordered = (one.min(other), one.max(other));
+        let (first, _, pair) = self.by.pairs.iter().find(|(first, second, _)| (*first, *second) == ordered)?;
+        Some(if *first == one { *pair } else { pair.inverted() })
+    }
+
+    fn is_ahead(&self, one: usize, other: usize) -> bool {
+        self.of(one, other).is_some_and(|pair| pair.is_better())
+    }
+
+    fn estimate(&self, one: usize, other: usize) -> Option<Estimate> {
+        self.of(one, other)?.estimate
+    }
+
+    /// The factor up to which any two of these may differ; of one alone there are none. Two that were hardly ever measured
+    /// in the same block may differ by any.
+    fn reach(&self, among: &[usize]) -> f64 {
+        let two = among
+            .iter()
+            .flat_map(|&one| among.iter().filter(move |&&other| one < other).map(move |&other| (one, other)));
+        let reach = |(one, other)| {
+            self.of(one, other).and_then(|pair| pair.interval()).map_or(f64::INFINITY, |interval| interval.reach())
+        };
+        two.map(reach).fold(1.0, f64::max)
     }
 }

@@ -60,7 +60,7 @@ fn a_winner_stands_with_its_ratios_to_the_next_and_the_last() {
         _ => 1.0,
     });
     let found = &answer.findings[0];
-    assert!(found.starts_with("At 512 connections io_uring serves 1.3") && found.contains("× [1."), "{found}");
+    assert!(found.starts_with("At 512 connections, io_uring serves 1.3") && found.contains("× [1."), "{found}");
     assert!(
         found.contains("] the requests of epoll, the nearest, and 2.6")
             && found.ends_with("] those of threads, the farthest."),
@@ -68,10 +68,10 @@ fn a_winner_stands_with_its_ratios_to_the_next_and_the_last() {
     );
     says(
         &answer.findings,
-        "At 512 connections epoll, io_uring and threads all tie: if they differ in CPU time per request, then by at most 1.0",
+        "At 512 connections, in CPU time per request epoll, io_uring and threads all tie: if any two differ, then by at most 1.0",
         "×.",
     );
-    says(&answer.findings, "The intervals of 6 comparisons hold together in 95 % of runs.", "");
+    says(&answer.notes, "The intervals of 6 comparisons hold together in 95 % of runs.", "");
     assert_eq!((answer.crossovers.len(), answer.open.len()), (0, 0), "{answer:#?}");
 }
 
@@ -83,10 +83,10 @@ fn neighbours_that_say_the_same_are_one_sentence_that_names_both_ends() {
         ("threads", _) => 0.5,
         _ => 1.0,
     });
-    assert_eq!(answer.findings.len(), 4, "{answer:#?}");
-    says(&answer.findings, "At 1 connection epoll, io_uring and threads all tie", "requests/s");
+    assert_eq!(answer.findings.len(), 3, "{answer:#?}");
+    says(&answer.findings, "At 1 connection, in requests/s epoll, io_uring and threads all tie", "");
     let merged = &answer.findings[1];
-    assert!(merged.starts_with("From 64 to 1,024 connections io_uring serves the most requests: 1.2"), "{merged}");
+    assert!(merged.starts_with("From 64 to 1,024 connections, io_uring serves the most requests: 1.2"), "{merged}");
     assert!(
         merged.contains("(at 64) to 1.4") && merged.contains("(at 1,024) those of epoll, the nearest, and 2.4"),
         "{merged}"
@@ -115,10 +115,10 @@ fn less_cpu_time_is_better() {
         let cpu = if trial.backend == "io_uring" { 0.82 } else { 1.0 };
         shape(trial, 1.0, cpu);
     })]);
-    says(&answer.findings, "At 64 connections io_uring needs 0.8", "] the CPU time per request of epoll.");
+    says(&answer.findings, "At 64 connections, io_uring needs 0.8", "] the CPU time per request of epoll.");
     says(
         &answer.findings,
-        "At 64 connections epoll and io_uring tie: if they differ in requests/s, then by at most 1.0",
+        "At 64 connections, in requests/s epoll and io_uring tie: if they differ, then by at most 1.0",
         "×.",
     );
 }
@@ -129,8 +129,12 @@ fn two_that_change_places_are_named_with_both_ratios() {
         ("epoll", 1) | ("io_uring", 512) => 1.3,
         _ => 1.0,
     });
-    says(&answer.crossovers, "At 1 connection epoll serves 1.", "the requests of io_uring; at 512 io_uring serves 1.");
-    assert!(answer.crossovers.iter().all(|one| !one.contains("; at 64 ")), "there nobody is ahead: {answer:#?}");
+    says(
+        &answer.crossovers,
+        "At 1 connection, epoll serves 1.",
+        "the requests of io_uring; at 512, io_uring serves 1.",
+    );
+    assert!(answer.crossovers.iter().all(|one| !one.contains("; at 64,")), "there nobody is ahead: {answer:#?}");
 }
 
 #[test]
@@ -142,9 +146,9 @@ fn a_busy_generator_leaves_it_open_and_no_order_is_claimed() {
             trial.bottleneck = Some(Bottleneck::Client);
         },
     );
-    says(&all.open, "At 64 connections the load generator was the limit of epoll and io_uring,", "give it more CPUs");
+    says(&all.open, "At 64 connections, the load generator was the limit of epoll and io_uring,", "give it more CPUs");
     assert!(all.findings.iter().all(|one| !one.contains("requests/s")), "{all:#?}");
-    says(&all.findings, "At 64 connections epoll and io_uring tie: if they differ in CPU time", "");
+    says(&all.findings, "At 64 connections, in CPU time per request epoll and io_uring tie", "");
 
     let held = answer_of(
         run("", &[64], &["epoll", "io_uring", "threads"]),
@@ -153,7 +157,7 @@ fn a_busy_generator_leaves_it_open_and_no_order_is_claimed() {
     );
     says(
         &held.open,
-        "At 64 connections nobody is known to have the most requests: the load generator was the limit of io_uring,",
+        "At 64 connections, nobody is known to have the most requests: the load generator was the limit of io_uring,",
         "which came out ahead",
     );
     assert!(held.findings.iter().all(|one| !one.contains("requests") || one.contains("CPU")), "{held:#?}");
@@ -172,10 +176,10 @@ fn a_sentence_says_whose_trials_are_suspect_and_who_is_not_compared() {
     );
     says(
         &answer.findings,
-        "At 64 connections epoll serves 1.",
+        "At 64 connections, epoll serves 1.",
         "io_uring (most trials of epoll are suspect; not compared: threads).",
     );
-    says(&answer.open, "At 64 connections most trials of epoll are suspect", "");
+    says(&answer.open, "At 64 connections, most trials of epoll are suspect", "");
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn noise_that_hides_large_differences_is_no_tie() {
     );
     says(
         &answer.open,
-        "At 64 connections nobody can be told from the others by requests/s, and differences of up to",
+        "At 64 connections, nobody can be told from the others by requests/s, and differences of up to",
         "--until 5",
     );
     assert!(answer.findings.iter().all(|one| !one.contains("requests/s")), "{answer:#?}");
@@ -237,14 +241,10 @@ fn a_backend_that_differs_from_itself_takes_the_order_with_it() {
     };
     says(
         &answer(1.3).open,
-        "At 64 connections epoll differs from itself by 1.",
+        "At 64 connections, epoll differs from itself by 1.",
         "no difference there is to be believed",
     );
-    says(
-        &answer(1.0).findings,
-        "A backend that was there twice differs from itself in requests/s by at most 1.0",
-        "×:",
-    );
+    says(&answer(1.0).notes, "A backend that was there twice differs from itself in requests/s by at most 1.0", "×:");
 }
 
 #[test]
@@ -255,10 +255,11 @@ fn few_blocks_ask_for_more_and_claim_nothing() {
     })]);
     says(
         &few.open,
-        "From 1 to 64 connections who is ahead in requests/s is not known: 3 blocks at most count for two, and an interval needs 7",
+        "From 1 to 64 connections, who is ahead in requests/s is not known: 3 blocks at most count for two, and an interval needs 7",
         "",
     );
-    assert!(few.findings.is_empty(), "{few:#?}");
+    assert_eq!(few.findings, ["No backend is known to be ahead."], "{few:#?}");
+    assert!(few.notes.iter().all(|note| !note.contains("hold together")), "of nothing: {few:#?}");
 }
 
 #[test]
@@ -278,15 +279,15 @@ fn with_a_rate_latency_is_compared_and_who_misses_it_is_named() {
             }
         },
     );
-    says(&answer.findings, "At 1,000/s epoll has 0.50", "the p99 latency of poll.");
-    says(&answer.findings, "At 2,000/s poll does not take the rate.", "");
+    says(&answer.findings, "At 1,000/s, epoll has 0.50", "the p99 latency of poll.");
+    says(&answer.findings, "At 2,000/s, the rate was missed by poll in 10 of 10 trials.", "");
 }
 
 #[test]
 fn one_backend_alone_has_its_figures() {
     let answer = answer_of(run("", &[1, 64], &["epoll"]), |_, _| 1.0, |_| ());
-    says(&answer.findings, "At 1 connection epoll serves ", "requests/s at 20.");
-    says(&answer.findings, "At 64 connections epoll serves ", "(median of 10 trials, from ");
+    says(&answer.findings, "At 1 connection, epoll serves ", "requests/s at 20.");
+    says(&answer.findings, "At 64 connections, epoll serves ", "(median of 10 trials, from ");
     assert!(answer.open.is_empty(), "{answer:#?}");
 }
 
@@ -306,7 +307,7 @@ fn what_was_not_measured_is_said_with_its_reason() {
             }
         },
     );
-    says(&answer.open, "At 512 connections no trial of threads counts: it died.", "");
+    says(&answer.open, "At 512 connections, no trial of threads counts: it died.", "");
     assert!(answer.open.len() == 1 && answer.findings[0].contains("threads"), "{answer:#?}");
 }
 
@@ -347,6 +348,154 @@ fn many_cells_are_still_read_in_a_minute() {
         shape(trial, factor, 1.0);
     })]);
     assert!(answer.findings.len() <= 12 && answer.crossovers.len() <= 10, "{answer:#?}");
-    says(&answer.findings, "In 6 of 15 cells poll serves the most requests: 1.", " connections, depth ");
-    says(&answer.findings, "In all 15 cells epoll, io_uring, threads, poll, select and polling all tie: ", "CPU time");
+    says(&answer.findings, "In 6 of 15 cells, poll serves the most requests: 1.", " connections, depth ");
+    says(
+        &answer.findings,
+        "In all 15 cells, in CPU time per request epoll, io_uring, threads, poll, select and polling all tie: ",
+        "",
+    );
+}
+
+/// So many times what another one serves in each block, over the blocks.
+fn serving(factor: impl Fn(&str, usize) -> f64) -> Answer {
+    of(&[file("run", run("", &[64], &["threads", "select", "poll"]), 8, |trial| {
+        let factor = factor(&trial.backend, trial.block % 8);
+        let measured = trial.measured.as_mut().unwrap();
+        measured.throughput_rps *= factor;
+        measured.server.as_mut().unwrap().cpu_ns = Some(40_000_000 + 1000 * trial.block as u64);
+    })])
+}
+
+#[test]
+fn where_any_two_differ_nobody_says_that_all_tie() {
+    // The one that came out ahead is so noisy that it is told from nobody; the others differ from each other for sure.
+    let of = |middle: f64, noise: f64| {
+        serving(|backend, block| match backend {
+            "threads" => 1.0 + 0.001 * (block % 3) as f64,
+            "select" => 0.94 + 0.001 * (block % 2) as f64,
+            _ => middle * (1.0 + noise * ((block * 3 % 8) as f64 - 3.5)),
+        })
+    };
+    let close = of(1.005, 0.02);
+    says(&close.findings, "At 64 connections, threads and poll tie for the most requests, within 1.", "× [1.0");
+    says(&close.findings, "At 64 connections, threads and", " the requests of select, which is not told from poll.");
+    let wide = of(1.03, 0.06);
+    says(
+        &wide.findings,
+        "At 64 connections, threads serves 1.06",
+        " the requests of select, which is not told from poll.",
+    );
+    says(
+        &wide.open,
+        "At 64 connections, it is not known which of threads and poll serves the most requests:",
+        "--until 5",
+    );
+    for answer in [close, wide] {
+        let sentences = || answer.findings.iter().chain(&answer.open).filter(|one| !one.contains("CPU time"));
+        assert!(sentences().all(|one| !one.contains("all tie") && !one.contains("nobody")), "{answer:#?}");
+    }
+}
+
+#[test]
+fn a_tie_says_how_far_apart_any_two_may_be_and_not_only_from_the_best() {
+    // Two that swing against each other, around one that does not.
+    let answer = serving(|backend, block| {
+        let swing = 0.01 * ((block * 3 % 8) as f64 - 3.5);
+        match backend {
+            "threads" => 1.001,
+            "select" => 1.0 + swing,
+            _ => 1.0 - swing,
+        }
+    });
+    let tie = answer.findings.iter().find(|one| one.contains("requests/s")).unwrap();
+    assert!(tie.contains("threads, select and poll all tie: if any two differ, then by at most 1."), "{tie}");
+    let reach: f64 = tie.rsplit("at most ").next().unwrap().trim_end_matches("×.").parse().unwrap();
+    assert!(reach > 1.05, "that of select and poll is about twice that of either and threads: {tie}");
+}
+
+#[test]
+fn what_is_sure_is_said_first_and_by_name_and_what_is_not_known_stands_apart() {
+    let answer = of(&[file("run", run("", &[8, 64], &["epoll", "poll", "threads"]), 8, |trial| {
+        shape(trial, 1.0, if trial.backend == "threads" { 4.0 } else { 1.0 });
+        if trial.backend == "poll" {
+            let server = trial.measured.as_mut().unwrap().server.as_mut().unwrap();
+            server.cpu_ns = server.cpu_ns.map(|ns| ns + ns / 10 * ((trial.block * 3 % 8) as u64));
+        }
+    })]);
+    says(
+        &answer.findings,
+        "From 8 to 64 connections, threads needs more CPU time per request than all others: ",
+        " that of epoll",
+    );
+    says(
+        &answer.open,
+        "From 8 to 64 connections, it is not known which of epoll and poll needs the least CPU time per request:",
+        "differences of up to",
+    );
+    assert!(answer.findings.iter().all(|one| !one.contains("not known") && !one.contains("the one that")));
+}
+
+#[test]
+fn ends_of_a_range_that_read_alike_are_one_figure_with_what_holds_everywhere() {
+    let answer = answer(&[1, 64, 512], |backend, _| if backend == "epoll" { 2.0 } else { 1.0 });
+    let found = answer.findings.iter().find(|one| one.contains("epoll serves the most requests: ")).unwrap();
+    let ratios: Vec<&str> = found.split("serves the most requests: ").nth(1).unwrap().split(" to ").collect();
+    assert!(
+        ratios.len() == 1 || ratios[0].split('×').next() != ratios[1].split('×').next(),
+        "the same figure twice: {found}"
+    );
+}
+
+#[test]
+fn a_rate_that_the_load_generator_missed_is_held_against_no_server() {
+    let of = |reason: &str, bottleneck: Option<Bottleneck>| {
+        let mut plan = run("", &[64], &["epoll", "poll"]);
+        plan.plan = SweepPlan { rate_rps: vec![Some(1e3)], arrivals: Arrivals::Constant, ..plan.plan };
+        answer_of(
+            plan,
+            |_, _| 1.0,
+            |trial| {
+                if trial.backend == "poll" && trial.block <= 4 {
+                    trial.measured.as_mut().unwrap().censored = 1000;
+                    trial.verdict = Verdict::Suspect;
+                    trial.reasons = vec!["the rate asked for was not met".to_owned(), reason.to_owned()];
+                    trial.bottleneck = bottleneck;
+                }
+            },
+        )
+    };
+    let missed = "At 64 connections, the rate was missed by poll in 4 of 10 trials";
+    says(&of("not steady", Some(Bottleneck::Server)).findings, missed, "trials.");
+    for held in [of(crate::verdict::LATE_GENERATOR, None), of("busy", Some(Bottleneck::Client))] {
+        says(&held.open, missed, "whether a server takes that rate is not known. Give the load generator more CPUs");
+        assert!(held.findings.iter().all(|one| !one.contains("the rate")), "{held:#?}");
+    }
+}
+
+#[test]
+fn what_changed_since_the_run_before_is_a_sentence() {
+    let day = |day: usize, epoll: f64| {
+        file(&format!("day{day}"), run(&format!("2026-01-0{day}T10:00:00Z"), &[64], &["epoll", "poll"]), 10, |trial| {
+            shape(trial, if trial.backend == "epoll" { epoll } else { 1.0 }, 1.0);
+        })
+    };
+    let newest = of(&[day(1, 1.0), day(2, 0.8)]);
+    says(&newest.findings, "Since 2026-01-02 epoll serves 0.8", "] the requests of the run before, at 64 connections.");
+    assert!(newest.changes.is_empty(), "{newest:#?}");
+    let older = of(&[day(1, 1.0), day(2, 0.8), day(3, 0.8)]);
+    assert!(older.findings.iter().all(|one| !one.starts_with("Since")), "{older:#?}");
+    says(&older.changes, "Since 2026-01-02 epoll serves 0.8", "");
+    let same_day = of(&[
+        day(1, 1.0),
+        file("again", run("2026-01-01T12:30:00Z", &[64], &["epoll"]), 10, |trial| {
+            shape(trial, 2.0, 1.0);
+        }),
+    ]);
+    says(&same_day.findings, "Since 2026-01-01 12:30 UTC epoll serves 2", "");
+}
+
+#[test]
+fn latencies_of_a_closed_loop_are_said_to_be_shown_and_not_ranked() {
+    let closed = answer(&[1], |_, _| 1.0);
+    says(&closed.notes, "Service times of a closed loop (p50, p99) are shown and not ranked: ", "--rate");
 }

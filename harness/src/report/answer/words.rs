@@ -7,6 +7,8 @@ use crate::statistics::{Estimate, Interval, Metric};
 pub(super) struct Wording {
     /// What the best does: `serves the most requests`.
     pub(super) superlative: String,
+    /// What one that is behind does: `serves fewer requests`; and several.
+    pub(super) behind: [String; 2],
     /// What it ties for.
     pub(super) prize: String,
     /// Before a ratio.
@@ -25,6 +27,7 @@ impl Wording {
         match metric {
             Metric::Throughput => Self {
                 superlative: "serves the most requests".to_owned(),
+                behind: ["serves fewer requests".to_owned(), "serve fewer requests".to_owned()],
                 prize: "the most requests".to_owned(),
                 verb: "serves",
                 of: "the requests of".to_owned(),
@@ -33,6 +36,7 @@ impl Wording {
             },
             Metric::ServerCpu => Self {
                 superlative: "needs the least CPU time per request".to_owned(),
+                behind: ["needs more CPU time per request".to_owned(), "need more CPU time per request".to_owned()],
                 prize: "the least CPU time per request".to_owned(),
                 verb: "needs",
                 of: "the CPU time per request of".to_owned(),
@@ -41,6 +45,7 @@ impl Wording {
             },
             Metric::P50 | Metric::P99 => Self {
                 superlative: format!("has the lowest {name}"),
+                behind: [format!("has a higher {name}"), format!("have a higher {name}")],
                 prize: format!("the lowest {name}"),
                 verb: "has",
                 of: format!("the {name} of"),
@@ -54,8 +59,10 @@ impl Wording {
 /// `1.31× [1.24, 1.38]`.
 pub(super) fn ratio(estimate: &Estimate) -> String {
     let values = estimate.interval.map_or_else(Vec::new, |Interval { low, high }| vec![low, high]);
-    // An end that is not 1 must not look like it.
-    let decimals = if values.iter().any(|&value| factor(value, 2) == "1.00") { 3 } else { 2 };
+    // An end that is not 1 must not look like it, nor one end like the other.
+    let ends: Vec<String> = values.iter().map(|&value| factor(value, 2)).collect();
+    let is_fine = ends.iter().any(|end| end == "1.00") || ends.windows(2).any(|two| two[0] == two[1]);
+    let decimals = if is_fine { 3 } else { 2 };
     let interval = if values.is_empty() {
         String::new()
     } else {
@@ -64,19 +71,40 @@ pub(super) fn ratio(estimate: &Estimate) -> String {
     format!("{}×{interval}", factor(estimate.ratio, decimals))
 }
 
-/// A bound from above: rounded up, or it would promise too much.
-pub(super) fn at_most(factor: f64) -> String {
-    if factor < 100.0 { format!("{:.2}×", (factor * 100.0 - 1e-9).ceil() / 100.0) } else { format!("{factor:.0}×") }
+/// Whether two read alike, as far as their intervals are not looked at.
+pub(super) fn reads_alike(a: &Estimate, b: &Estimate) -> bool {
+    factor(a.ratio, 2) == factor(b.ratio, 2)
 }
 
+/// A bound from above: rounded up, or it would promise too much.
+pub(super) fn at_most(factor: f64) -> String {
+    match factor {
+        factor if factor >= 1e6 => format!("{factor:.1e}×"),
+        factor if factor > 10.0 => {
+            let step = second_digit(factor);
+            format!("{:.0}×", (factor / step - 1e-9).ceil() * step)
+        }
+        factor => format!("{:.2}×", (factor * 100.0 - 1e-9).ceil() / 100.0),
+    }
+}
+
+/// Two digits, unless what matters is how far it is from 1.
 fn factor(value: f64, decimals: usize) -> String {
     match value {
-        value if value >= 1e6 => format!("{value:.1e}"),
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 10.0 => format!("{value:.1}"),
-        value if value < 0.0995 => format!("{value:.2e}"),
+        value if !(1e-3..1e6).contains(&value) => format!("{value:.1e}"),
+        value if value >= 9.995 => {
+            let step = second_digit(value);
+            format!("{:.0}", (value / step).round() * step)
+        }
+        value if value < 0.00995 => format!("{value:.4}"),
+        value if value < 0.0995 => format!("{value:.3}"),
         value => format!("{value:.decimals$}"),
     }
+}
+
+/// What one step in the second digit of a number above 10 is worth.
+fn second_digit(value: f64) -> f64 {
+    10_f64.powf(value.log10().floor() - 1.0).max(1.0)
 }
 
 /// The other way round.
@@ -116,8 +144,16 @@ mod tests {
     fn an_end_that_is_not_one_does_not_look_like_it() {
         assert_eq!(said(1.314, 1.242, 1.379), "1.31× [1.24, 1.38]");
         assert_eq!(said(1.02, 1.001, 1.04), "1.020× [1.001, 1.040]");
-        assert_eq!(said(0.05, 0.04, 12.34), "5.00e-2× [4.00e-2, 12.3]");
+        assert_eq!(said(0.94, 0.938, 0.941), "0.940× [0.938, 0.941]");
         assert_eq!(super::ratio(&Estimate { ratio: 250.3, interval: None }), "250×");
+    }
+
+    #[test]
+    fn nothing_is_said_in_powers_of_ten_or_to_more_than_two_digits_above_ten() {
+        assert_eq!(said(0.069, 0.0041, 12.34), "0.069× [0.0041, 12]");
+        assert_eq!(said(88.16, 9.994, 1234.0), "88× [9.99, 1200]");
+        assert_eq!(said(9.996, 5.0, 99.9), "10× [5.00, 100]");
+        assert_eq!([88.16, 220.1, 12.0, 9.999, 10.0].map(at_most), ["89×", "230×", "12×", "10.00×", "10.00×"]);
     }
 
     #[test]

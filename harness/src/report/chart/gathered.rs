@@ -8,7 +8,6 @@ use super::{Look, Point, Series};
 use crate::plan::{Cell, CellKey};
 use crate::report::selection::{self, Selection};
 use crate::results::{RunRecord, TrialRecord};
-use crate::statistics::Run;
 
 /// All that was read.
 pub(super) struct Gathered<'a> {
@@ -23,7 +22,6 @@ pub(super) struct GatheredRun<'a> {
     /// Of the file.
     pub(super) name: &'a str,
     pub(super) run: &'a RunRecord,
-    pub(super) trials: &'a [TrialRecord],
     /// Milliseconds since 1970; none where the file says something else than a time.
     pub(super) started_ms: Option<f64>,
     /// Equal ones are of the same machine.
@@ -150,13 +148,7 @@ impl<'a> GatheredRun<'a> {
         }
         let cells = sorted.into_iter().map(Sorted::summarised);
         let started_ms = selection::started(run).map(|started| started.as_millisecond() as f64);
-        Self { name: one.file, run, trials, started_ms, machine: 0, cells: cells.collect() }
-    }
-}
-
-impl GatheredRun<'_> {
-    pub(super) fn as_run(&self) -> Run<'_> {
-        Run { plan: &self.run.plan, trials: self.trials }
+        Self { name: one.file, run, started_ms, machine: 0, cells: cells.collect() }
     }
 }
 

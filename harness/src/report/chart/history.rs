@@ -3,23 +3,16 @@
 //! Every run takes part, whichever machine it was made on; a line is never joined across machines, and nothing is called a
 //! change that other settings may have made.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use super::facet::ids;
 use super::figure::{Figure, is_plausible};
 use super::gathered::{Gathered, GatheredRun, Shown};
 use super::{Axis, Chart, Mark, Point, Scale, State, Unit, lines, notes};
 use crate::plan::Cell;
-use crate::results::RunRecord;
-use crate::statistics::{Against, Metric, Row, Word, compare_runs_by};
-
-/// From which share on a difference matters. History tells every one that is more than noise.
-const TOLERANCE: f64 = 0.0;
+use crate::report::history::{self, Compared};
+use crate::statistics::{Metric, Row, Word};
 
 /// One chart for each cell that two runs share, of its throughput, or with a rate of its p99.
-pub(super) fn draw(gathered: &Gathered<'_>) -> Vec<Chart> {
-    let changes = changes(gathered);
+pub(super) fn draw(gathered: &Gathered<'_>, compared: &[Compared<'_>]) -> Vec<Chart> {
     let mut charts = Vec::new();
     for figure in [Figure::Throughput, Figure::P99] {
         let shared: Vec<(Cell, Vec<Shown<'_>>)> =
@@ -27,7 +20,7 @@ pub(super) fn draw(gathered: &Gathered<'_>) -> Vec<Chart> {
         let kind = if figure == Figure::Throughput { "history" } else { "history-p99" };
         let drawn: Vec<(&Cell, Chart)> = shared
             .iter()
-            .map(|(cell, shown)| (cell, chart(gathered, cell, shown, figure, kind, &changes)))
+            .map(|(cell, shown)| (cell, chart(gathered, cell, shown, figure, kind, compared)))
             .filter(|(_, chart)| chart.series.iter().any(|series| series.points.iter().any(|point| point.y.is_some())))
             .collect();
         let ids = ids(kind, &drawn.iter().map(|(cell, _)| *cell).collect::<Vec<_>>());
@@ -37,20 +30,19 @@ pub(super) fn draw(gathered: &Gathered<'_>) -> Vec<Chart> {
 }
 
 fn figure_of(cell: &Cell) -> Figure {
-    if cell.rate_rps.is_some() { Figure::P99 } else { Figure::Throughput }
+    if history::metric(cell) == Metric::P99 { Figure::P99 } else { Figure::Throughput }
 }
 
-/// Sweeps whose start is known, each with the time.
-fn dated<'g>(gathered: &'g Gathered<'_>) -> impl Iterator<Item = (usize, &'g GatheredRun<'g>)> {
-    let runs = gathered.runs.iter().enumerate();
-    runs.filter(|(_, run)| run.started_ms.is_some() && run.run.capacity.is_none())
+/// Sweeps whose start is known.
+fn dated<'g>(gathered: &'g Gathered<'_>) -> impl Iterator<Item = &'g GatheredRun<'g>> {
+    gathered.runs.iter().filter(|run| run.started_ms.is_some() && run.run.capacity.is_none())
 }
 
 /// Each cell that several of them have, in the order of the newest; the oldest run first.
 fn shared_cells<'g>(gathered: &'g Gathered<'_>) -> Vec<(Cell, Vec<Shown<'g>>)> {
     let mut order = Vec::new();
     let mut cells: std::collections::HashMap<_, Vec<Shown<'g>>> = std::collections::HashMap::new();
-    let runs: Vec<&GatheredRun<'_>> = dated(gathered).map(|(_, run)| run).collect();
+    let runs: Vec<&GatheredRun<'_>> = dated(gathered).collect();
     for run in runs.into_iter().rev() {
         for cell in &run.cells {
             let key = cell.cell.key();
@@ -65,58 +57,19 @@ fn shared_cells<'g>(gathered: &'g Gathered<'_>) -> Vec<(Cell, Vec<Shown<'g>>)> {
     shared.map(|shown| (shown[0].cell.cell.clone(), shown)).collect()
 }
 
-/// By the place of the run in which it shows, then cell and backend.
-type Changes = BTreeMap<usize, Vec<Row>>;
-
-/// Where a run differs from the last one before it on the same machine that was made alike and has the cell.
-fn changes(gathered: &Gathered<'_>) -> Changes {
-    let mut changes = Changes::new();
-    let places: Vec<usize> = dated(gathered).map(|(place, _)| place).collect();
-    for (&place, earlier) in places.iter().enumerate().map(|(at, place)| (place, &places[..at])) {
-        let new = &gathered.runs[place];
-        let mut cells: Vec<&Cell> = new.cells.iter().map(|cell| &cell.cell).collect();
-        let is_alike = |before: &&usize| {
-            let old = &gathered.runs[**before];
-            old.machine == new.machine && settings(old.run, new.run).is_empty()
-        };
-        for &before in earlier.iter().rev().filter(is_alike) {
-            let old = &gathered.runs[before];
-            let (common, left): (Vec<&Cell>, Vec<&Cell>) =
-                cells.into_iter().partition(|cell| old.cells.iter().any(|other| other.cell == **cell));
-            cells = left;
-            if !common.is_empty() {
-                let metrics = |cell: &Cell| if common.contains(&cell) { by(cell) } else { &[][..] };
-                let compared = compare_runs_by(new.as_run(), Against::Earlier(old.as_run()), TOLERANCE, metrics);
-                changes.entry(place).or_default().extend(compared.rows);
-            }
-            if cells.is_empty() {
-                break;
-            }
-        }
-    }
-    changes
-}
-
-fn by(cell: &Cell) -> &'static [Metric] {
-    match figure_of(cell) {
-        Figure::Throughput => &[Metric::Throughput],
-        _ => &[Metric::P99],
-    }
-}
-
 fn chart(
     gathered: &Gathered<'_>,
     cell: &Cell,
     shown: &[Shown<'_>],
     figure: Figure,
     kind: &str,
-    changes: &Changes,
+    compared: &[Compared<'_>],
 ) -> Chart {
     let mut series = gathered.series(|backend| points(shown, figure, backend));
     for series in &mut series {
         for shown in shown {
-            let place = gathered.runs.iter().position(|run| std::ptr::eq(run, shown.run));
-            let rows = place.and_then(|place| changes.get(&place)).into_iter().flatten();
+            let of_run = compared.iter().filter(|compared| std::ptr::eq(compared.run.record, shown.run.run));
+            let rows = of_run.flat_map(|compared| &compared.rows);
             let row = rows.filter(|row| row.backend == series.backend && row.cell == *cell);
             series.marks.extend(row.filter_map(|row| mark(row, shown.run.started_ms?)));
         }
@@ -131,8 +84,8 @@ fn chart(
     if series.iter().any(|series| !series.marks.is_empty()) {
         notes.push(
             "marks: where a run differs from the one before it on the same machine with the same settings by more than the \
-             noise within both, which is the server's doing only if nothing else changed; all comparisons of two runs hold together with 95 % \
-             confidence"
+             noise within both, which is the server's doing only if nothing else changed; all comparisons of the whole \
+             history hold together with 95 % confidence"
                 .to_owned(),
         );
     }
@@ -215,30 +168,11 @@ fn machines(shown: &[Shown<'_>]) -> Vec<String> {
 fn other_settings(shown: &[Shown<'_>]) -> Vec<String> {
     let change = |(place, now): (usize, &Shown<'_>)| {
         let before = shown[..place].iter().rev().find(|before| before.run.machine == now.run.machine)?;
-        let differs = settings(before.run.run, now.run.run);
+        let differs = history::settings(before.run.run, now.run.run);
         let from = &now.run.run.started;
         (!differs.is_empty()).then(|| {
             format!("other settings from {from} on, and nothing is compared across that: {}", differs.join(", "))
         })
     };
     shown.iter().enumerate().filter_map(change).collect()
-}
-
-/// What takes part in every figure and is another in one of two runs: a difference between them may come from it.
-fn settings(before: &RunRecord, now: &RunRecord) -> Vec<String> {
-    let span = |ns| humantime::format_duration(Duration::from_nanos(ns)).to_string();
-    let of = |run: &RunRecord| {
-        let RunRecord { build, plan, .. } = run;
-        [
-            ("build", build.build_profile.clone()),
-            ("server CPUs", plan.server_cpus.to_string()),
-            ("load generator CPUs", plan.client_cpus.to_string()),
-            ("engine", plan.engine.to_string()),
-            ("spread", plan.spread.to_string()),
-            ("warm-up", span(plan.warmup_ns)),
-            ("duration", span(plan.duration_ns)),
-        ]
-    };
-    let both = of(before).into_iter().zip(of(now)).filter(|((_, before), (_, now))| before != now);
-    both.map(|((name, before), (_, now))| format!("{name} {now} after {before}")).collect()
 }

@@ -70,7 +70,7 @@ pub fn of(selection: &Selection<'_>) -> Vec<Chart> {
             charts.extend(drawn);
         }
     }
-    charts.extend(history::draw(&gathered));
+    charts.extend(history::draw(&gathered, selection.history()));
     limited(charts).into_iter().map(Chart::drawable).collect()
 }
 

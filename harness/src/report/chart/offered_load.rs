@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(state("p50-rate", 3000.0), (State::Invalid, true));
         assert!(point(&charts, "p99-rate", "epoll", 3000.0).said[0].contains("never answered"));
         assert!(
-            point(&charts, "p50-rate", "epoll", 3000.0).said.iter().any(|line| line.contains("did not take the rate"))
+            point(&charts, "p50-rate", "epoll", 3000.0).said.iter().any(|line| line.contains("the rate was missed"))
         );
         let cpu = point(&charts, "cpu-rate", "epoll", 3000.0);
         assert_eq!(cpu.state, State::Valid, "what it cost is known all the same");

@@ -261,6 +261,8 @@ mod tests {
         let html = page.split_once("<script type").unwrap().0;
         for said in [
             &contents.answer.findings[0],
+            "<p class=\"told\">The intervals of 6 comparisons hold together",
+            "Since 2026-01-02 epoll serves 0.80×",
             "From 64 connections on",
             "harness sweep --backends epoll,io_uring",
             "valid 40, suspect 8",
