@@ -96,6 +96,14 @@ mod tests {
     }
 
     #[test]
+    fn what_differs_is_not_rounded_to_the_same() {
+        let sizes: Vec<String> = [0, 64, 1023, 1024, 1536, 16_384, 16_385, 1 << 20].map(exact_bytes).into();
+        assert_eq!(sizes, ["0 B", "64 B", "1023 B", "1.0 KiB", "1.5 KiB", "16.0 KiB", "16,385 B", "1.0 MiB"]);
+        let rates: Vec<String> = [1000.0, 1000.25, 0.5, 1e6].map(grouped_exactly).into();
+        assert_eq!(rates, ["1,000", "1,000.25", "0.5", "1,000,000"]);
+    }
+
+    #[test]
     fn one_is_not_a_plural() {
         assert_eq!(counted(1, "trial"), "1 trial");
         assert_eq!(counted(2000, "trial"), "2,000 trials");

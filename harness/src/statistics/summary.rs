@@ -95,10 +95,9 @@ impl Spread {
 
     /// Of these; none where there are none.
     #[must_use]
-    pub fn of(values: Vec<f64>) -> Option<Self> {
-        let (least, most) =
-            (values.iter().copied().min_by(f64::total_cmp), values.iter().copied().max_by(f64::total_cmp));
-        Some(Self { min: least?, median: median(&values)?, max: most? })
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        Some(Self { min: *values.first()?, median: median(&values)?, max: *values.last()? })
     }
 }
 

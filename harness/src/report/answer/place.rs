@@ -137,8 +137,7 @@ impl Places {
                 Setting::Depth => " requests in flight on each",
                 Setting::Threads => " server threads",
                 Setting::Idle => " idle connections",
-                Setting::Rate | Setting::Payload => "",
-                Setting::Arrivals | Setting::Protocol | Setting::Transport => "",
+                Setting::Rate | Setting::Payload | Setting::Arrivals | Setting::Protocol | Setting::Transport => "",
             };
             format!("From {} to {}{unit}", self.axis.value(first), self.axis.value(last))
         };
