@@ -167,8 +167,10 @@ fn fence(text: &str) -> String {
 
 /// Text that means nothing to Markdown, HTML or GitHub, on one line.
 fn escaped(text: &str) -> String {
+    // What is taken away may have stood between characters that mean something together.
+    let text = plain(text);
     let mut escaped = String::with_capacity(text.len());
-    for (index, c) in plain(text).chars().enumerate() {
+    for (index, c) in text.chars().enumerate() {
         if index >= LONGEST {
             escaped.push('…');
             break;

@@ -106,7 +106,7 @@ fn what_several_files_say_holds_together_as_if_it_were_one() {
     // The newer one speaks for 64 connections, too: what the older one says of them is not shown, and not counted.
     let several = of(&[of_run("2026-01-01T00:00:00Z", &[1, 64]), of_run("2026-01-02T00:00:00Z", &[64, 512])]);
     assert_eq!(several, of(&[of_run("2026-01-02T00:00:00Z", &[64, 512, 1])]));
-    says(&several.findings, "The intervals of 18 comparisons hold together in 95 % of runs.", "");
+    says(&several.notes, "The intervals of 18 comparisons hold together in 95 % of runs.", "");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_sentence_says_where_the_load_generator_was_busy_as_far_as_a_chart_does() {
     let all = answer(|_| true);
     says(
         &all.findings,
-        "At 64 connections epoll serves 1.",
+        "At 64 connections, epoll serves 1.",
         "io_uring (although the load generator was busy in most trials).",
     );
     // What they cost is known all the same, and the open questions are others.
@@ -207,7 +207,7 @@ fn a_sentence_says_where_the_load_generator_was_busy_as_far_as_a_chart_does() {
     let one = answer(|trial| trial.backend == "epoll");
     says(
         &one.findings,
-        "At 64 connections epoll serves 1.",
+        "At 64 connections, epoll serves 1.",
         "(although the load generator was busy in most trials of epoll).",
     );
     let few = answer(|trial| trial.block <= BLOCKS / 2);
@@ -321,7 +321,7 @@ fn a_search_is_told_in_words_and_one_that_its_trials_do_not_follow_from_is_not()
         of(&[file])
     };
     let findings = answer(7).findings;
-    let tie = "At 64 connections, payload 64 B and depth 1 poll and epoll tie for the highest rate with p99<5ms";
+    let tie = "At 64 connections, payload 64 B and depth 1, poll and epoll tie for the highest rate with p99<5ms";
     assert!(findings[0].starts_with(tie), "{findings:?}");
     assert!(findings[1].contains("poll sustains ") && findings[1].contains("/s ["), "{findings:?}");
     assert!(answer(8).open[0].starts_with("The trials of the search"));
