@@ -115,7 +115,7 @@ fn ahead(words: &Wording, leads: &[At<'_>], here: Here<'_>) -> Option<String> {
         _ if !is_any_behind => tie,
         [(_, lead)] => format!("{tie}; {}, which came out ahead, {verb} {}", lead.best, beside(words, lead)),
         _ if is_same => {
-            format!("{tie}; {}, which came out ahead, {verb}, {}", first.best, along(words, leads, here))
+            format!("{tie}; {}, which came out ahead, {verb} {}", first.best, along(words, leads, here))
         }
         // It was another one from cell to cell: each is named.
         _ => [tie].into_iter().chain(ends(words, leads, here)).collect::<Vec<_>>().join("; "),

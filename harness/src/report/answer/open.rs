@@ -121,7 +121,8 @@ fn unknown_order(cells: &[Located<Standing>], words: &Wording) -> Option<String>
 
 /// How little can be seen, and what to do about it.
 fn unseen(reach: f64) -> String {
-    let size = if reach.is_finite() { format!("up to {}", at_most(reach)) } else { "any size".to_owned() };
+    // Beyond a factor of ten the bound says that nothing is known, and its digits would say more.
+    let size = if reach <= 10.0 { format!("up to {}", at_most(reach)) } else { "any size".to_owned() };
     format!("differences of {size} would not be seen: ask for more trials (--until 5), on a quieter machine")
 }
 

@@ -238,7 +238,9 @@ fn a_sweep_and_a_search_have_a_table_each() {
     assert_eq!(tables, [("Every backend in every cell", 1), ("Capacities", 2)]);
     let page = crate::report::page::draw(&contents);
     let markdown = crate::report::markdown::draw(&contents);
-    assert!(page.contains("<h2>Capacities</h2>") && markdown.contains("\n**Capacities**\n\n| backend | verdicts | goal |"));
+    assert!(
+        page.contains("<h2>Capacities</h2>") && markdown.contains("\n**Capacities**\n\n| backend | verdicts | goal |")
+    );
 }
 
 /// A run of two backends that are called so, where the second serves twice as much.
