@@ -40,7 +40,7 @@ pub(crate) fn thousands_of_visits_leave_nothing_behind(backend: Subject) {
 }
 
 pub(crate) fn stops_while_peers_come_and_go(backend: Subject) {
-    let server = Server::start(backend, Setup::default());
+    let server = Server::start(backend, Setup::default().apart(backend, 2));
     let (address, stopped) = (server.address, AtomicBool::new(false));
     thread::scope(|scope| {
         for _ in 0..VISITORS {

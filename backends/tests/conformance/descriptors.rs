@@ -13,13 +13,14 @@ use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
+use crate::sizes::SIZES;
 use crate::{Subject, sandbox, wait};
 
 pub(crate) fn descriptors_come_back_after_every_stop(backend: Subject) {
     // Once beforehand, for what a process opens once and keeps.
     start_and_stop(backend);
     let before = open_descriptors();
-    for _ in 0..100 {
+    for _ in 0..SIZES.lives {
         start_and_stop(backend);
     }
     assert_eq!(open_descriptors(), before);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use backends::protocol::{Framed, ProtocolKind, Raw};
-use backends::{Event, Limits, Listeners, Receipt, ReceiptValue, ServeJob, ServeReport, Spread, Stats, Stop};
+use backends::{BACKENDS, Event, Limits, Listeners, Receipt, ReceiptValue, ServeJob, ServeReport, Spread, Stats, Stop};
 use socket2::SockRef;
 
 use crate::client::{Client, frame};
@@ -55,6 +55,14 @@ impl Setup {
 
     pub(crate) fn limited(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// On an address where no other server is: for a test that connects after its server has ended, when somebody else may
+    /// have the port. `test` tells such tests of a backend apart.
+    pub(crate) fn apart(self, backend: Subject, test: u8) -> Self {
+        let place = BACKENDS.iter().position(|other| other.info().name == backend.info().name);
+        let place = place.and_then(|place| u8::try_from(place + 1).ok()).expect("backends are few");
+        Self { ip: Ipv4Addr::new(127, 0, test, place).into(), ..self }
     }
 
     /// The listeners of such a server. From now on peers can connect and send, though nobody serves them yet.

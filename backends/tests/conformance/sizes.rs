@@ -19,6 +19,8 @@ pub(crate) struct Sizes {
     pub(crate) waiting: usize,
     /// Signals that reach the threads of a server.
     pub(crate) signals: u64,
+    /// Lives of a server, one after the other. To end a ring with a table of its own takes the kernel a while.
+    pub(crate) lives: usize,
 }
 
 const EVERY_RUN: Sizes = Sizes {
@@ -29,6 +31,7 @@ const EVERY_RUN: Sizes = Sizes {
     empty_frames: 20_000,
     waiting: 120,
     signals: 500,
+    lives: 15,
 };
 
 const FULL: Sizes = Sizes {
@@ -39,6 +42,7 @@ const FULL: Sizes = Sizes {
     empty_frames: 1_000_000,
     waiting: 1200,
     signals: 20_000,
+    lives: 100,
 };
 
 /// The sizes of this run.

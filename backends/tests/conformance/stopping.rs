@@ -25,7 +25,7 @@ pub(crate) fn patient() -> Setup {
 }
 
 pub(crate) fn stops_without_connections(backend: Subject) {
-    let server = Server::start(backend, patient());
+    let server = Server::start(backend, patient().apart(backend, 1));
     let address = server.address;
     stops_at_once(server);
     // No thread of the server listens on in a descriptor table of its own.

@@ -55,9 +55,17 @@ export async function drawAll(page) {
   for (const figure of await page.locator("figure.chart").all()) await drawOne(figure);
 }
 
+// What is drawn above a chart moves it out of view again, so it is brought there until it is drawn.
 export async function drawOne(figure) {
-  await figure.evaluate(element => element.scrollIntoView({block: "center"}));
-  await figure.locator(".plot:not([aria-busy])").waitFor();
+  const drawn = figure.locator(".plot:not([aria-busy])");
+  for (let turns = 15; ; turns--) {
+    await figure.evaluate(element => element.scrollIntoView({block: "center"}));
+    try {
+      return await drawn.waitFor({timeout: 2000});
+    } catch (error) {
+      if (turns === 1) throw error;
+    }
+  }
 }
 
 // What is drawn in the chart of a kind, by counting.
