@@ -62,7 +62,8 @@ pub(crate) fn the_calls_of_its_model_are_counted(backend: Subject) {
             let (receives, useful) = (report.syscall(Syscall::Recvfrom), frames + CONNECTIONS);
             match backend.info().waiting {
                 Waiting::Sleeps | Waiting::KernelSpins => assert_eq!(receives, useful),
-                Waiting::Spins => assert!(receives > useful, "{receives} receives for {useful}"),
+                // As many more as it looked in vain, which on a busy machine may be never.
+                Waiting::Spins => assert!(receives >= useful, "{receives} receives for {useful}"),
             }
             assert_eq!(report.syscall(Syscall::Sendto), frames);
             assert_eq!(report.syscall(Syscall::Close), CONNECTIONS);
