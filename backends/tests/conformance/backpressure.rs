@@ -52,7 +52,7 @@ fn is_asked_for_completions(backend: Subject) -> bool {
 /// do, on both sides and in both directions.
 fn taken_bytes_max(backend: Subject) -> usize {
     /// Each way what one side has not received and the other has not got rid of. Linux may be allowed more, but grows
-    /// these buffers only by what is taken from them: seen to come to more than 20 MiB on a busy machine.
+    /// these buffers only by what is taken from them. By experience; what the server holds is counted exactly beside it.
     const IN_THE_KERNEL: usize = 28 * 1024 * 1024;
     usize::try_from(held_bytes_max(backend)).expect("memory can be counted") + IN_THE_KERNEL
 }
