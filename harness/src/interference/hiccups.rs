@@ -71,7 +71,7 @@ impl Hiccups {
         let start = |cpu| {
             let (window, ready) = (Arc::clone(&window), ready.clone());
             let thread = thread::Builder::new().name(format!("hiccups-{cpu}"));
-            let watcher = thread.spawn(move || look_after(cpu, realtime, ready, &window)).ok()?;
+            let watcher = thread.spawn(move || look_after(cpu, realtime, || drop(ready), &window)).ok()?;
             Some((cpu, watcher))
         };
         let watchers = cpus.into_iter().filter_map(start).collect();
@@ -113,15 +113,19 @@ impl Window {
     }
 }
 
-fn look_after(cpu: usize, realtime: bool, ready: mpsc::Sender<()>, window: &Window) -> Option<Seen> {
+fn look_after(cpu: usize, realtime: bool, is_ready: impl FnOnce(), window: &Window) -> Option<Seen> {
     cpus::pin(&CpuSet::from_iter([cpu])).ok()?;
     be_punctual();
     let floor_ns = if realtime && begin_realtime() { REALTIME_FLOOR_NS } else { ORDINARY_FLOOR_NS };
     let mut seen = Seen { floor_ns, ..Seen::default() };
     let mut due_ns = now_ns() + PERIOD_NS;
-    drop(ready);
-    while !window.over.load(Ordering::Relaxed) {
-        sleep_until(due_ns);
+    is_ready();
+    loop {
+        // Asked before the look: a thread that was kept from it until all was over still sees what kept it.
+        let over = window.over.load(Ordering::Relaxed);
+        if !over {
+            sleep_until(due_ns);
+        }
         let woken_ns = now_ns();
         // However short its time in the window was.
         seen.looks += u64::from(window.clip_ns(due_ns, woken_ns) > 0);
@@ -129,6 +133,9 @@ fn look_after(cpu: usize, realtime: bool, ready: mpsc::Sender<()>, window: &Wind
             let hiccup_ns = window.clip_ns(due_ns, woken_ns);
             seen.max_ns = seen.max_ns.max(hiccup_ns);
             seen.total_ns += hiccup_ns;
+        }
+        if over {
+            break;
         }
         due_ns = (due_ns + PERIOD_NS).max(woken_ns);
     }
@@ -199,6 +206,22 @@ mod tests {
             });
             assert!(quiet, "real time: {realtime}");
         }
+    }
+
+    #[test]
+    fn what_kept_a_watcher_from_every_look_until_all_was_over_is_noticed() {
+        let window =
+            Window { opened_ns: AtomicU64::new(0), closed_ns: AtomicU64::new(NEVER_NS), over: AtomicBool::new(false) };
+        let length_ns = 3 * ORDINARY_FLOOR_NS;
+        let kept = || {
+            let begin_ns = now_ns();
+            while now_ns() < begin_ns + length_ns {}
+            window.over.store(true, Ordering::Relaxed);
+        };
+        let cpu = a_cpu();
+        let seen =
+            thread::scope(|scope| scope.spawn(|| look_after(cpu, false, kept, &window)).join().unwrap()).unwrap();
+        assert!(seen.looks == 1 && seen.max_ns >= length_ns - PERIOD_NS, "{seen:?}");
     }
 
     #[test]
