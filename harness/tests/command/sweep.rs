@@ -64,17 +64,21 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
     let run = recorded.run.as_ref().unwrap();
     assert_eq!((run.seed, run.plan.trials), (7, 2));
     assert_eq!(recorded.trials.len(), TINY_TRIALS);
+    // On a busy machine a server may have had no CPU in one window of 20 ms, but not in all of them.
+    let (mut cpu_ns, mut syscalls) = (0, 0);
     for trial in &recorded.trials {
         assert_eq!(trial.outcome, Outcome::Ok, "{trial:?}");
         let measured = trial.measured.as_ref().unwrap();
         assert_eq!((measured.errors, measured.mismatches), (0, 0));
         assert_eq!(measured.latency_hdr.0.len(), measured.requests);
         let server = measured.server.as_ref().unwrap();
-        assert!(server.cpu_ns.unwrap() > 0 && server.max_rss_bytes.unwrap() > 0);
-        assert!(server.syscalls.unwrap() > 0 && server.voluntary_switches.is_some());
+        assert!(server.max_rss_bytes.unwrap() > 0 && server.voluntary_switches.is_some());
+        cpu_ns += server.cpu_ns.unwrap();
+        syscalls += server.syscalls.unwrap();
         assert_eq!(measured.elapsed_ns, 20_000_000);
         assert!(!server.receipt.is_empty());
     }
+    assert!(cpu_ns > 0 && syscalls > 0, "{:?}", recorded.trials);
 }
 
 #[test]
