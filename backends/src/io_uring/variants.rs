@@ -75,7 +75,7 @@ pub(super) static VARIANTS: &[Variant] = &[
         [
             "the naive port: accept, recv and send one at a time, into memory of each connection, on a plain ring",
             "you want to know what a straight port of a blocking server to io_uring gets you",
-            "anything is to be fast: each message takes two operations more than it has to, and idle peers hold memory",
+            "anything is to be fast: each message takes an operation more than it has to, and idle peers hold memory",
         ],
     ),
     variant(
@@ -130,7 +130,7 @@ pub(super) static VARIANTS: &[Variant] = &[
         DIRECT,
         [
             "io_uring, but sockets live in a table of the ring instead of that of the process (direct descriptors)",
-            "descriptors are scarce; reference counts of a shared table, which it saves elsewhere, threads here do not pay",
+            "the process needs its descriptors for something else; what a table shared by threads costs, threads here do not pay",
             "something else has to use the sockets; or the limit is low: near it connections are accepted one at a time",
         ],
     ),
@@ -160,7 +160,7 @@ pub(super) static VARIANTS: &[Variant] = &[
         BUNDLE,
         [
             "io_uring, but replies that wait behind a send stay in the buffers they came in and leave in one send (bundle)",
-            "long streams without frames, much in flight: what waits is not copied, for some 7 % less CPU at 16 KiB",
+            "long streams without frames, much in flight: what waits is not copied",
             "frames are echoed: few wait in one piece, and it is io_uring; a page is locked for each peer that had to wait",
         ],
     ),

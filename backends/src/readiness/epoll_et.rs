@@ -88,3 +88,24 @@ impl Readiness for EpollEt {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// docs/ADDING_A_BACKEND.md walks through this file and the loop that it belongs to.
+    #[test]
+    fn what_the_walkthrough_shows_is_what_stands_here() {
+        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let suite = include_str!("../../tests/conformance/main.rs");
+        let sources = [include_str!("epoll_et.rs"), include_str!("mod.rs"), include_str!("../lib.rs"), suite].concat();
+        let source = plain(&sources);
+        let guide = include_str!("../../../docs/ADDING_A_BACKEND.md");
+        let snippets: Vec<&str> =
+            guide.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(snippets.len() >= 5, "{snippets:#?}");
+        for snippet in snippets {
+            for part in snippet.split('…') {
+                assert!(source.contains(&plain(part)), "{part}");
+            }
+        }
+    }
+}
