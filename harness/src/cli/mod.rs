@@ -295,8 +295,8 @@ pub(crate) struct ReportArguments {
     /// Results files; those on the machine of the newest speak for its cells, the newest first.
     #[arg(value_name = "FILE.jsonl", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// The folder; one that holds anything else than a report is left alone [default: the first file's name, without its
-    /// ending and with -report]
+    /// The folder; one that holds anything else than a report is left alone [default: beside the first file, named like it, without
+    /// its ending and with -report]
     #[arg(long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// Print all that the report says as one JSON object, and not the answer.
