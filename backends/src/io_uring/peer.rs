@@ -12,7 +12,8 @@ use crate::stats::Counters;
 
 /// More output than this, beyond what is being sent, and a peer is not received from until it has read it. What
 /// arrives before the receive has been cancelled comes on top: at most what the buffer ring holds, and as much again where
-/// the kernel does not wait to be asked for completions.
+/// the kernel does not wait to be asked for completions. What is being sent waited like that before, so that a connection
+/// may hold twice as much.
 pub(super) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 #[expect(clippy::struct_excessive_bools)] // Independent facts; most of their combinations occur.

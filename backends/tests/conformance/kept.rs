@@ -46,9 +46,8 @@ impl Sockets {
     /// How many sockets that were accepted from this server's address are open towards peers that have not reset, in
     /// whatever table: those of a ring are listed nowhere else.
     pub(crate) fn in_the_network(&self) -> usize {
-        let file = if self.address.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
-        let sockets = fs::read_to_string(file).expect("Linux lists its sockets");
-        let local = self.as_listed();
+        let sockets = listed_sockets(self.address);
+        let local = as_listed(self.address);
         let is_open = |line: &&str| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             // Established, or closed by the peer alone. Who was not accepted yet has no inode.
@@ -58,17 +57,23 @@ impl Sockets {
         };
         sockets.lines().filter(is_open).count()
     }
+}
 
-    /// The address as the list of sockets has it: words in the byte order of the machine.
-    fn as_listed(&self) -> String {
-        let bytes = match self.address.ip() {
-            IpAddr::V4(ip) => ip.octets().to_vec(),
-            IpAddr::V6(ip) => ip.octets().to_vec(),
-        };
-        let words = bytes.chunks_exact(4).map(|word| u32::from_ne_bytes(word.try_into().expect("four bytes")));
-        let ip: Vec<String> = words.map(|word| format!("{word:08X}")).collect();
-        format!("{}:{:04X}", ip.concat(), self.address.port())
-    }
+/// The kernel's list of sockets with addresses like this one, a line each.
+pub(crate) fn listed_sockets(address: SocketAddr) -> String {
+    let file = if address.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
+    fs::read_to_string(file).expect("Linux lists its sockets")
+}
+
+/// The address as the list of sockets has it: words in the byte order of the machine.
+pub(crate) fn as_listed(address: SocketAddr) -> String {
+    let bytes = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let words = bytes.chunks_exact(4).map(|word| u32::from_ne_bytes(word.try_into().expect("four bytes")));
+    let ip: Vec<String> = words.map(|word| format!("{word:08X}")).collect();
+    format!("{}:{:04X}", ip.concat(), address.port())
 }
 
 /// The sockets that are open in a table; none where its thread has ended.

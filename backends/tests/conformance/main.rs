@@ -18,6 +18,7 @@ mod lies;
 mod limits;
 mod probing;
 mod process;
+mod queues;
 mod quiet;
 mod refusals;
 mod report;
