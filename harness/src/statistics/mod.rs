@@ -27,5 +27,5 @@ pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_historie
 pub use samples::{enough_samples, percentile, percentile_of_all, percentiles_of_all};
 pub use series::{Bounds, Doubt, Void};
 pub use sorted::Sorted;
-pub use summary::{BackendSummary, CellSummary, Remark, RemarkKind, Spread, summarise, summarise_cells};
+pub use summary::{BackendSummary, CellSummary, Remark, Spread, summarise, summarise_cells};
 pub use threads::ThreadSpread;

@@ -5,8 +5,8 @@ use super::group::{Group, Standing};
 use super::{Axis, Point, Scale, Series, State, Unit};
 use crate::figures;
 use crate::plan::Cell;
-use crate::results::TrialRecord;
-use crate::statistics::{Metric, Remark, RemarkKind, Void, enough_samples, median, median_interval, percentile_of_all};
+use crate::results::{Fate, TrialRecord};
+use crate::statistics::{Metric, Remark, Void, enough_samples, median, median_interval, percentile_of_all};
 
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,13 +259,8 @@ pub(in crate::report) fn is_plausible(value: f64) -> bool {
 /// Why trials are not what they should be, a line each.
 fn remarks(group: &Group<'_>) -> impl Iterator<Item = String> {
     let all = group.summary.trials;
-    group.summary.remarks.iter().map(move |Remark { kind, reason, trials }| {
-        let kind = match kind {
-            RemarkKind::Unavailable => return format!("unavailable: {reason}"),
-            RemarkKind::Failed => "failed",
-            RemarkKind::Invalid => "invalid",
-            RemarkKind::Suspect => "suspect",
-        };
-        format!("{kind}, {trials} of {all}: {reason}")
+    group.summary.remarks.iter().map(move |Remark { fate, reason, trials }| match fate {
+        Fate::Unavailable => format!("{fate}: {reason}"),
+        _ => format!("{fate}, {trials} of {all}: {reason}"),
     })
 }

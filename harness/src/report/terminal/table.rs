@@ -7,9 +7,9 @@ use super::grid::{Column, Grid, left_out_note};
 use super::look::{Look, Tone};
 use super::{bar, ranking};
 use crate::figures::{self, NONE};
-use crate::results::Bottleneck;
+use crate::results::{Bottleneck, Fate};
 use crate::statistics::{
-    BackendSummary, CellSummary, Ranking, Remark, RemarkKind, ThreadSpread, enough_samples, percentile_of_all,
+    BackendSummary, CellSummary, Ranking, Remark, ThreadSpread, enough_samples, percentile_of_all,
 };
 
 /// The percentiles that have a column.
@@ -124,7 +124,7 @@ fn bars(backends: &[BackendSummary], places: usize, look: Look) -> Column {
 
 /// The worst that the mark beside the trials stands for.
 fn tone(summary: &BackendSummary) -> Tone {
-    match summary.remarks.iter().any(|remark| remark.kind != RemarkKind::Suspect) {
+    match summary.remarks.iter().any(|remark| remark.fate != Fate::Suspect) {
         true => Tone::Invalid,
         false if summary.remarks.is_empty() => Tone::Plain,
         false => Tone::Suspect,
@@ -205,27 +205,22 @@ fn thread_notes(backends: &[BackendSummary]) -> Vec<String> {
 
 /// Each reason once, with the backends that it holds for: it is often the same for all of them.
 fn remark_notes(backends: &[BackendSummary]) -> Vec<String> {
-    let mut notes: Vec<(RemarkKind, &str, Vec<String>)> = Vec::new();
+    let mut notes: Vec<(Fate, &str, Vec<String>)> = Vec::new();
     for summary in backends {
-        for Remark { kind, reason, trials } in &summary.remarks {
-            let whose = match kind {
-                RemarkKind::Unavailable => summary.backend.clone(),
+        for Remark { fate, reason, trials } in &summary.remarks {
+            let whose = match fate {
+                Fate::Unavailable => summary.backend.clone(),
                 _ => format!("{} {trials} of {}", summary.backend, summary.trials),
             };
-            match notes.iter_mut().find(|note| (note.0, note.1) == (*kind, reason)) {
+            match notes.iter_mut().find(|note| (note.0, note.1) == (*fate, reason)) {
                 Some((_, _, backends)) => backends.push(whose),
-                None => notes.push((*kind, reason, vec![whose])),
+                None => notes.push((*fate, reason, vec![whose])),
             }
         }
     }
-    let note = |(kind, reason, backends): (RemarkKind, &str, Vec<String>)| {
-        let backends = backends.join(", ");
-        match kind {
-            RemarkKind::Unavailable => format!("* unavailable: {backends}: {reason}"),
-            RemarkKind::Failed => format!("* failed trials: {backends}: {reason}"),
-            RemarkKind::Invalid => format!("* invalid trials: {backends}: {reason}"),
-            RemarkKind::Suspect => format!("* suspect trials: {backends}: {reason}"),
-        }
+    let note = |(fate, reason, backends): (Fate, &str, Vec<String>)| {
+        let what = if fate == Fate::Unavailable { "" } else { " trials" };
+        format!("* {fate}{what}: {}: {reason}", backends.join(", "))
     };
     notes.into_iter().map(note).collect()
 }
