@@ -24,7 +24,7 @@ pub use metric::Metric;
 pub(crate) use metric::missed_its_rate;
 pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank, rank_together};
 pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_histories, compare_runs, compare_runs_by};
-pub use samples::{enough_samples, percentile, percentile_of_all, percentiles_of_all};
+pub use samples::{enough_of_all, enough_samples, percentile, percentile_of_all, percentiles_of_all};
 pub use series::{Bounds, Doubt, Void};
 pub use sorted::Sorted;
 pub use summary::{BackendSummary, CellSummary, Remark, Spread, summarise, summarise_cells};

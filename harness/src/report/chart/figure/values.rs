@@ -3,7 +3,7 @@
 use super::Figure;
 use crate::report::chart::group::Group;
 use crate::results::TrialRecord;
-use crate::statistics::{Metric, enough_samples, median, median_interval, percentile_of_all};
+use crate::statistics::{Metric, enough_of_all, median, median_interval, percentile_of_all};
 
 impl Figure {
     /// What trials say together, or why they say nothing.
@@ -12,7 +12,7 @@ impl Figure {
         if let Some(q) = self.quantile() {
             let percentile = percentile_of_all(&summary.latency, summary.unanswered, q);
             return percentile.map(|ns| ns as f64).ok_or_else(|| {
-                if enough_samples(summary.latency.len().saturating_add(summary.unanswered), q) {
+                if enough_of_all(&summary.latency, summary.unanswered, q) {
                     "so many requests were never answered that this percentile is one of them".to_owned()
                 } else {
                     "too few requests for this percentile, at least 10 must lie above it".to_owned()

@@ -3,7 +3,7 @@
 use super::{QUANTILES, quantile};
 use crate::figures::NONE;
 use crate::results::Fate;
-use crate::statistics::{BackendSummary, Remark, ThreadSpread, enough_samples};
+use crate::statistics::{BackendSummary, Remark, ThreadSpread, enough_of_all};
 
 /// Below the table of a cell, a line each.
 pub(super) fn notes(backends: &[BackendSummary]) -> Vec<String> {
@@ -19,7 +19,7 @@ fn unprinted_percentiles(backends: &[BackendSummary]) -> Vec<String> {
         let names = QUANTILES.iter().filter(|(q, _)| backends.iter().any(|summary| lacks(summary, *q)));
         names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
     };
-    let is_enough = |summary: &BackendSummary, q| enough_samples(summary.latency.len() + summary.unanswered, q);
+    let is_enough = |summary: &BackendSummary, q| enough_of_all(&summary.latency, summary.unanswered, q);
     let (short, unanswered) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
     if !short.is_empty() {
         notes.push(format!(
@@ -94,6 +94,14 @@ mod tests {
         let table = first_table(&[trial]);
         assert!(table.contains("– p99: so many requests were never answered that it is one of them"), "{table}");
         assert!(!table.contains("1.98 ms"), "{table}");
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_told_however_many_a_file_has() {
+        let mut trial = trial("epoll");
+        trial.measured.as_mut().unwrap().censored = u64::MAX;
+        let table = first_table(&[trial]);
+        assert!(table.contains("– p50, p99, p99.9: so many requests were never answered"), "{table}");
     }
 
     #[test]
