@@ -127,8 +127,7 @@ impl Contender {
         let asked = self.ask();
         self.trials += 1;
         if trial.outcome == Outcome::Unavailable {
-            let reason = trial.error.as_deref().unwrap_or("no reason is recorded");
-            return self.give_up(format!("unavailable: {reason}"));
+            return self.give_up(format!("unavailable: {}", trial.first_reason()));
         }
         match asked {
             Some(Ask::Guess) => self.take_guess(trial),
@@ -144,10 +143,7 @@ impl Contender {
                 self.guess_rps = Some(measured.throughput_rps);
                 self.stage = Stage::Search(Search::new(self.tactics, measured.throughput_rps, self.seed));
             }
-            _ => {
-                let reason = trial.error.as_ref().or(trial.reasons.first());
-                self.decided_nothing(reason.map_or("no reason is recorded", String::as_str));
-            }
+            _ => self.decided_nothing(trial.first_reason()),
         }
     }
 

@@ -23,10 +23,12 @@ pub(super) enum Standing {
 }
 
 /// Reads it from the record alone, so that a results file can be judged again.
+///
+/// Which trials figures are made of is another question: one without an answer is in none, and has missed its goal.
 pub(super) fn standing(trial: &TrialRecord, slo: &Slo) -> Standing {
-    let why = || trial.reasons.first().cloned().unwrap_or_else(|| "no reason is recorded".to_owned());
+    let why = || trial.first_reason().to_owned();
     let (Outcome::Ok, Some(measured)) = (trial.outcome, &trial.measured) else {
-        return Standing::Broken(trial.error.clone().unwrap_or_else(why));
+        return Standing::Broken(why());
     };
     if measured.mismatches > 0 {
         return Standing::Broken(why());

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use backends::{BACKENDS, Backend, Isolation, Threading, Waiting};
 use harness::control::receipt_json;
+use harness::report::terminal::look::Look;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -117,21 +118,9 @@ const INDENT: usize = 14;
 
 /// Writes a line with its name before it, broken between words where the screen ends.
 fn write_wrapped(text: &mut String, name: &str, line: &str, screen: usize) {
-    let _ = write!(text, "    {name:<width$}", width = INDENT - 4);
-    let mut column = INDENT;
-    for (position, word) in line.split_whitespace().enumerate() {
-        let width = word.chars().count();
-        if position > 0 && column + 1 + width > screen {
-            let _ = write!(text, "\n{:INDENT$}", "");
-            column = INDENT;
-        } else if position > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += width;
-    }
-    text.push('\n');
+    let look = Look { columns: Some(screen), ..Look::PLAIN };
+    let line = format!("    {name:<width$}{line}", width = INDENT - 4);
+    let _ = writeln!(text, "{}", look.prose(&line, INDENT));
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use harness::figures;
 use harness::plan::Cell;
-use harness::results::{TrialRecord, Verdict};
+use harness::results::TrialRecord;
 use harness::statistics::Spread;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
@@ -32,7 +32,7 @@ impl Live {
     /// What to say when `trial` has ended: its figures, and the median of its backend in this cell so far.
     pub(super) fn ended(&mut self, trial: &TrialRecord) -> String {
         let Some(measured) = &trial.measured else {
-            let why = trial.error.as_deref().unwrap_or("no reason is known").replace('\n', " ");
+            let why = trial.first_reason().replace('\n', " ");
             return format!("last: {} without figures: {why}", trial.backend);
         };
         let mut parts = vec![format!("last: {} {}/s", trial.backend, figures::grouped(measured.throughput_rps))];
@@ -52,7 +52,7 @@ impl Live {
             self.throughputs_rps.len() - 1
         });
         let seen = &mut self.throughputs_rps[place].2;
-        if trial.verdict != Verdict::Invalid {
+        if trial.is_usable() {
             seen.push(throughput_rps);
         }
         let median = Spread::of(seen.clone()).filter(|_| seen.len() > 1)?.median;

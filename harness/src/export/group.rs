@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use super::names::words;
 use crate::plan::Cell;
-use crate::results::{Measured, TrialRecord, Verdict};
+use crate::results::{Measured, TrialRecord};
 
 /// Trials that belong together.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     pub(super) backend: &'a str,
     pub(super) cell: &'a Cell,
-    /// Those that were measured and are not invalid, in the order in which they ended.
+    /// Those that figures are made of, in the order in which they ended.
     pub(super) usable: Vec<&'a TrialRecord>,
     /// All that ended, however they did.
     pub(super) ended: usize,
@@ -28,7 +28,7 @@ impl<'a> Group<'a> {
                 groups.push(Self { backend: &trial.backend, cell: &trial.cell, usable: Vec::new(), ended: 0 });
             }
             groups[place].ended += 1;
-            groups[place].usable.extend(Some(trial).filter(|trial| is_usable(trial)));
+            groups[place].usable.extend(Some(trial).filter(|trial| trial.is_usable()));
         }
         groups
     }
@@ -37,9 +37,4 @@ impl<'a> Group<'a> {
     pub(super) fn measured(&self) -> impl Iterator<Item = &'a Measured> {
         self.usable.iter().filter_map(|trial| trial.measured.as_ref())
     }
-}
-
-/// Whether a trial is part of any figure.
-pub(super) fn is_usable(trial: &TrialRecord) -> bool {
-    trial.verdict != Verdict::Invalid && trial.measured.is_some()
 }

@@ -11,7 +11,6 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use jiff::Timestamp;
 
-use super::group::is_usable;
 use super::names::{Names, words};
 use super::{ExportError, Piece, unanswered};
 use crate::plan::Cell;
@@ -36,7 +35,7 @@ pub(super) fn pieces(run: &RunRecord, trials: &[TrialRecord]) -> Result<Vec<Piec
         let Some(measured) = &trial.measured else { continue };
         let begins = earliest.saturating_add(run.plan.warmup());
         earliest = begins.saturating_add(Duration::from_nanos(measured.elapsed_ns));
-        if !is_usable(trial) {
+        if !trial.is_usable() {
             continue;
         }
         let place = *places.entry(words(&trial.cell).join(".")).or_insert(cells.len());

@@ -4,6 +4,7 @@
 //! trials stand in the order in which they ended; nothing that can be derived from trials is stored.
 
 mod differences;
+mod fate;
 mod generator;
 mod histogram;
 mod reader;
@@ -12,6 +13,7 @@ mod schema;
 mod writer;
 
 pub use differences::{difference, differences, environment_differences};
+pub use fate::Fate;
 pub use generator::Generator;
 pub use histogram::EncodedHistogram;
 pub use reader::{ReadError, Recorded, read, read_with};

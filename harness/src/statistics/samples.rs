@@ -12,6 +12,13 @@ pub fn enough_samples(samples: u64, q: f64) -> bool {
     (samples as f64 * (1.0 - q) * 1e6).round() / 1e6 >= SAMPLES_ABOVE
 }
 
+/// The same of all requests, the `unanswered` ones included.
+#[must_use]
+pub fn enough_of_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> bool {
+    // In a file there may be any number of them.
+    enough_samples(histogram.len().saturating_add(unanswered), q)
+}
+
 /// The quantile `q` in the unit of the histogram, where there are enough samples for it.
 #[must_use]
 pub fn percentile(histogram: &Histogram<u64>, q: f64) -> Option<u64> {
@@ -50,7 +57,7 @@ fn place_among_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Optio
     let all = histogram.len().saturating_add(unanswered);
     // Rounded as above.
     let place = ((q * all as f64 * 1e6).round() / 1e6).ceil().max(1.0);
-    (enough_samples(all, q) && place <= histogram.len() as f64).then_some(place)
+    (enough_of_all(histogram, unanswered, q) && place <= histogram.len() as f64).then_some(place)
 }
 
 #[cfg(test)]

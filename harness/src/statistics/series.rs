@@ -62,7 +62,7 @@ impl Bounds {
     }
 }
 
-/// The trials of one backend in one cell that are usable: measured and not invalid. Suspect ones are among them.
+/// The trials of one backend in one cell that are usable.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
     by_block: BTreeMap<usize, Point>,
@@ -126,7 +126,7 @@ const METRICS: [Metric; 4] = [Metric::Throughput, Metric::P50, Metric::P99, Metr
 impl Series {
     pub(super) fn of(backend: &str, cell: &Cell, trials: &Sorted<'_>) -> Self {
         let own = trials.of_backend(backend, cell);
-        let usable = own.iter().filter(|trial| trial.verdict != Verdict::Invalid && trial.measured.is_some());
+        let usable = own.iter().filter(|trial| trial.is_usable());
         Self { by_block: usable.map(|trial| (trial.block, Point::of(trial))).collect(), ended: own.len() }
     }
 

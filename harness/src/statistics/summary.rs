@@ -9,7 +9,7 @@ use super::median::median;
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
 use crate::plan::{Cell, SweepPlan};
-use crate::results::{Bottleneck, Measured, Outcome, ServerMeasured, TrialRecord, Verdict};
+use crate::results::{Bottleneck, Fate, Measured, ServerMeasured, TrialRecord};
 
 /// One cell of a sweep.
 #[derive(Clone, Debug)]
@@ -55,24 +55,11 @@ pub struct BackendSummary {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
     /// What became of them.
-    pub kind: RemarkKind,
+    pub fate: Fate,
     /// Why.
     pub reason: String,
     /// Of how many trials.
     pub trials: usize,
-}
-
-/// What became of a trial that is not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemarkKind {
-    /// It could not be started here.
-    Unavailable,
-    /// It has no measurement.
-    Failed,
-    /// It has one that says nothing.
-    Invalid,
-    /// It has one to be looked at.
-    Suspect,
 }
 
 /// Where the values of several trials lie.
@@ -120,22 +107,22 @@ impl BackendSummary {
     /// Of the trials of one backend in one cell; invalid ones are counted and remarked, and add to no figure.
     #[must_use]
     pub fn of(backend: &str, trials: &[&TrialRecord]) -> Self {
-        Self::of_those(backend, trials, |trial| trial.verdict != Verdict::Invalid)
+        Self::of_those(backend, trials, TrialRecord::is_usable)
     }
 
     /// What only invalid trials would say, were they to be believed.
     #[must_use]
     pub fn of_invalid(backend: &str, trials: &[&TrialRecord]) -> Self {
-        Self::of_those(backend, trials, |trial| trial.verdict == Verdict::Invalid)
+        Self::of_those(backend, trials, |trial| trial.fate() == Fate::Invalid)
     }
 
     fn of_those(backend: &str, trials: &[&TrialRecord], counts: impl Fn(&TrialRecord) -> bool) -> Self {
-        let usable: Vec<&TrialRecord> = trials.iter().copied().filter(|trial| counts(trial)).collect();
-        let measured: Vec<&Measured> = usable.iter().filter_map(|trial| trial.measured.as_ref()).collect();
+        let counting: Vec<&TrialRecord> = trials.iter().copied().filter(|trial| counts(trial)).collect();
+        let measured: Vec<&Measured> = counting.iter().filter_map(|trial| trial.measured.as_ref()).collect();
         let servers: Vec<&ServerMeasured> = measured.iter().filter_map(|measured| measured.server.as_ref()).collect();
 
         let mut bottlenecks = Vec::new();
-        for bottleneck in usable.iter().filter_map(|trial| trial.bottleneck) {
+        for bottleneck in counting.iter().filter_map(|trial| trial.bottleneck) {
             if !bottlenecks.contains(&bottleneck) {
                 bottlenecks.push(bottleneck);
             }
@@ -183,20 +170,12 @@ fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f
 
 fn remarks(trials: &[&TrialRecord]) -> Vec<Remark> {
     let mut remarks: Vec<Remark> = Vec::new();
-    for trial in trials {
-        let kind = match (trial.outcome, trial.verdict) {
-            (Outcome::Unavailable, _) => RemarkKind::Unavailable,
-            (Outcome::Failed, _) => RemarkKind::Failed,
-            (Outcome::Ok, Verdict::Invalid) => RemarkKind::Invalid,
-            (Outcome::Ok, Verdict::Suspect) => RemarkKind::Suspect,
-            (Outcome::Ok, Verdict::Valid) => continue,
-        };
-        // The error of a trial without a measurement says more than that there is none.
-        let reasons = trial.reasons.iter().filter(|_| trial.error.is_none());
-        for reason in trial.error.iter().chain(reasons) {
-            match remarks.iter_mut().find(|remark| remark.kind == kind && remark.reason == *reason) {
+    for trial in trials.iter().filter(|trial| trial.fate() != Fate::Valid) {
+        let fate = trial.fate();
+        for reason in trial.why() {
+            match remarks.iter_mut().find(|remark| remark.fate == fate && remark.reason == reason) {
                 Some(remark) => remark.trials += 1,
-                None => remarks.push(Remark { kind, reason: reason.clone(), trials: 1 }),
+                None => remarks.push(Remark { fate, reason: reason.to_owned(), trials: 1 }),
             }
         }
     }
@@ -208,6 +187,7 @@ mod tests {
     use super::*;
     use crate::plan;
     use crate::results::tests::{failed_trial, trial};
+    use crate::results::{Outcome, Verdict};
 
     fn summary(trials: &[TrialRecord]) -> BackendSummary {
         let mut cells = summarise(&plan::tests::plan(), trials);
@@ -230,11 +210,20 @@ mod tests {
         invalid.reasons = vec!["1 answer was wrong".to_owned()];
         let summary = summary(&[trial("epoll"), invalid.clone(), invalid, failed_trial("epoll", "it died")]);
         assert_eq!((summary.trials, summary.measured), (4, 1));
-        let remark = |kind, reason: &str, trials| Remark { kind, reason: reason.to_owned(), trials };
+        let remark = |fate, reason: &str, trials| Remark { fate, reason: reason.to_owned(), trials };
         assert_eq!(
             summary.remarks,
-            [remark(RemarkKind::Invalid, "1 answer was wrong", 2), remark(RemarkKind::Failed, "it died", 1)]
+            [remark(Fate::Invalid, "1 answer was wrong", 2), remark(Fate::Failed, "it died", 1)]
         );
+    }
+
+    #[test]
+    fn a_trial_that_is_told_as_failed_is_in_no_figure() {
+        let figures = TrialRecord { outcome: Outcome::Failed, error: Some("it died".to_owned()), ..trial("epoll") };
+        let summary = summary(&[figures, TrialRecord { measured: None, ..trial("epoll") }]);
+        assert_eq!((summary.trials, summary.measured, summary.throughput_rps), (2, 0, None));
+        assert_eq!(summary.bottlenecks, []);
+        assert_eq!(summary.remarks, [Remark { fate: Fate::Failed, reason: "it died".to_owned(), trials: 1 }]);
     }
 
     #[test]

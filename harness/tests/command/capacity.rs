@@ -7,6 +7,7 @@ use harness::results::{Recorded, TrialRecord, read};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::brief::recorded;
 use crate::support::{Ended, Running, harness};
 
 /// Trials of a moment each, and few of them.
@@ -33,10 +34,6 @@ const EASY: &str = "p50<10s";
 
 fn tiny(more: &[&str], directory: &Path) -> Ended {
     harness(&[TINY.as_slice(), more].concat(), directory)
-}
-
-fn recorded(directory: &Path) -> Recorded {
-    read(&directory.join("run.jsonl")).unwrap()
 }
 
 fn of<'a>(recorded: &'a Recorded, backend: &'a str) -> impl Iterator<Item = &'a TrialRecord> {
@@ -203,8 +200,7 @@ fn mistakes_are_one_line_and_leave_no_file() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let ended = harness(&[&["capacity"], arguments.as_slice()].concat(), directory.path());
-        assert_eq!((ended.code(), ended.stderr.len()), (Some(2), 1), "{arguments:?}: {ended:?}");
-        assert!(ended.stderr[0].contains(expected), "{arguments:?}: {ended:?}");
+        ended.assert_refused(2, expected);
         assert!(ended.stderr[0].contains("'harness capacity --help'"), "{arguments:?}: {ended:?}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }

@@ -3,27 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use harness::results::{Bottleneck, Record, Recorded, TrialRecord, Verdict, Writer, read};
+use harness::results::{Bottleneck, Recorded, TrialRecord, Verdict};
 use serde_json::{Value, json};
 
+use crate::brief::{brief_sweep, recorded, write_trials};
 use crate::support::{Ended, harness};
 
 /// Two backends in one cell, with as many blocks as an interval needs.
-const SWEEP: [&str; 13] = [
-    "sweep",
-    "--backends",
-    "epoll,poll",
-    "--connections",
-    "2",
-    "--trials",
-    "8",
-    "--warmup",
-    "0s",
-    "--duration",
-    "20ms",
-    "--output",
-    "run.jsonl",
-];
+const SWEEP: [&str; 13] = brief_sweep("2", "8", "run.jsonl");
 
 /// A recorded run whose figures are replaced: what is measured in a moment may be anything, and what is said of it may not.
 struct Fixture {
@@ -35,7 +22,7 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(harness(&SWEEP, directory.path()).code(), Some(0));
-        let recorded = read(&directory.path().join("run.jsonl")).unwrap();
+        let recorded = recorded(directory.path());
         Self { directory, recorded }
     }
 
@@ -45,20 +32,19 @@ impl Fixture {
 
     /// Writes a run that began at another time, with the throughput of each backend as given and one percent of noise.
     fn write(&self, name: &str, throughput: impl Fn(&str) -> f64, change: impl Fn(&mut TrialRecord)) {
-        let mut writer = Writer::create(&self.path().join(name)).unwrap();
         let mut run = self.recorded.run.clone().unwrap();
         run.started = format!("the time of {name}");
-        writer.append(&Record::Run(Box::new(run))).unwrap();
         let sound = self.recorded.trials.iter().find(|trial| trial.measured.is_some()).unwrap();
-        for trial in &self.recorded.trials {
+        let trials = self.recorded.trials.iter().map(|trial| {
             let (number, block, backend) = (trial.trial, trial.block, trial.backend.clone());
             let mut trial = TrialRecord { trial: number, block, backend, ..sound.clone() };
             (trial.verdict, trial.bottleneck) = (Verdict::Valid, None);
             let noise = 1.0 + 0.002 * (trial.trial * trial.trial % 7) as f64;
             trial.measured.as_mut().unwrap().throughput_rps = throughput(&trial.backend) * noise;
             change(&mut trial);
-            writer.append(&Record::Trial(Box::new(trial))).unwrap();
-        }
+            trial
+        });
+        write_trials(&self.path().join(name), &run, trials);
     }
 
     fn compare(&self, arguments: &[&str]) -> Ended {
@@ -223,9 +209,8 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
     let mut searched = fixture.recorded.run.clone().unwrap();
     let goal = json!({ "slo": "p99<1ms", "resolution": 0.05, "repeats": 1, "budget_ns": 1 });
     searched.capacity = Some(serde_json::from_value(goal).unwrap());
-    let mut writer = Writer::create(&fixture.path().join("capacity.jsonl")).unwrap();
-    writer.append(&Record::Run(Box::new(searched))).unwrap();
-    let elsewhere = [&SWEEP[..3], &["--connections", "3"], &SWEEP[5..11], &["--output", "other.jsonl"]].concat();
+    write_trials(&fixture.path().join("capacity.jsonl"), &searched, []);
+    let elsewhere = brief_sweep("3", "8", "other.jsonl");
     assert_eq!(harness(&elsewhere, fixture.path()).code(), Some(0));
     for (code, arguments, expected) in [
         (2, vec!["run.jsonl"], "--baseline"),
@@ -240,10 +225,7 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
         (2, vec!["run.jsonl", "other.jsonl"], "nothing to compare"),
         (2, vec!["run.jsonl", "--baseline", "epoll", "--fail-above", "0"], "not a percentage"),
     ] {
-        let ended = fixture.compare(&arguments);
-        assert_eq!((ended.code(), ended.stderr.len()), (Some(code), 1), "{arguments:?}: {ended:?}");
-        assert!(ended.stderr[0].contains(expected), "{arguments:?}: {ended:?}");
-        assert!(ended.stdout.is_empty(), "{arguments:?}: {ended:?}");
+        fixture.compare(&arguments).assert_refused(code, expected);
     }
     // A file that was cut off is a shorter run, and that is said.
     fs::write(fixture.path().join("cut.jsonl"), &bytes[..bytes.len() - 7]).unwrap();

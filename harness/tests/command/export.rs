@@ -6,28 +6,15 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use harness::results::{Bottleneck, EncodedHistogram, Record, Recorded, TrialRecord, Verdict, Writer, read};
+use harness::results::{Bottleneck, EncodedHistogram, Recorded, TrialRecord, Verdict};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use crate::brief::{brief_sweep, recorded, write_trials};
 use crate::support::{Ended, HARNESS, PATIENCE, harness, has_tool, missing_tool};
 
 /// Two backends in two cells, six times.
-const SWEEP: [&str; 13] = [
-    "sweep",
-    "--backends",
-    "epoll,poll",
-    "--connections",
-    "1,4",
-    "--trials",
-    "6",
-    "--warmup",
-    "0s",
-    "--duration",
-    "20ms",
-    "--output",
-    "run.jsonl",
-];
+const SWEEP: [&str; 13] = brief_sweep("1,4", "6", "run.jsonl");
 
 /// Where Debian keeps the first implementation of `HdrHistogram`.
 const HDR_HISTOGRAM_JAR: &str = "/usr/share/java/hdrhistogram.jar";
@@ -48,7 +35,7 @@ impl Fixture {
             fs::read(directory.path().join("run.jsonl")).unwrap()
         });
         fs::write(directory.path().join("run.jsonl"), file).unwrap();
-        let recorded = read(&directory.path().join("run.jsonl")).unwrap();
+        let recorded = recorded(directory.path());
         Self { directory, recorded }
     }
 
@@ -66,11 +53,7 @@ impl Fixture {
 
     /// Writes a run of these trials.
     fn write(&self, name: &str, trials: impl IntoIterator<Item = TrialRecord>) {
-        let mut writer = Writer::create(&self.path().join(name)).unwrap();
-        writer.append(&Record::Run(Box::new(self.recorded.run.clone().unwrap()))).unwrap();
-        for trial in trials {
-            writer.append(&Record::Trial(Box::new(trial))).unwrap();
-        }
+        write_trials(&self.path().join(name), self.recorded.run.as_ref().unwrap(), trials);
     }
 
     /// A trial of ours, under another name and number.
@@ -295,10 +278,7 @@ fn a_file_appears_whole_and_replaces_nothing_but_an_export() {
         (1, "csv", "/dev/full", "cannot write /dev/full: No space left"),
         (1, "hlog", "trials.csv", "cannot write trials.csv: File exists"),
     ] {
-        let ended = fixture.export(format, &["--output", output]);
-        assert_eq!((ended.code(), ended.stderr.len()), (Some(code), 1), "{format} {output}: {ended:?}");
-        assert!(ended.stderr[0].contains(expected), "{format} {output}: {ended:?}");
-        assert!(ended.stdout.is_empty(), "{ended:?}");
+        fixture.export(format, &["--output", output]).assert_refused(code, expected);
     }
     assert_eq!(fixture.text(precious), "precious");
     assert_eq!(fixture.names("taken").len(), 1, "nothing beside what was there");
@@ -325,10 +305,7 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
         (2, "run.jsonl", "xml", "possible values: csv, hgrm, hlog, github-action-benchmark, bmf"),
         (2, "run.jsonl", "hlog", "this makes 2 files; name a folder for them with --output"),
     ] {
-        let ended = fixture.export_of(file, format, &[]);
-        assert_eq!((ended.code(), ended.stderr.len()), (Some(code), 1), "{file} {format}: {ended:?}");
-        assert!(ended.stderr[0].contains(expected), "{file} {format}: {ended:?}");
-        assert!(ended.stdout.is_empty(), "{ended:?}");
+        fixture.export_of(file, format, &[]).assert_refused(code, expected);
     }
     // No trials are no rows, and a file that was cut off is a shorter run.
     assert_eq!(fixture.export_of("begun.jsonl", "csv", &[]).stdout.len(), 1);

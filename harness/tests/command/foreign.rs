@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use harness::cpus;
-use harness::results::{Measured, Outcome, Recorded, ServerMeasured, TrialRecord, Verdict, read};
+use harness::results::{Measured, Outcome, ServerMeasured, TrialRecord, Verdict};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::brief::recorded;
 use crate::support::{Ended, HARNESS, Running, eventually, harness, has_tool};
 
 /// What all servers below begin with: an echo that does as it should.
@@ -112,10 +113,6 @@ impl Foreign {
         });
         id.unwrap().parse().unwrap()
     }
-}
-
-fn recorded(directory: &Path) -> Recorded {
-    read(&directory.join("run.jsonl")).unwrap()
 }
 
 fn has_gone(process: i32) -> bool {
@@ -528,13 +525,11 @@ fn what_is_wrong_with_a_server_is_found_before_the_first_trial() {
         ("other=sh 'x {port}", "quotation mark"),
     ] {
         let ended = harness(&["sweep", "--server", server, "--output", "run.jsonl"], directory.path());
-        assert_eq!((ended.code(), ended.stderr.len()), (Some(2), 1), "{server}: {ended:?}");
-        assert!(ended.stderr[0].contains(expected), "{server}: {ended:?}");
+        ended.assert_refused(2, expected);
         assert!(!directory.path().join("run.jsonl").exists());
     }
     let ended = harness(&["sweep", "--backends", "none"], directory.path());
-    assert_eq!((ended.code(), ended.stderr.len()), (Some(2), 1), "{ended:?}");
-    assert!(ended.stderr[0].contains("nothing to measure"), "{ended:?}");
+    ended.assert_refused(2, "nothing to measure");
 }
 
 #[test]

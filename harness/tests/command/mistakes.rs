@@ -10,12 +10,7 @@ use crate::support::{HARNESS, harness};
 #[track_caller]
 fn fails(code: i32, arguments: &[&str], expected: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let ended = harness(arguments, directory.path());
-    assert_eq!(ended.code(), Some(code), "{arguments:?}: {ended:?}");
-    assert_eq!(ended.stderr.len(), 1, "{arguments:?}: {ended:?}");
-    assert!(ended.stderr[0].starts_with("error: "), "{arguments:?}: {ended:?}");
-    assert!(ended.stderr[0].contains(expected), "{arguments:?}: {ended:?}");
-    assert!(ended.stdout.is_empty(), "{arguments:?}: {ended:?}");
+    harness(arguments, directory.path()).assert_refused(code, expected);
 }
 
 #[test]

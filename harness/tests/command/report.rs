@@ -19,9 +19,7 @@ fn report(arguments: &[&str], directory: &Path) -> Ended {
 
 #[track_caller]
 fn fails(directory: &Path, arguments: &[&str], code: i32, expected: &str) {
-    let ended = report(arguments, directory);
-    assert_eq!((ended.code(), ended.stderr.len(), ended.stdout.len()), (Some(code), 1, 0), "{arguments:?}: {ended:?}");
-    assert!(ended.stderr[0].starts_with("error: ") && ended.stderr[0].contains(expected), "{ended:?}");
+    report(arguments, directory).assert_refused(code, expected);
 }
 
 #[test]

@@ -36,6 +36,13 @@ impl Ended {
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
+
+    /// It ended with that code, printed no data, and said why in one line.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, code: i32, why: &str) {
+        assert_eq!((self.code(), self.stdout.len(), self.stderr.len()), (Some(code), 0, 1), "{why:?}: {self:?}");
+        assert!(self.stderr[0].starts_with("error: ") && self.stderr[0].contains(why), "{why:?}: {self:?}");
+    }
 }
 
 /// A process of the command that runs. Dropping it kills it.

@@ -14,32 +14,15 @@ use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
 
+use crate::brief::{brief_sweep, recorded};
 use crate::support::{Ended, HARNESS, Running, eventually, harness, kill_id};
 
 /// Two backends, two cells, two rounds: eight trials that take a moment each.
-const TINY: [&str; 13] = [
-    "sweep",
-    "--backends",
-    "epoll,poll",
-    "--connections",
-    "1,4",
-    "--trials",
-    "2",
-    "--warmup",
-    "0s",
-    "--duration",
-    "20ms",
-    "--output",
-    "run.jsonl",
-];
+const TINY: [&str; 13] = brief_sweep("1,4", "2", "run.jsonl");
 const TINY_TRIALS: usize = 8;
 
 fn tiny(more: &[&str], directory: &Path) -> Ended {
     harness(&[TINY.as_slice(), more].concat(), directory)
-}
-
-fn recorded(directory: &Path) -> Recorded {
-    read(&directory.join("run.jsonl")).unwrap()
 }
 
 /// What identifies the trials, in the order in which they stand in the file.

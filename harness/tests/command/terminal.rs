@@ -7,24 +7,14 @@ use std::process::{Command, Stdio};
 
 use nix::pty::{Winsize, openpty};
 
+use crate::brief::brief_sweep;
 use crate::support::{HARNESS, harness};
 
 /// Two backends that are measured and one that never is.
-const SWEEP: [&str; 13] = [
-    "sweep",
-    "--backends",
-    "epoll,poll",
-    "--server",
-    "broken=false {port}",
-    "--connections",
-    "1",
-    "--trials",
-    "2",
-    "--warmup",
-    "0s",
-    "--duration",
-    "20ms",
-];
+fn sweep() -> Vec<&'static str> {
+    // Without an output, so that each has a file of its own.
+    [&brief_sweep("1", "2", "run.jsonl")[..11], &["--server", "broken=false {port}"]].concat()
+}
 
 /// Which of the two outputs is a terminal.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,7 +65,7 @@ fn without_colours(text: &str) -> String {
 fn a_table_fits_its_terminal_and_has_colours() {
     let directory = tempfile::tempdir().unwrap();
     for columns in [60, 120] {
-        let text = on_terminal(Terminal::Stdout, columns, &SWEEP, &[], directory.path());
+        let text = on_terminal(Terminal::Stdout, columns, &sweep(), &[], directory.path());
         assert!(text.contains(" \x1b[31mbroken\x1b[0m"), "{text}");
         let bare = without_colours(&text);
         assert!(!bare.contains('\x1b') && bare.contains("0 of 2 *"), "{bare}");
@@ -90,10 +80,10 @@ fn a_table_fits_its_terminal_and_has_colours() {
 fn nobody_gets_colours_who_wants_none() {
     let directory = tempfile::tempdir().unwrap();
     for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
-        let text = on_terminal(Terminal::Stdout, 100, &SWEEP, &[variable], directory.path());
+        let text = on_terminal(Terminal::Stdout, 100, &sweep(), &[variable], directory.path());
         assert!(text.contains("broken") && !text.contains('\x1b'), "{variable:?}: {text}");
     }
-    let ended = harness(&SWEEP, directory.path());
+    let ended = harness(&sweep(), directory.path());
     let text = ended.stdout.join("\n");
     assert!(ended.stderr.is_empty() && text.contains("broken") && !text.contains('\x1b'), "{ended:?}");
     assert!(text.contains("max RSS") && !text.contains('█'), "a pipe gets all columns, and no bars: {text}");
@@ -102,11 +92,11 @@ fn nobody_gets_colours_who_wants_none() {
 #[test]
 fn the_last_trial_stands_below_the_bar_unless_it_is_to_be_quiet() {
     let directory = tempfile::tempdir().unwrap();
-    let text = on_terminal(Terminal::Stderr, 80, &SWEEP, &[], directory.path());
+    let text = on_terminal(Terminal::Stderr, 80, &sweep(), &[], directory.path());
     for part in ["last: epoll ", "CPU/request · ", "last: broken without figures", "/6 "] {
         assert!(text.contains(part), "{part} in {text:?}");
     }
-    let quiet = [SWEEP.as_slice(), &["--quiet"]].concat();
+    let quiet = [sweep().as_slice(), &["--quiet"]].concat();
     assert_eq!(on_terminal(Terminal::Stderr, 80, &quiet, &[], directory.path()), "");
     let capacity = ["capacity", "--slo", "p99<1s", "--backends", "epoll", "--budget", "1ms", "--duration", "20ms"];
     let wrong = on_terminal(Terminal::Stderr, 80, &[capacity.as_slice(), &["--quiet"]].concat(), &[], directory.path());
@@ -116,7 +106,7 @@ fn the_last_trial_stands_below_the_bar_unless_it_is_to_be_quiet() {
 #[test]
 fn a_comparison_fits_its_terminal_and_keeps_its_figures_and_remarks() {
     let directory = tempfile::tempdir().unwrap();
-    harness(&[SWEEP.as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
+    harness(&[sweep().as_slice(), &["--output", "run.jsonl"]].concat(), directory.path());
     let compare = ["compare", "run.jsonl", "--baseline", "epoll"];
     let wide = harness(&compare, directory.path()).stdout.join("\n");
     let text = without_colours(&on_terminal(Terminal::Stdout, 72, &compare, &[], directory.path()));

@@ -3,34 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use harness::results::{Recorded, read};
+use harness::results::Recorded;
 use nix::sys::signal::Signal;
 
+use crate::brief::{brief_sweep, recorded};
 use crate::support::{Ended, Running, harness};
 
 /// Two backends in one cell.
-const SWEEP: [&str; 13] = [
-    "sweep",
-    "--backends",
-    "epoll,poll",
-    "--connections",
-    "2",
-    "--trials",
-    "2",
-    "--warmup",
-    "0s",
-    "--duration",
-    "20ms",
-    "--output",
-    "run.jsonl",
-];
+const SWEEP: [&str; 13] = brief_sweep("2", "2", "run.jsonl");
 
 fn sweep(more: &[&str], directory: &Path) -> Ended {
     harness(&[SWEEP.as_slice(), more].concat(), directory)
-}
-
-fn recorded(directory: &Path) -> Recorded {
-    read(&directory.join("run.jsonl")).unwrap()
 }
 
 /// How many trials each block has.
@@ -107,7 +90,8 @@ fn a_backend_that_is_there_twice_measures_the_noise_of_its_run() {
     let directory = tempfile::tempdir().unwrap();
     let ended = sweep(&["--trials", "8", "--twice", "ep*"], directory.path());
     assert_eq!(ended.code(), Some(2), "a flag is given once");
-    let twice = [&SWEEP[..5], &["--trials", "8", "--twice", "ep*"], &SWEEP[7..]].concat();
+    let eight = brief_sweep("2", "8", "run.jsonl");
+    let twice = [eight.as_slice(), &["--twice", "ep*"]].concat();
     let ended = harness(&twice, directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
     let recorded = recorded(directory.path());
@@ -120,7 +104,7 @@ fn a_backend_that_is_there_twice_measures_the_noise_of_its_run() {
     assert_eq!(receipt(twin), receipt(own), "the same server under another name");
     assert!(ended.stdout.iter().any(|line| line.contains("noise floor of epoll")), "{ended:?}");
     assert_eq!(harness(&[twice.as_slice(), &["--resume"]].concat(), directory.path()).code(), Some(0));
-    let other = harness(&[&SWEEP[..5], &["--trials", "8"], &SWEEP[7..], &["--resume"]].concat(), directory.path());
+    let other = harness(&[eight.as_slice(), &["--resume"]].concat(), directory.path());
     assert_eq!(other.code(), Some(2), "{other:?}");
     assert!(other.stderr[0].contains("twice was [\"epoll\"] and is null"), "{other:?}");
 }

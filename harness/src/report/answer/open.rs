@@ -7,7 +7,7 @@ use super::words::{Wording, at_most, list, ratio, reason};
 use crate::figures;
 use crate::plan::Cell;
 use crate::report::selection::Speaker;
-use crate::results::{Outcome, TrialRecord, Verdict};
+use crate::results::{Fate, TrialRecord};
 use crate::statistics::MIN_BLOCKS;
 
 /// Beyond so many of a kind nobody reads on.
@@ -191,21 +191,16 @@ pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut V
 
 /// Why a backend has too little to be judged by; none where it has enough.
 fn gap(backend: &str, own: &[&TrialRecord]) -> Option<String> {
-    let counts = |trial: &&&TrialRecord| trial.verdict != Verdict::Invalid && trial.measured.is_some();
-    let usable = own.iter().filter(counts).count();
-    let why = || {
-        let failed = own.iter().find(|trial| trial.verdict == Verdict::Invalid || trial.measured.is_none());
-        let text = failed.and_then(|trial| trial.error.as_ref().or(trial.reasons.first()));
-        text.map_or("no reason is recorded".to_owned(), |text| reason(text))
-    };
     if own.is_empty() {
         return Some(format!("{backend} was not measured: the run ended before it"));
     }
-    if own.iter().all(|trial| trial.outcome == Outcome::Unavailable) {
-        return Some(format!("{backend} cannot run there: {}", why()));
+    let why = reason(own.iter().find(|trial| !trial.is_usable())?.first_reason());
+    if own.iter().all(|trial| trial.fate() == Fate::Unavailable) {
+        return Some(format!("{backend} cannot run there: {why}"));
     }
+    let usable = own.iter().filter(|trial| trial.is_usable()).count();
     if usable == 0 {
-        return Some(format!("no trial of {backend} counts: {}", why()));
+        return Some(format!("no trial of {backend} counts: {why}"));
     }
-    (usable * 2 < own.len()).then(|| format!("fewer than half of the trials of {backend} count: {}", why()))
+    (usable * 2 < own.len()).then(|| format!("fewer than half of the trials of {backend} count: {why}"))
 }

@@ -9,7 +9,7 @@ use super::words::list;
 use crate::figures;
 use crate::plan::Cell;
 use crate::report::selection::Run;
-use crate::results::{Bottleneck, TrialRecord, Verdict};
+use crate::results::{Bottleneck, TrialRecord};
 use crate::statistics::{Bounds, missed_its_rate};
 use crate::verdict::{LATE_GENERATOR, disturbances};
 
@@ -73,12 +73,7 @@ fn missed(cell: &Cell, run: &Run<'_>) -> Vec<Missed> {
         return Vec::new();
     }
     let of = |backend: &String| {
-        let counts = |trial: &&TrialRecord| {
-            trial.backend == *backend
-                && trial.cell == *cell
-                && trial.verdict != Verdict::Invalid
-                && trial.measured.is_some()
-        };
+        let counts = |trial: &&TrialRecord| trial.backend == *backend && trial.cell == *cell && trial.is_usable();
         let usable: Vec<&TrialRecord> = run.trials.iter().filter(counts).collect();
         let missed: Vec<&&TrialRecord> = usable.iter().filter(|trial| missed_its_rate(trial)).collect();
         let own = missed.iter().filter(|trial| is_the_servers_doing(trial)).count();

@@ -8,7 +8,7 @@ use super::group::{Group, Standing};
 use super::{Axis, Chart, Point, Scale, State, Unit, notes};
 use crate::figures;
 use crate::plan::Cell;
-use crate::statistics::{enough_samples, percentiles_of_all};
+use crate::statistics::{enough_of_all, percentiles_of_all};
 
 /// Points of one curve at most, and at least where there are many.
 const MOST_POINTS: usize = 120;
@@ -101,8 +101,8 @@ fn curve(group: &Group<'_>, most: usize) -> Vec<Point> {
 /// From 0 to the last whole nine that enough requests lie above, in equal steps of the axis: no more than `most`, but each
 /// nine.
 fn quantiles(latency: &Histogram<u64>, unanswered: u64, most: usize) -> Vec<f64> {
-    let all = latency.len().saturating_add(unanswered);
-    let nines = (1..=MOST_NINES).take_while(|&nines| enough_samples(all, 1.0 - 10_f64.powi(-nines))).count();
+    let is_enough = |nines: &i32| enough_of_all(latency, unanswered, 1.0 - 10_f64.powi(-nines));
+    let nines = (1..=MOST_NINES).take_while(is_enough).count();
     if nines == 0 {
         return vec![0.0, 0.5];
     }

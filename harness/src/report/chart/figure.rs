@@ -1,12 +1,14 @@
-//! What is drawn upwards: each figure of a backend in a cell, how sure it is, and whether to believe it.
+//! What is drawn upwards: the figures, and what they are called and shown as.
+
+mod point;
+mod values;
 
 use super::facet::Along;
-use super::group::{Group, Standing};
-use super::{Axis, Point, Scale, Series, State, Unit};
+use super::{Axis, Point, Scale, Series, Unit};
 use crate::figures;
 use crate::plan::Cell;
-use crate::results::TrialRecord;
-use crate::statistics::{Metric, Remark, RemarkKind, Void, enough_samples, median, median_interval, percentile_of_all};
+
+pub(in crate::report) use self::values::is_plausible;
 
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,55 +128,6 @@ impl Figure {
         }
     }
 
-    /// What trials say together, or why they say nothing.
-    fn of_group(self, group: &Group<'_>) -> Result<f64, String> {
-        let summary = &group.summary;
-        if let Some(q) = self.quantile() {
-            let percentile = percentile_of_all(&summary.latency, summary.unanswered, q);
-            return percentile.map(|ns| ns as f64).ok_or_else(|| {
-                if enough_samples(summary.latency.len().saturating_add(summary.unanswered), q) {
-                    "so many requests were never answered that this percentile is one of them".to_owned()
-                } else {
-                    "too few requests for this percentile, at least 10 must lie above it".to_owned()
-                }
-            });
-        }
-        let value = match self {
-            Self::Throughput => summary.throughput_rps.map(|spread| spread.median),
-            Self::ServerCpu => summary.server_cpu_ns_per_request,
-            Self::Syscalls => summary.syscalls_per_request,
-            Self::Memory => median(&self.of_trials(group)),
-            _ => summary.memory_bytes_per_idle_connection,
-        };
-        value.ok_or_else(|| {
-            let why = match self {
-                Self::Syscalls | Self::IdleMemory => "not known: servers that are not ours do not count them",
-                _ => "not known of this server",
-            };
-            why.to_owned()
-        })
-    }
-
-    /// What each trial says by itself; those of which it is not known are left out.
-    fn of_trials(self, group: &Group<'_>) -> Vec<f64> {
-        group.measured.iter().filter_map(|trial| self.of_trial(trial)).collect()
-    }
-
-    fn of_trial(self, trial: &TrialRecord) -> Option<f64> {
-        let measured = trial.measured.as_ref()?;
-        let server = || measured.server.as_ref();
-        match self {
-            Self::Throughput => Some(measured.throughput_rps),
-            Self::P50 => Metric::P50.of(trial),
-            Self::P99 => Metric::P99.of(trial),
-            Self::P999 => percentile_of_all(&measured.latency_hdr.0, measured.censored, 0.999).map(|ns| ns as f64),
-            Self::ServerCpu => Metric::ServerCpu.of(trial),
-            Self::Syscalls => (measured.requests > 0).then_some(server()?.syscalls? as f64 / measured.requests as f64),
-            Self::Memory => server()?.max_rss_bytes.map(|bytes| bytes as f64),
-            Self::IdleMemory => server()?.memory_bytes_per_idle_connection,
-        }
-    }
-
     /// Whether it says no more than what the load generator could do, where that was busy.
     fn needs_an_idle_client(self) -> bool {
         matches!(self, Self::Throughput | Self::P50 | Self::P99 | Self::P999)
@@ -193,79 +146,4 @@ impl Figure {
             Self::Memory | Self::IdleMemory => figures::bytes(value.round() as u64),
         }
     }
-
-    /// What a backend did in a cell, at `x`.
-    pub(super) fn point(self, group: &Group<'_>, x: f64) -> Point {
-        let missing = |mut said: Vec<String>| {
-            said.extend(remarks(group));
-            Point { x, y: None, interval: None, state: State::Missing, said }
-        };
-        if group.standing == Standing::Missing {
-            let said = if group.summary.trials == 0 { vec!["not measured".to_owned()] } else { Vec::new() };
-            return missing(said);
-        }
-        let value = match self.of_group(group) {
-            Ok(value) => value,
-            Err(reason) => return missing(vec![format!("{}: {reason}", self.label(&group.cell))]),
-        };
-        if !is_plausible(value) {
-            return missing(vec![format!("{}: what the file says is not plausible", self.label(&group.cell))]);
-        }
-        let (state, reasons) = self.judged(group);
-        let interval = if state == State::Invalid { None } else { self.interval(group) };
-        let bar = interval.map_or(String::new(), |ends| format!(" [{}]", ends.map(|end| self.text(end)).join(", ")));
-        let mut said = vec![format!("{} {}{bar}", self.label(&group.cell), self.text(value))];
-        said.push(match group.standing {
-            Standing::Invalid => format!("none of {} counts", figures::counted(group.summary.trials, "trial")),
-            _ if group.measured.len() == group.summary.trials => figures::counted(group.summary.trials, "trial"),
-            _ => format!("{} of {}", group.measured.len(), figures::counted(group.summary.trials, "trial")),
-        });
-        said.extend(reasons);
-        said.extend(remarks(group));
-        Point { x, y: Some(value), interval, state, said }
-    }
-
-    fn judged(self, group: &Group<'_>) -> (State, Option<String>) {
-        let is_latency = self.quantile().is_some();
-        if group.standing == Standing::Invalid {
-            return (State::Invalid, None);
-        }
-        if is_latency && group.bounds.rate {
-            return (
-                State::Invalid,
-                Some(format!("{}: how late answers were says how long it was watched", Void::Rate.text())),
-            );
-        }
-        if self.needs_an_idle_client() && group.bounds.client {
-            return (State::Suspect, Some(format!("{}: the server might have done more", Void::Client.text())));
-        }
-        (if group.is_doubtful(self.needs_an_idle_client()) { State::Suspect } else { State::Valid }, None)
-    }
-
-    /// None, too, where a trial does not say: what the others say would not be about all of them.
-    fn interval(self, group: &Group<'_>) -> Option<[f64; 2]> {
-        let values = self.of_trials(group);
-        let interval = if values.len() == group.measured.len() { median_interval(&values) } else { None };
-        interval.filter(|ends| ends.iter().all(|end| is_plausible(*end)))
-    }
-}
-
-/// Whether anything that is measured here can be so much, in whichever unit: a day of nanoseconds and a terabyte are less than
-/// the most, one system call for a thousand requests more than the least.
-pub(in crate::report) fn is_plausible(value: f64) -> bool {
-    value == 0.0 || (1e-6..=1e15).contains(&value)
-}
-
-/// Why trials are not what they should be, a line each.
-fn remarks(group: &Group<'_>) -> impl Iterator<Item = String> {
-    let all = group.summary.trials;
-    group.summary.remarks.iter().map(move |Remark { kind, reason, trials }| {
-        let kind = match kind {
-            RemarkKind::Unavailable => return format!("unavailable: {reason}"),
-            RemarkKind::Failed => "failed",
-            RemarkKind::Invalid => "invalid",
-            RemarkKind::Suspect => "suspect",
-        };
-        format!("{kind}, {trials} of {all}: {reason}")
-    })
 }

@@ -1,14 +1,14 @@
 //! The trials of one backend in one cell of one run: which of them figures are made of.
 
 use crate::plan::Cell;
-use crate::results::{TrialRecord, Verdict};
+use crate::results::{Fate, TrialRecord};
 use crate::statistics::{BackendSummary, Bounds, Doubt};
 
 /// One backend in one cell of one run.
 pub(super) struct Group<'a> {
     pub(super) backend: String,
     pub(super) cell: Cell,
-    /// Those that figures are made of: measured ones that are not invalid, and where there are none, measured ones that are.
+    /// Those that figures are made of: usable ones, and where there are none, invalid ones.
     pub(super) measured: Vec<&'a TrialRecord>,
     pub(super) standing: Standing,
     pub(super) summary: BackendSummary,
@@ -29,12 +29,9 @@ pub(super) enum Standing {
 
 impl<'a> Group<'a> {
     pub(super) fn of(backend: String, cell: Cell, trials: &[&'a TrialRecord]) -> Self {
-        let (invalid, counting): (Vec<&TrialRecord>, Vec<&TrialRecord>) = trials
-            .iter()
-            .copied()
-            .filter(|trial| trial.measured.is_some())
-            .partition(|trial| trial.verdict == Verdict::Invalid);
-        let standing = match (counting.is_empty(), invalid.is_empty()) {
+        let those = |is: fn(&TrialRecord) -> bool| trials.iter().copied().filter(|trial| is(trial)).collect::<Vec<_>>();
+        let (usable, invalid) = (those(TrialRecord::is_usable), those(|trial| trial.fate() == Fate::Invalid));
+        let standing = match (usable.is_empty(), invalid.is_empty()) {
             (false, _) => Standing::Counts,
             (true, false) => Standing::Invalid,
             (true, true) => Standing::Missing,
@@ -43,7 +40,7 @@ impl<'a> Group<'a> {
             Standing::Invalid => BackendSummary::of_invalid(&backend, trials),
             _ => BackendSummary::of(&backend, trials),
         };
-        let measured = if standing == Standing::Invalid { invalid } else { counting };
+        let measured = if standing == Standing::Invalid { invalid } else { usable };
         Self { backend, cell, standing, summary, bounds: Bounds::of(&measured), measured }
     }
 

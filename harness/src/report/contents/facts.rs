@@ -1,8 +1,8 @@
 //! What is to be known of each file: the machine, the command, and what became of its trials.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 
-use super::table::kind;
 use super::{Reason, RunFacts};
 use crate::doctor::{Diagnosis, Level};
 use crate::figures;
@@ -10,10 +10,7 @@ use crate::plan::{Cell, CellKey, SweepPlan};
 use crate::report::selection::Selection;
 use crate::report::terminal::facts::rows;
 use crate::report::{FileRun, repeat};
-use crate::results::{Generator, RunRecord, TrialRecord};
-
-/// The order in which kinds of trials are told.
-const KINDS: [&str; 5] = ["valid", "suspect", "invalid", "failed", "unavailable"];
+use crate::results::{Fate, Generator, RunRecord, TrialRecord};
 
 /// Rows about how the machine was just then, and about the network; what is in neither is about the machine itself, and what
 /// comes after the last of them is what the kernel grants the backends.
@@ -32,7 +29,7 @@ pub(super) fn of(file: &FileRun, selection: &Selection<'_>) -> RunFacts {
         file: file.name.clone(),
         started: String::new(),
         command: String::new(),
-        verdicts: counted(recorded.trials.iter()),
+        verdicts: counted(recorded.trials.iter()).iter().map(|(fate, count)| (fate.to_string(), *count)).collect(),
         reasons: reasons(&recorded.trials),
         environment: Vec::new(),
         notes,
@@ -57,31 +54,26 @@ pub(super) fn of(file: &FileRun, selection: &Selection<'_>) -> RunFacts {
     }
 }
 
-/// Trials by what became of them; kinds of which there is none are left out.
-pub(super) fn counted<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Vec<(String, usize)> {
-    let mut counts = [0; KINDS.len()];
-    for trial in trials {
-        if let Some(place) = KINDS.iter().position(|name| *name == kind(trial)) {
-            counts[place] += 1;
-        }
-    }
-    let counted = KINDS.iter().zip(counts).filter(|(_, count)| *count > 0);
-    counted.map(|(name, count)| ((*name).to_owned(), count)).collect()
+/// Trials by what became of them, the best first.
+pub(super) fn counted<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Vec<(Fate, usize)> {
+    let mut counts: BTreeMap<Fate, usize> = BTreeMap::new();
+    trials.for_each(|trial| *counts.entry(trial.fate()).or_default() += 1);
+    counts.into_iter().collect()
 }
 
-/// Each reason once; those that most trials have come first within their kind.
+/// Each reason once, those of the worst first; those that most trials have come first within their kind.
 fn reasons(trials: &[TrialRecord]) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = Vec::new();
-    for trial in trials.iter().filter(|trial| kind(trial) != "valid") {
-        // The error of a trial without a measurement says more than that there is none.
-        let of_verdict = trial.reasons.iter().filter(|_| trial.error.is_none());
-        for reason in trial.error.iter().chain(of_verdict) {
-            let known = reasons.iter().position(|one| one.kind == kind(trial) && one.reason == *reason);
+    let mut reasons: Vec<(Fate, Reason)> = Vec::new();
+    for trial in trials.iter().filter(|trial| trial.fate() != Fate::Valid) {
+        let fate = trial.fate();
+        for reason in trial.why() {
+            let known = reasons.iter().position(|(of, one)| *of == fate && one.reason == reason);
             let place = known.unwrap_or_else(|| {
-                reasons.push(Reason { kind: kind(trial).to_owned(), reason: reason.clone(), backends: Vec::new() });
+                let reason = Reason { kind: fate.to_string(), reason: reason.to_owned(), backends: Vec::new() };
+                reasons.push((fate, reason));
                 reasons.len() - 1
             });
-            let backends = &mut reasons[place].backends;
+            let backends = &mut reasons[place].1.backends;
             match backends.iter_mut().find(|(name, _)| *name == trial.backend) {
                 Some((_, count)) => *count += 1,
                 None => backends.push((trial.backend.clone(), 1)),
@@ -89,9 +81,8 @@ fn reasons(trials: &[TrialRecord]) -> Vec<Reason> {
         }
     }
     let trials = |reason: &Reason| reason.backends.iter().map(|(_, count)| count).sum::<usize>();
-    let worst = |reason: &Reason| KINDS.iter().rev().position(|kind| *kind == reason.kind);
-    reasons.sort_by_key(|reason| (worst(reason), std::cmp::Reverse(trials(reason))));
-    reasons
+    reasons.sort_by_key(|(fate, reason)| Reverse((*fate, trials(reason))));
+    reasons.into_iter().map(|(_, reason)| reason).collect()
 }
 
 /// What keeps a run from being taken at face value as a whole.

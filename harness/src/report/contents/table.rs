@@ -6,7 +6,7 @@ use crate::figures::{self, NONE};
 use crate::plan::Cell;
 use crate::report::answer::place::Setting;
 use crate::report::selection::{Searched, Selection, Speaker};
-use crate::results::{Bottleneck, Outcome, TrialRecord, Verdict};
+use crate::results::{Bottleneck, TrialRecord};
 use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise_cells};
 
 /// Of the trials of a backend.
@@ -187,20 +187,9 @@ fn trials(summary: &BackendSummary) -> Entry {
 /// `valid 7, suspect 1`.
 fn verdicts<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> String {
     let counts = super::facts::counted(trials);
-    list(&counts, |(kind, count)| format!("{kind} {count}"))
+    list(&counts, |(fate, count)| format!("{fate} {count}"))
 }
 
 fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
     items.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-/// What became of a trial, in one word.
-pub(super) fn kind(trial: &TrialRecord) -> &'static str {
-    match (trial.outcome, trial.verdict) {
-        (Outcome::Unavailable, _) => "unavailable",
-        (Outcome::Failed, _) => "failed",
-        (Outcome::Ok, Verdict::Invalid) => "invalid",
-        (Outcome::Ok, Verdict::Suspect) => "suspect",
-        (Outcome::Ok, Verdict::Valid) => "valid",
-    }
 }

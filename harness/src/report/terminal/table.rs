@@ -1,16 +1,16 @@
 //! The table at the end of a sweep: one for each cell, below it everything that keeps a figure from being taken at face
 //! value, and then who is best.
 
+mod notes;
+
 use std::fmt::Write;
 
 use super::grid::{Column, Grid, left_out_note};
 use super::look::{Look, Tone};
 use super::{bar, ranking};
 use crate::figures::{self, NONE};
-use crate::results::Bottleneck;
-use crate::statistics::{
-    BackendSummary, CellSummary, Ranking, Remark, RemarkKind, ThreadSpread, enough_samples, percentile_of_all,
-};
+use crate::results::{Bottleneck, Fate};
+use crate::statistics::{BackendSummary, CellSummary, Ranking, percentile_of_all};
 
 /// The percentiles that have a column.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
@@ -68,7 +68,7 @@ fn draw_cell(cell: &CellSummary, look: Look, left_out: &mut Vec<String>) -> Stri
         }
     }
     let mut text = format!("{}\n{}", look.prose(&cell.cell.to_string(), 2), grid.draw(look));
-    for note in notes(&cell.backends).into_iter().chain(thread_notes(&cell.backends)) {
+    for note in notes::notes(&cell.backends) {
         let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
     }
     text
@@ -124,7 +124,7 @@ fn bars(backends: &[BackendSummary], places: usize, look: Look) -> Column {
 
 /// The worst that the mark beside the trials stands for.
 fn tone(summary: &BackendSummary) -> Tone {
-    match summary.remarks.iter().any(|remark| remark.kind != RemarkKind::Suspect) {
+    match summary.remarks.iter().any(|remark| remark.fate != Fate::Suspect) {
         true => Tone::Invalid,
         false if summary.remarks.is_empty() => Tone::Plain,
         false => Tone::Suspect,
@@ -161,75 +161,6 @@ fn trials(summary: &BackendSummary) -> String {
     }
 }
 
-fn notes(backends: &[BackendSummary]) -> Vec<String> {
-    let mut notes = remark_notes(backends);
-    let unprinted = |because: &dyn Fn(&BackendSummary, f64) -> bool| {
-        let lacks =
-            |summary: &BackendSummary, q| summary.measured > 0 && quantile(summary, q).is_none() && because(summary, q);
-        let names = QUANTILES.iter().filter(|(q, _)| backends.iter().any(|summary| lacks(summary, *q)));
-        names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
-    };
-    let is_enough = |summary: &BackendSummary, q| enough_samples(summary.latency.len() + summary.unanswered, q);
-    let (short, unanswered) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
-    if !short.is_empty() {
-        notes.push(format!(
-            "{NONE} {short}: too few requests for this percentile, at least 10 must lie above it; measure longer"
-        ));
-    }
-    if !unanswered.is_empty() {
-        notes.push(format!("{NONE} {unanswered}: so many requests were never answered that it is one of them"));
-    }
-    notes
-}
-
-/// How the load was spread over the server's threads, where there were several: throughput follows that as it follows the
-/// interface.
-fn thread_notes(backends: &[BackendSummary]) -> Vec<String> {
-    let note = |what: &str, of: &dyn Fn(&ThreadSpread) -> Option<String>| {
-        let told = |summary: &BackendSummary| Some(format!("{} {}", summary.backend, of(&summary.thread_spread?)?));
-        let each: Vec<String> = backends.iter().filter_map(told).collect();
-        (!each.is_empty()).then(|| format!("{what}: {}", each.join(", ")))
-    };
-    let connections = |spread: &ThreadSpread| {
-        let (fewest, most) = spread.middle;
-        let (fewest_ever, most_ever) = spread.most_uneven;
-        Some(format!("{fewest}–{most} ({fewest_ever}–{most_ever})"))
-    };
-    let busy = |spread: &ThreadSpread| {
-        let (least, most) = spread.busy?;
-        Some(format!("{:.0}–{:.0} %", least * 100.0, most * 100.0))
-    };
-    let connections = note("connections per server thread, in the middle (most uneven) trial", &connections);
-    connections.into_iter().chain(note("time that a server thread ran, in the middle trial", &busy)).collect()
-}
-
-/// Each reason once, with the backends that it holds for: it is often the same for all of them.
-fn remark_notes(backends: &[BackendSummary]) -> Vec<String> {
-    let mut notes: Vec<(RemarkKind, &str, Vec<String>)> = Vec::new();
-    for summary in backends {
-        for Remark { kind, reason, trials } in &summary.remarks {
-            let whose = match kind {
-                RemarkKind::Unavailable => summary.backend.clone(),
-                _ => format!("{} {trials} of {}", summary.backend, summary.trials),
-            };
-            match notes.iter_mut().find(|note| (note.0, note.1) == (*kind, reason)) {
-                Some((_, _, backends)) => backends.push(whose),
-                None => notes.push((*kind, reason, vec![whose])),
-            }
-        }
-    }
-    let note = |(kind, reason, backends): (RemarkKind, &str, Vec<String>)| {
-        let backends = backends.join(", ");
-        match kind {
-            RemarkKind::Unavailable => format!("* unavailable: {backends}: {reason}"),
-            RemarkKind::Failed => format!("* failed trials: {backends}: {reason}"),
-            RemarkKind::Invalid => format!("* invalid trials: {backends}: {reason}"),
-            RemarkKind::Suspect => format!("* suspect trials: {backends}: {reason}"),
-        }
-    };
-    notes.into_iter().map(note).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,7 +170,7 @@ mod tests {
     use crate::results::{TrialRecord, Verdict};
     use crate::statistics::{rank, summarise};
 
-    fn first_table(trials: &[TrialRecord]) -> String {
+    pub(super) fn first_table(trials: &[TrialRecord]) -> String {
         let plan = plan::tests::plan();
         draw(&summarise(&plan, trials)[..1], &rank(&plan, trials), Look::PLAIN)
     }
@@ -280,51 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_without_enough_samples_is_a_gap_with_a_reason() {
-        let table = first_table(&[trial("epoll")]);
-        assert!(table.contains("– p99.9: too few requests"), "{table}");
-    }
-
-    #[test]
-    fn a_percentile_among_requests_without_an_answer_is_not_that_of_the_others() {
-        let mut trial = trial("epoll");
-        trial.measured.as_mut().unwrap().censored = 100;
-        let table = first_table(&[trial]);
-        assert!(table.contains("– p99: so many requests were never answered that it is one of them"), "{table}");
-        assert!(!table.contains("1.98 ms"), "{table}");
-    }
-
-    #[test]
-    fn how_connections_were_spread_over_several_threads_is_said() {
-        let spread = |backend, connections: &[u64], busy: &[f64]| {
-            let mut trial = trial(backend);
-            let server = trial.measured.as_mut().unwrap().server.as_mut().unwrap();
-            server.connections_per_thread = Some(connections.to_vec());
-            server.busy_per_thread = Some(busy.to_vec());
-            trial
-        };
-        let trials =
-            [spread("epoll", &[37, 27], &[0.6, 0.449]), spread("epoll", &[20, 44], &[0.3, 0.7]), trial("poll")];
-        let table = first_table(&trials);
-        let notes = "  connections per server thread, in the middle (most uneven) trial: epoll 27–37 (20–44)\n  \
-                     time that a server thread ran, in the middle trial: epoll 45–60 %\n";
-        assert!(table.contains(notes), "{table}");
-        assert!(!first_table(&[spread("epoll", &[64], &[0.9])]).contains("server thread, in"));
-    }
-
-    #[test]
     fn a_backend_without_figures_stays_with_its_reason() {
         let table = first_table(&[trial("epoll"), failed_trial("poll", "it died")]);
         assert!(table.lines().any(|line| line.contains("poll") && line.contains("0 of 1 *")), "{table}");
         assert!(table.contains("* failed trials: poll 1 of 1: it died"), "{table}");
-    }
-
-    #[test]
-    fn a_reason_that_holds_for_several_backends_is_said_once() {
-        let suspect =
-            |backend| TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial(backend) };
-        let table = first_table(&[suspect("epoll"), suspect("poll"), trial("poll")]);
-        assert!(table.contains("* suspect trials: poll 1 of 2, epoll 1 of 1: odd\n"), "{table}");
     }
 
     #[test]

@@ -1,0 +1,132 @@
+//! What stands below the table of a cell: what keeps its figures from being taken at face value, and why there are gaps.
+
+use super::{QUANTILES, quantile};
+use crate::figures::NONE;
+use crate::results::Fate;
+use crate::statistics::{BackendSummary, Remark, ThreadSpread, enough_of_all};
+
+/// Below the table of a cell, a line each.
+pub(super) fn notes(backends: &[BackendSummary]) -> Vec<String> {
+    remarks(backends).into_iter().chain(unprinted_percentiles(backends)).chain(thread_spread(backends)).collect()
+}
+
+/// Which percentiles are gaps, and why.
+fn unprinted_percentiles(backends: &[BackendSummary]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let unprinted = |because: &dyn Fn(&BackendSummary, f64) -> bool| {
+        let lacks =
+            |summary: &BackendSummary, q| summary.measured > 0 && quantile(summary, q).is_none() && because(summary, q);
+        let names = QUANTILES.iter().filter(|(q, _)| backends.iter().any(|summary| lacks(summary, *q)));
+        names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let is_enough = |summary: &BackendSummary, q| enough_of_all(&summary.latency, summary.unanswered, q);
+    let (short, unanswered) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
+    if !short.is_empty() {
+        notes.push(format!(
+            "{NONE} {short}: too few requests for this percentile, at least 10 must lie above it; measure longer"
+        ));
+    }
+    if !unanswered.is_empty() {
+        notes.push(format!("{NONE} {unanswered}: so many requests were never answered that it is one of them"));
+    }
+    notes
+}
+
+/// How the load was spread over the server's threads, where there were several: throughput follows that as it follows the
+/// interface.
+fn thread_spread(backends: &[BackendSummary]) -> Vec<String> {
+    let note = |what: &str, of: &dyn Fn(&ThreadSpread) -> Option<String>| {
+        let told = |summary: &BackendSummary| Some(format!("{} {}", summary.backend, of(&summary.thread_spread?)?));
+        let each: Vec<String> = backends.iter().filter_map(told).collect();
+        (!each.is_empty()).then(|| format!("{what}: {}", each.join(", ")))
+    };
+    let connections = |spread: &ThreadSpread| {
+        let (fewest, most) = spread.middle;
+        let (fewest_ever, most_ever) = spread.most_uneven;
+        Some(format!("{fewest}–{most} ({fewest_ever}–{most_ever})"))
+    };
+    let busy = |spread: &ThreadSpread| {
+        let (least, most) = spread.busy?;
+        Some(format!("{:.0}–{:.0} %", least * 100.0, most * 100.0))
+    };
+    let connections = note("connections per server thread, in the middle (most uneven) trial", &connections);
+    connections.into_iter().chain(note("time that a server thread ran, in the middle trial", &busy)).collect()
+}
+
+/// Each reason once, with the backends that it holds for: it is often the same for all of them.
+fn remarks(backends: &[BackendSummary]) -> Vec<String> {
+    let mut notes: Vec<(Fate, &str, Vec<String>)> = Vec::new();
+    for summary in backends {
+        for Remark { fate, reason, trials } in &summary.remarks {
+            let whose = match fate {
+                Fate::Unavailable => summary.backend.clone(),
+                _ => format!("{} {trials} of {}", summary.backend, summary.trials),
+            };
+            match notes.iter_mut().find(|note| (note.0, note.1) == (*fate, reason)) {
+                Some((_, _, backends)) => backends.push(whose),
+                None => notes.push((*fate, reason, vec![whose])),
+            }
+        }
+    }
+    let note = |(fate, reason, backends): (Fate, &str, Vec<String>)| {
+        let what = if fate == Fate::Unavailable { "" } else { " trials" };
+        format!("* {fate}{what}: {}: {reason}", backends.join(", "))
+    };
+    notes.into_iter().map(note).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::first_table;
+    use crate::results::tests::trial;
+    use crate::results::{TrialRecord, Verdict};
+
+    #[test]
+    fn a_percentile_without_enough_samples_is_a_gap_with_a_reason() {
+        let table = first_table(&[trial("epoll")]);
+        assert!(table.contains("– p99.9: too few requests"), "{table}");
+    }
+
+    #[test]
+    fn a_percentile_among_requests_without_an_answer_is_not_that_of_the_others() {
+        let mut trial = trial("epoll");
+        trial.measured.as_mut().unwrap().censored = 100;
+        let table = first_table(&[trial]);
+        assert!(table.contains("– p99: so many requests were never answered that it is one of them"), "{table}");
+        assert!(!table.contains("1.98 ms"), "{table}");
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_told_however_many_a_file_has() {
+        let mut trial = trial("epoll");
+        trial.measured.as_mut().unwrap().censored = u64::MAX;
+        let table = first_table(&[trial]);
+        assert!(table.contains("– p50, p99, p99.9: so many requests were never answered"), "{table}");
+    }
+
+    #[test]
+    fn how_connections_were_spread_over_several_threads_is_said() {
+        let spread = |backend, connections: &[u64], busy: &[f64]| {
+            let mut trial = trial(backend);
+            let server = trial.measured.as_mut().unwrap().server.as_mut().unwrap();
+            server.connections_per_thread = Some(connections.to_vec());
+            server.busy_per_thread = Some(busy.to_vec());
+            trial
+        };
+        let trials =
+            [spread("epoll", &[37, 27], &[0.6, 0.449]), spread("epoll", &[20, 44], &[0.3, 0.7]), trial("poll")];
+        let table = first_table(&trials);
+        let notes = "  connections per server thread, in the middle (most uneven) trial: epoll 27–37 (20–44)\n  \
+                     time that a server thread ran, in the middle trial: epoll 45–60 %\n";
+        assert!(table.contains(notes), "{table}");
+        assert!(!first_table(&[spread("epoll", &[64], &[0.9])]).contains("server thread, in"));
+    }
+
+    #[test]
+    fn a_reason_that_holds_for_several_backends_is_said_once() {
+        let suspect =
+            |backend| TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial(backend) };
+        let table = first_table(&[suspect("epoll"), suspect("poll"), trial("poll")]);
+        assert!(table.contains("* suspect trials: poll 1 of 2, epoll 1 of 1: odd\n"), "{table}");
+    }
+}
