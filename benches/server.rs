@@ -2,6 +2,7 @@
 //!
 //! What it does is in `serving`.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -23,6 +24,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that runs. While it does, this thread is kept to the CPUs of the client. Dropping it kills it.
 pub(crate) struct Server<'a> {
+    backend: &'static str,
     child: Child,
     address: SocketAddr,
     _client: Kept<'a>,
@@ -45,7 +47,7 @@ impl<'a> Server<'a> {
         let mut child = child.unwrap_or_else(|error| panic!("cannot start a server of {name}: {error}"));
         let stdout = child.stdout.take().expect("it was asked for above");
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self { child, address: unknown, _client: place.kept_to_the_client() };
+        let mut server = Self { backend: name, child, address: unknown, _client: place.kept_to_the_client() };
 
         let (said, hears) = mpsc::channel();
         thread::spawn(move || {
@@ -64,6 +66,18 @@ impl<'a> Server<'a> {
         self.address
     }
 
+    /// Gives up, since nothing can be measured with it, and says why. Where it has ended, that is why.
+    ///
+    /// # Panics
+    ///
+    /// Always.
+    pub(crate) fn give_up(&mut self, reason: impl Display) -> ! {
+        match self.child.try_wait() {
+            Ok(Some(end)) => panic!("{}: the server ended ({end}): {reason}", self.backend),
+            Ok(None) | Err(_) => panic!("{}: {reason}", self.backend),
+        }
+    }
+
     /// Ends it.
     ///
     /// # Panics
@@ -72,7 +86,7 @@ impl<'a> Server<'a> {
     pub(crate) fn stop(mut self) {
         drop(self.child.stdin.take());
         let end = self.child.wait().expect("a child can be waited for");
-        assert!(end.success(), "the server did not end as it should ({end})");
+        assert!(end.success(), "{}: the server did not end as it should ({end})", self.backend);
     }
 }
 
