@@ -27,9 +27,9 @@ use crate::cpus::{self, CpuSet};
 /// Enough that the server always has something to do, as far as one client can see to it.
 pub const CONNECTIONS: usize = 64;
 /// How much both ends receive at most with one call; as in the servers under test.
-const RECEIVE_BYTES: usize = 128 * 1024;
+pub(super) const RECEIVE_BYTES: usize = 128 * 1024;
 /// What a request has beside its payload: the bytes are as many as the servers under test get to answer.
-const HEADER_BYTES: usize = 4;
+pub(super) const HEADER_BYTES: usize = 4;
 /// Of the window, how long at least both ends run before it, and which part of it.
 const WARM_UP: Duration = Duration::from_millis(5);
 const WARM_UP_PART: u32 = 8;
@@ -67,6 +67,14 @@ pub struct EchoCost {
     pub sends_in_vain: u64,
     /// What each of them took.
     pub send_in_vain_ns: f64,
+}
+
+impl EchoCost {
+    /// The share of the server's CPU time that went into looking in vain.
+    #[must_use]
+    pub fn in_vain(&self) -> f64 {
+        1.0 - self.cpu_ns_per_echo * self.echoes / self.cpu_ns as f64
+    }
 }
 
 impl Echo {

@@ -31,6 +31,12 @@ pub enum FloorError {
     /// So few echoes came about that their cost is lost in what looking for them takes.
     #[error("the other CPU was too busy to send anything worth measuring: leave both CPUs alone meanwhile")]
     Drowned,
+    /// Nothing to measure on.
+    #[error("there is no CPU to measure on")]
+    NoCpu,
+    /// Nothing was measured.
+    #[error("no round was taken: ask for one at least")]
+    NoRounds,
 }
 
 impl FloorError {

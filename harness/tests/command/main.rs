@@ -7,6 +7,7 @@ mod compare;
 mod described;
 mod doctor;
 mod export;
+mod floor;
 mod foreign;
 mod idle;
 mod list;
