@@ -2,8 +2,8 @@
 
 use clap::Args;
 use harness::cpus::CpuSet;
-use harness::load::LoadPlan;
 
+use super::settings::MAX_PAYLOAD_BYTES;
 use super::values::{Count, List, Size, Span};
 
 /// What `harness floor --json` prints.
@@ -21,7 +21,7 @@ be had is null, and 'two_cpus_missing' or 'io_uring_missing' says why. 'echoes' 
 pub(crate) struct FloorArguments {
     /// Payloads of the echoes.
     #[arg(long, value_name = "LIST", default_value = "64,1KiB,16KiB,64KiB")]
-    pub(crate) payload: List<Size<0, { LoadPlan::MAX_PAYLOAD_BYTES }>>,
+    pub(crate) payload: List<Size<0, MAX_PAYLOAD_BYTES>>,
     /// How often each price is taken, in turn with the others.
     #[arg(long, value_name = "N", default_value = "15")]
     pub(crate) rounds: Count<10_000>,

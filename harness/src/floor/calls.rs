@@ -8,8 +8,8 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::process::getppid;
 
-use super::FloorError;
-use super::price::{BATCH, Round, repeat};
+use super::price::{BATCH, repeat};
+use super::{FloorError, Round};
 
 /// Enters the kernel and leaves it: `getppid`, which nobody answers from a cache.
 pub(super) fn system_call(slice: Duration) -> Result<Round, FloorError> {

@@ -34,6 +34,12 @@ pub enum FloorError {
     /// Nothing to measure on.
     #[error("there is no CPU to measure on")]
     NoCpu,
+    /// The other end has nowhere to run.
+    #[error("it takes two different CPUs, one for each end")]
+    NoPair,
+    /// No `io_uring`, and why.
+    #[error("io_uring: {0}")]
+    NoRing(String),
     /// Nothing was measured.
     #[error("no round was taken: ask for one at least")]
     NoRounds,

@@ -10,6 +10,7 @@ mod calls;
 mod clock;
 pub mod echo;
 mod error;
+mod meter;
 mod nop;
 mod one_cpu;
 mod pair;
@@ -20,6 +21,7 @@ mod token;
 
 pub use echo::{Echo, EchoCost};
 pub use error::FloorError;
+pub use meter::{Charge, Meter, Round};
 pub use nop::BATCH_OF_NOPS;
 pub use pair::Pair;
 pub use price::Price;

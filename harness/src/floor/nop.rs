@@ -6,8 +6,8 @@ use std::time::Duration;
 use backends::io_uring::granted;
 use io_uring::{IoUring, opcode};
 
-use super::FloorError;
-use super::price::{BATCH, Round, repeat};
+use super::price::{BATCH, repeat};
+use super::{FloorError, Round};
 
 /// Operations that are submitted together, where it is several.
 pub const BATCH_OF_NOPS: u32 = 32;

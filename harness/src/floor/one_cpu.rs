@@ -7,9 +7,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::echo::{CONNECTIONS, HEADER_BYTES, RECEIVE_BYTES};
-use super::price::{Round, repeat};
+use super::price::repeat;
 use super::sockets::{self, Ends};
-use super::{FloorError, PATIENCE};
+use super::{FloorError, PATIENCE, Round};
 
 /// As many connections as there are between two CPUs, used in turn.
 #[derive(Debug)]

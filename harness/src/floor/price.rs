@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::FloorError;
 use super::clock::thread_cpu;
+use super::{FloorError, Round};
 use crate::statistics::{median, median_interval};
 
 /// What one call, hand-over or echo costs, by the rounds in which it was taken.
@@ -21,14 +21,6 @@ pub struct Price {
     pub calls: u64,
     /// The mean of each round, in the order in which they were taken.
     pub rounds_ns: Vec<f64>,
-}
-
-/// One round.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Round {
-    /// The mean of its calls.
-    pub(super) ns: f64,
-    pub(super) calls: f64,
 }
 
 impl Price {

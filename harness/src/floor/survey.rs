@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::rounds::Rounds;
-use super::{FloorError, Pair, Price};
-use crate::cpus::{self, CpuSet};
+use super::{FloorError, Price};
+use crate::cpus::CpuSet;
 
 /// What is measured, and for how long.
 #[derive(Clone, Debug)]
@@ -95,12 +95,9 @@ pub struct TwoCpus {
 ///
 /// [`FloorError`]. That there is one CPU only, or no `io_uring`, is none.
 pub fn survey(plan: &FloorPlan, mut progress: impl FnMut() + Send) -> Result<Floor, FloorError> {
-    let server_cpu = plan.server_cpus.iter().next().ok_or(FloorError::NoCpu)?;
-    let pair = Pair::of(&plan.server_cpus, &plan.client_cpus);
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("floor".to_owned()).spawn_scoped(scope, || {
-            cpus::pin(&CpuSet::from_iter([server_cpu]))?;
-            let mut rounds = Rounds::new(plan, server_cpu, pair)?;
+            let mut rounds = Rounds::new(plan)?;
             for _ in 0..plan.rounds {
                 rounds.take()?;
                 progress();
@@ -115,6 +112,7 @@ pub fn survey(plan: &FloorPlan, mut progress: impl FnMut() + Send) -> Result<Flo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpus;
 
     fn plan(server_cpus: CpuSet, client_cpus: CpuSet) -> FloorPlan {
         FloorPlan {

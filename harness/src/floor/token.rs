@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{read, write};
 
-use super::FloorError;
 use super::clock::thread_cpu;
-use super::price::{BATCH, Round, repeat};
+use super::price::{BATCH, repeat};
+use super::{FloorError, Round};
 use crate::cpus::{self, CpuSet};
 
 /// Trips between two looks at the clock.

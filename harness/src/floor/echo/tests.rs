@@ -106,6 +106,13 @@ fn a_stranger_that_says_more_than_it_was_asked_is_an_error() {
     assert!(matches!(error, Some(FloorError::Unasked)), "{error:?}");
 }
 
+/// Where other tests keep the client's CPU busy, some windows are worth nothing; not all of them.
+fn undrowned(echo: &mut Echo, window: Duration) -> EchoCost {
+    let costs = (0..100).map(|_| echo.measure(window));
+    let mut worth = costs.skip_while(|cost| matches!(cost, Err(FloorError::Drowned)));
+    worth.next().expect("one of a hundred windows is worth something").unwrap()
+}
+
 #[test]
 fn a_window_adds_up_and_leaves_no_thread() {
     let Some(pair) = pair() else { return crate::skipped::skipped("there is one CPU only") };
@@ -114,13 +121,7 @@ fn a_window_adds_up_and_leaves_no_thread() {
         let affinity = cores().unwrap();
         // What is under way when a window ends must not keep the next one from beginning.
         for window in [Duration::from_millis(10), Duration::from_millis(20)] {
-            let cost = match echo.measure(window) {
-                Err(FloorError::Drowned) => {
-                    crate::skipped::skipped("one of two CPUs had no time for it");
-                    continue;
-                }
-                cost => cost.unwrap(),
-            };
+            let cost = undrowned(&mut echo, window);
             let in_vain_ns = cost.receives_in_vain as f64 * cost.receive_in_vain_ns
                 + cost.sends_in_vain as f64 * cost.send_in_vain_ns;
             let sum_ns = cost.cpu_ns_per_echo * cost.echoes + in_vain_ns;

@@ -1,123 +1,115 @@
-//! One round after the other, on the thread that is kept to the server's CPU.
+//! One round after the other.
 
-use crate::floor::calls::{self, Ready};
-use crate::floor::nop::{BATCH_OF_NOPS, Nops};
-use crate::floor::one_cpu::OneCpu;
-use crate::floor::price::Round;
-use crate::floor::{Echo, EchoCost, EchoPrice, Floor, FloorError, FloorPlan, Pair, Price, TwoCpus, token};
+use std::time::Duration;
+
+use crate::floor::{
+    Charge, Echo, EchoCost, EchoPrice, Floor, FloorError, FloorPlan, Meter, Pair, Price, Round, TwoCpus,
+};
 use crate::statistics::{median, median_interval};
+
+/// All that takes no payload.
+const CALLS: [Charge; 7] = [
+    Charge::SystemCall,
+    Charge::EpollWaitReady,
+    Charge::IoUringNop,
+    Charge::IoUringNopInBatch,
+    Charge::EventfdWriteRead,
+    Charge::ContextSwitch,
+    Charge::CrossCpuWakeUp,
+];
 
 /// What was measured so far.
 pub(super) struct Rounds<'a> {
     plan: &'a FloorPlan,
-    server_cpu: usize,
-    pair: Option<Pair>,
-    ready: Ready,
-    nops: Result<Nops, String>,
-    system_call: Vec<Round>,
-    epoll_wait_ready: Vec<Round>,
-    nop: Vec<Round>,
-    nop_in_batch: Vec<Round>,
-    to_itself: Vec<Round>,
-    switch: Vec<Round>,
-    wake_up: Vec<Round>,
+    meter: Meter,
+    calls: [Vec<Round>; CALLS.len()],
     /// By payload.
     echoes: Vec<Echoes>,
 }
 
 #[derive(Default)]
 struct Echoes {
+    payload_bytes: u32,
     one_cpu: Vec<Round>,
     two_cpus: Vec<EchoCost>,
     left_out: usize,
 }
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(plan: &'a FloorPlan, server_cpu: usize, pair: Option<Pair>) -> Result<Self, FloorError> {
-        let rounds = || Vec::with_capacity(plan.rounds);
-        Ok(Self {
-            plan,
-            server_cpu,
-            pair,
-            ready: Ready::open()?,
-            nops: Nops::open(),
-            system_call: rounds(),
-            epoll_wait_ready: rounds(),
-            nop: rounds(),
-            nop_in_batch: rounds(),
-            to_itself: rounds(),
-            switch: rounds(),
-            wake_up: rounds(),
-            echoes: plan.payloads_bytes.iter().map(|_| Echoes::default()).collect(),
-        })
+    /// To be taken by the calling thread, which is kept to the server's CPU from here on.
+    pub(super) fn new(plan: &'a FloorPlan) -> Result<Self, FloorError> {
+        let meter = Meter::open(&plan.server_cpus, &plan.client_cpus)?;
+        let echoes = plan.payloads_bytes.iter();
+        let echoes = echoes.map(|&payload_bytes| Echoes { payload_bytes, ..Echoes::default() }).collect();
+        Ok(Self { plan, meter, calls: Default::default(), echoes })
     }
 
     /// Takes every price once.
     pub(super) fn take(&mut self) -> Result<(), FloorError> {
         let slice = self.plan.slice;
-        self.system_call.push(calls::system_call(slice)?);
-        self.epoll_wait_ready.push(self.ready.wait(slice)?);
-        if let Ok(nops) = &mut self.nops {
-            self.nop.push(nops.round(slice, 1)?);
-            self.nop_in_batch.push(nops.round(slice, BATCH_OF_NOPS)?);
+        for (rounds, charge) in self.calls.iter_mut().zip(CALLS) {
+            if self.meter.missing(charge).is_none() {
+                rounds.push(self.meter.measure(charge, slice)?);
+            }
         }
-        let to_itself = token::to_itself(slice)?;
-        let to_another = token::to_another(slice, self.server_cpu)?;
-        self.to_itself.push(to_itself);
-        self.switch.push(Round { ns: to_another.ns - to_itself.ns, ..to_another });
-        if let Some(pair) = self.pair {
-            self.wake_up.push(token::to_another_cpu(slice, pair.client())?);
-        }
-        // Opened anew in every round: what differs from one set of sockets to the next is then part of what is measured.
-        let mut one_cpu = OneCpu::open()?;
-        for (echoes, &payload_bytes) in self.echoes.iter_mut().zip(&self.plan.payloads_bytes) {
-            echoes.one_cpu.push(one_cpu.round(slice, payload_bytes)?);
-        }
-        drop(one_cpu);
-        if let Some(pair) = self.pair {
-            for (echoes, &payload_bytes) in self.echoes.iter_mut().zip(&self.plan.payloads_bytes) {
-                match Echo::open(payload_bytes, pair)?.measure(slice) {
-                    Ok(cost) => echoes.two_cpus.push(cost),
-                    Err(FloorError::Drowned) => echoes.left_out += 1,
-                    Err(error) => return Err(error),
-                }
+        for echoes in &mut self.echoes {
+            let charge = Charge::EchoOnOneCpu { payload_bytes: echoes.payload_bytes };
+            echoes.one_cpu.push(self.meter.measure(charge, slice)?);
+            if let Some(pair) = self.meter.pair() {
+                echoes.take_two_cpus(pair, slice)?;
             }
         }
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<Floor, FloorError> {
-        let price = |rounds: &[Round]| Price::of(rounds).ok_or(FloorError::NoRounds);
-        let echo = |(echoes, &payload_bytes): (&Echoes, &u32)| {
-            Ok(EchoPrice { payload_bytes, one_cpu: price(&echoes.one_cpu)?, two_cpus: echoes.two_cpus() })
+        let price = |charge| {
+            let place = CALLS.iter().position(|&one| one == charge)?;
+            Price::of(&self.calls[place])
         };
-        let echoes =
-            self.echoes.iter().zip(&self.plan.payloads_bytes).map(echo).collect::<Result<Vec<_>, FloorError>>()?;
-        let drowned = !echoes.is_empty() && echoes.iter().all(|echo| echo.two_cpus.is_none());
-        let two_cpus_missing = match self.pair {
-            None => Some("it takes two different CPUs, one for each end".to_owned()),
-            Some(_) => drowned.then(|| FloorError::Drowned.to_string()),
+        let always = |charge| price(charge).ok_or(FloorError::NoRounds);
+        let echoes = self.echoes.iter().map(Echoes::price).collect::<Result<Vec<_>, FloorError>>()?;
+        let drowned = || {
+            let nothing = !echoes.is_empty() && echoes.iter().all(|echo| echo.two_cpus.is_none());
+            nothing.then(|| FloorError::Drowned.to_string())
         };
         Ok(Floor {
-            server_cpu: self.server_cpu,
-            client_cpu: self.pair.map(Pair::client),
-            two_cpus_missing,
+            server_cpu: self.meter.server_cpu(),
+            client_cpu: self.meter.pair().map(Pair::client),
+            two_cpus_missing: self.meter.missing(Charge::CrossCpuWakeUp).or_else(drowned),
             rounds: self.plan.rounds,
             slice_ns: u64::try_from(self.plan.slice.as_nanos()).unwrap_or(u64::MAX),
-            system_call: price(&self.system_call)?,
-            epoll_wait_ready: price(&self.epoll_wait_ready)?,
-            io_uring_nop: Price::of(&self.nop),
-            io_uring_nop_in_batch: Price::of(&self.nop_in_batch),
-            io_uring_missing: self.nops.err(),
-            eventfd_write_read: price(&self.to_itself)?,
-            context_switch: price(&self.switch)?,
-            cross_cpu_wake_up: Price::of(&self.wake_up),
+            system_call: always(Charge::SystemCall)?,
+            epoll_wait_ready: always(Charge::EpollWaitReady)?,
+            io_uring_nop: price(Charge::IoUringNop),
+            io_uring_nop_in_batch: price(Charge::IoUringNopInBatch),
+            io_uring_missing: self.meter.missing(Charge::IoUringNop),
+            eventfd_write_read: always(Charge::EventfdWriteRead)?,
+            context_switch: always(Charge::ContextSwitch)?,
+            cross_cpu_wake_up: price(Charge::CrossCpuWakeUp),
             echoes,
         })
     }
 }
 
 impl Echoes {
+    fn take_two_cpus(&mut self, pair: Pair, slice: Duration) -> Result<(), FloorError> {
+        match Echo::open(self.payload_bytes, pair)?.measure(slice) {
+            Ok(cost) => self.two_cpus.push(cost),
+            Err(FloorError::Drowned) => self.left_out += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn price(&self) -> Result<EchoPrice, FloorError> {
+        Ok(EchoPrice {
+            payload_bytes: self.payload_bytes,
+            one_cpu: Price::of(&self.one_cpu).ok_or(FloorError::NoRounds)?,
+            two_cpus: self.two_cpus(),
+        })
+    }
+
     /// None where there was no round, or none that was worth anything.
     fn two_cpus(&self) -> Option<TwoCpus> {
         let round = |cost: &EchoCost| Round { ns: cost.cpu_ns_per_echo, calls: cost.echoes };
