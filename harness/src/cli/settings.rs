@@ -8,7 +8,7 @@ use std::time::Duration;
 use backends::Threading;
 use clap::Args;
 use glob::Pattern;
-use harness::cpus::{self, CpuSet};
+use harness::cpus::CpuSet;
 use harness::crowd::Crowd;
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::sweep::Goal;

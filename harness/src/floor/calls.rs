@@ -63,7 +63,7 @@ mod tests {
     fn calls_are_made_and_counted() {
         for round in [system_call(Duration::ZERO), Ready::open().unwrap().wait(Duration::ZERO)] {
             let round = round.unwrap();
-            assert!(round.calls == f64::from(BATCH) && round.ns > 0.0, "{round:?}");
+            assert!(round.calls == u64::from(BATCH) && round.ns > 0.0, "{round:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::calls::{self, Ready};
 use super::nop::{BATCH_OF_NOPS, Nops};
 use super::one_cpu::OneCpu;
-use super::{Echo, FloorError, Pair, token};
+use super::{Echo, EchoCost, FloorError, Pair, token};
 use crate::cpus::{self, CpuSet};
 
 /// Something that the kernel charges for.
@@ -43,8 +43,15 @@ pub enum Charge {
 pub struct Round {
     /// The mean of its calls: CPU time, but for a wake-up, of which that would not say how long it took.
     pub ns: f64,
-    /// How many there were. Long echoes are counted by their bytes, so that this need not be a whole number.
-    pub calls: f64,
+    /// How many there were.
+    pub calls: u64,
+}
+
+impl From<&EchoCost> for Round {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, far from what does not fit")]
+    fn from(cost: &EchoCost) -> Self {
+        Self { ns: cost.cpu_ns_per_echo, calls: cost.echoes.ceil() as u64 }
+    }
 }
 
 /// What is needed to measure, by one thread.
@@ -113,8 +120,7 @@ impl Meter {
             // Opened anew every time: what differs from one set of sockets to the next is then part of what is measured.
             Charge::EchoOnOneCpu { payload_bytes } => OneCpu::open()?.round(slice, payload_bytes),
             Charge::EchoOnTwoCpus { payload_bytes } => {
-                let cost = Echo::open(payload_bytes, pair()?)?.measure(slice)?;
-                Ok(Round { ns: cost.cpu_ns_per_echo, calls: cost.echoes })
+                Ok(Round::from(&Echo::open(payload_bytes, pair()?)?.measure(slice)?))
             }
         }
     }

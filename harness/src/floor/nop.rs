@@ -58,7 +58,7 @@ mod tests {
             Ok(nops) => nops,
             Err(why) => return crate::skipped::skipped(&why),
         };
-        assert_eq!(nops.round(Duration::ZERO, 1).unwrap().calls, 100.0);
-        assert_eq!(nops.round(Duration::ZERO, BATCH_OF_NOPS).unwrap().calls, 128.0);
+        assert_eq!(nops.round(Duration::ZERO, 1).unwrap().calls, 100);
+        assert_eq!(nops.round(Duration::ZERO, BATCH_OF_NOPS).unwrap().calls, 128);
     }
 }

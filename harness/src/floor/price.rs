@@ -31,15 +31,10 @@ impl Price {
             median_ns: median(&rounds_ns)?,
             interval_ns: median_interval(&rounds_ns),
             min_ns: rounds_ns.iter().copied().fold(f64::INFINITY, f64::min),
-            calls: whole(rounds.iter().map(|round| round.calls).sum()),
+            calls: rounds.iter().map(|round| round.calls).sum(),
             rounds_ns,
         })
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, far from what does not fit")]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
 }
 
 /// Calls made between two looks at the clock, where they are short: the look is then lost among them.
@@ -54,16 +49,16 @@ pub(super) fn repeat(
 ) -> Result<Round, FloorError> {
     turn()?;
     let (start, cpu) = (Instant::now(), thread_cpu());
-    let mut turns = 0.0;
+    let mut turns = 0;
     loop {
         turn()?;
-        turns += 1.0;
+        turns += 1;
         if start.elapsed() >= slice {
             break;
         }
     }
-    let calls = turns * f64::from(calls);
-    Ok(Round { ns: thread_cpu().saturating_sub(cpu).as_secs_f64() * 1e9 / calls, calls })
+    let calls = turns * u64::from(calls);
+    Ok(Round { ns: thread_cpu().saturating_sub(cpu).as_secs_f64() * 1e9 / calls as f64, calls })
 }
 
 #[cfg(test)]
@@ -72,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_price_is_the_median_of_its_rounds() {
-        let rounds = |all: &[f64]| all.iter().map(|&ns| Round { ns, calls: 10.0 }).collect::<Vec<_>>();
+        let rounds = |all: &[f64]| all.iter().map(|&ns| Round { ns, calls: 10 }).collect::<Vec<_>>();
         assert_eq!(Price::of(&[]), None);
         let price = Price::of(&rounds(&[3.0, 1.0, 2.0])).unwrap();
         assert_eq!((price.median_ns, price.min_ns, price.calls, price.interval_ns), (2.0, 1.0, 30, None));
@@ -89,7 +84,7 @@ mod tests {
             Ok(())
         };
         let round = repeat(Duration::from_millis(1), 3, &mut turn).unwrap();
-        assert_eq!(round.calls, f64::from(3 * (turns - 1)));
+        assert_eq!(round.calls, 3 * (turns - 1));
         assert!(matches!(repeat(Duration::MAX, 1, || Err(FloorError::Stuck)), Err(FloorError::Stuck)));
     }
 }

@@ -36,21 +36,29 @@ pub(super) fn to_itself(slice: Duration) -> Result<Round, FloorError> {
 /// CPU time of both threads for one hand-over from one to the other, on the CPU that the calling thread is kept to.
 pub(super) fn to_another(slice: Duration, cpu: usize) -> Result<Round, FloorError> {
     let trips = trips(slice, cpu)?;
-    Ok(Round { ns: trips.cpu.as_secs_f64() * 1e9 / (2.0 * trips.count), calls: 2.0 * trips.count })
+    Ok(trips.round(trips.cpu))
 }
 
 /// Half of the time in which the token goes to a thread on `cpu` and comes back.
 pub(super) fn to_another_cpu(slice: Duration, cpu: usize) -> Result<Round, FloorError> {
     let trips = trips(slice, cpu)?;
-    Ok(Round { ns: trips.elapsed.as_secs_f64() * 1e9 / (2.0 * trips.count), calls: 2.0 * trips.count })
+    Ok(trips.round(trips.elapsed))
 }
 
 /// What came of a thread's handing the token to another, and getting it back.
 struct Trips {
-    count: f64,
+    count: u64,
     elapsed: Duration,
     /// Of both threads.
     cpu: Duration,
+}
+
+impl Trips {
+    /// There are two ways in each.
+    fn round(&self, time: Duration) -> Round {
+        let calls = 2 * self.count;
+        Round { ns: time.as_secs_f64() * 1e9 / calls as f64, calls }
+    }
 }
 
 fn trips(slice: Duration, cpu: usize) -> Result<Trips, FloorError> {
@@ -83,14 +91,14 @@ fn send_out(slice: Duration, there: &Place, here: &Place) -> Result<Option<Trips
         return Ok(None);
     }
     let (start, cpu) = (Instant::now(), thread_cpu());
-    let mut count = 0.0;
+    let mut count = 0;
     loop {
         for _ in 0..TRIPS {
             if !trip()? {
                 return Ok(None);
             }
         }
-        count += f64::from(TRIPS);
+        count += u64::from(TRIPS);
         if start.elapsed() >= slice {
             return Ok(Some(Trips { count, elapsed: start.elapsed(), cpu: thread_cpu().saturating_sub(cpu) }));
         }
@@ -157,11 +165,11 @@ mod tests {
     #[test]
     fn the_token_comes_back_every_time() {
         pinned(|cpu| {
-            assert_eq!(to_itself(Duration::ZERO).unwrap().calls, 100.0);
+            assert_eq!(to_itself(Duration::ZERO).unwrap().calls, 100);
             let switched = to_another(Duration::ZERO, cpu).unwrap();
-            assert!(switched.calls == 16.0 && switched.ns > 0.0, "{switched:?}");
+            assert!(switched.calls == 16 && switched.ns > 0.0, "{switched:?}");
             let woken = to_another_cpu(Duration::ZERO, cpu).unwrap();
-            assert!(woken.calls == 16.0 && woken.ns > 0.0, "{woken:?}");
+            assert!(woken.calls == 16 && woken.ns > 0.0, "{woken:?}");
         });
     }
 
@@ -181,7 +189,7 @@ mod tests {
             let before = switches();
             let handed = to_another(Duration::ZERO, cpu).unwrap().calls;
             // Each that this thread hands over makes room for the other one.
-            assert!(f64::from(i32::try_from(switches() - before).unwrap()) >= handed / 2.0);
+            assert!(u64::try_from(switches() - before).unwrap() >= handed / 2);
         });
     }
 }

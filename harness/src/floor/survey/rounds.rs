@@ -112,8 +112,7 @@ impl Echoes {
 
     /// None where there was no round, or none that was worth anything.
     fn two_cpus(&self) -> Option<TwoCpus> {
-        let round = |cost: &EchoCost| Round { ns: cost.cpu_ns_per_echo, calls: cost.echoes };
-        let rounds: Vec<Round> = self.two_cpus.iter().map(round).collect();
+        let rounds: Vec<Round> = self.two_cpus.iter().map(Round::from).collect();
         let rounds_echoes_per_s: Vec<f64> = self.two_cpus.iter().map(|cost| cost.echoes_per_s).collect();
         let in_vain: Vec<f64> = self.two_cpus.iter().map(EchoCost::in_vain).collect();
         Some(TwoCpus {
