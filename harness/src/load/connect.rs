@@ -89,16 +89,16 @@ pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
 }
 
 fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {
-    let socket = socket_to(target)
+    let socket = socket_to(target, SocketFlags::NONBLOCK)
         .and_then(|socket| sockopt::set_tcp_nodelay(&socket, true).map(|()| socket))
         .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
     begin_over(socket, target)
 }
 
 /// A socket that can be connected to `target`.
-pub(super) fn socket_to(target: SocketAddr) -> rustix::io::Result<OwnedFd> {
+pub(super) fn socket_to(target: SocketAddr, flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
+    socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)
 }
 
 /// Begins to connect `socket`.
@@ -130,7 +130,8 @@ fn finish(target: SocketAddr, socket: &OwnedFd) -> Result<(), LoadError> {
     }
 }
 
-fn failed(target: SocketAddr, errno: Errno) -> LoadError {
+/// Why a connection could not be opened, or why nobody can open one.
+pub(super) fn failed(target: SocketAddr, errno: Errno) -> LoadError {
     match errno {
         Errno::CONNREFUSED => LoadError::Refused { target },
         Errno::ADDRNOTAVAIL => LoadError::PortsUsedUp { target },

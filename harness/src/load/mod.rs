@@ -28,8 +28,10 @@ mod run;
 mod schedule;
 mod share;
 mod slices;
+mod source;
 mod timer;
 mod traffic;
+mod visits;
 mod window;
 
 use std::net::SocketAddr;
@@ -41,6 +43,7 @@ use hdrhistogram::Histogram;
 pub use engine::Engine;
 pub use error::LoadError;
 pub use run::run;
+pub use visits::{Visitor, Visits};
 
 /// What to send, where, how fast and for how long.
 #[derive(Clone, Debug)]

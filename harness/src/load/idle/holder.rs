@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use backends::descriptor_table;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::Sources;
 use crate::load::connect::{TIMEOUT, open};
 use crate::load::error::LoadError;
+use crate::load::source::Sources;
 
 /// How long opening may take for each connection, beyond what any run may take; it takes a tenth of it.
 const TIMEOUT_EACH: Duration = Duration::from_micros(500);

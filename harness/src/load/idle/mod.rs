@@ -5,7 +5,6 @@
 //! reset, for a hundred thousand ports in `TIME_WAIT` would keep others from listening for a minute.
 
 mod holder;
-mod source;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +12,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use self::holder::{Holder, Opened};
-use self::source::Sources;
 use super::Observer;
 use super::error::LoadError;
+use super::source::Sources;
 use crate::descriptors;
 
 /// How long a request to cancel may go unseen.

@@ -1,4 +1,4 @@
-//! Which addresses idle connections come from: one has no more ports than `net.ipv4.ip_local_port_range` says.
+//! Which addresses many connections come from: one has no more ports than `net.ipv4.ip_local_port_range` says.
 
 use std::fs;
 use std::io;
@@ -7,10 +7,10 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
-use rustix::net::{bind, sockopt};
+use rustix::net::{SocketFlags, bind, sockopt};
 
-use crate::load::connect::{begin_over, socket_to};
-use crate::load::error::LoadError;
+use super::connect::{begin_over, socket_to};
+use super::error::LoadError;
 
 /// The ports of an address that are used, as a share: the kernel looks for a free one, and finds none at once where most
 /// are taken. It gives away every other one first.
@@ -45,18 +45,21 @@ impl Sources {
 
     /// Begins to open the `index`-th connection. When it is closed, its peer gets a reset.
     pub(super) fn begin(self, index: usize) -> Result<OwnedFd, LoadError> {
-        let kernel = |what| move |cause: io::Error| LoadError::Kernel { what, cause };
-        let socket = socket_to(self.target)
+        let socket = socket_to(self.target, SocketFlags::NONBLOCK)
             .and_then(|socket| sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).map(|()| socket))
-            .map_err(|cause| kernel("open a socket")(cause.into()))?;
-        if let Some(address) = self.address(index) {
-            // Without it, bind would pick the port, and it must then be one that no connection uses to anywhere.
-            setsockopt(&socket, IpBindAddressNoPort, &true)
-                .map_err(|cause| kernel("bind a socket late")(cause.into()))?;
-            bind(&socket, &SocketAddr::new(IpAddr::V4(address), 0))
-                .map_err(|cause| kernel("bind a socket to a loopback address")(cause.into()))?;
-        }
+            .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
+        self.bind(&socket, index)?;
         begin_over(socket, self.target)
+    }
+
+    /// Binds the socket of the `index`-th connection to its address.
+    pub(super) fn bind(self, socket: &OwnedFd, index: usize) -> Result<(), LoadError> {
+        let Some(address) = self.address(index) else { return Ok(()) };
+        let kernel = |what| move |cause: io::Error| LoadError::Kernel { what, cause };
+        // Without it, bind would pick the port, and it must then be one that no connection uses to anywhere.
+        setsockopt(socket, IpBindAddressNoPort, &true).map_err(|cause| kernel("bind a socket late")(cause.into()))?;
+        bind(socket, &SocketAddr::new(IpAddr::V4(address), 0))
+            .map_err(|cause| kernel("bind a socket to a loopback address")(cause.into()))
     }
 }
 
