@@ -6,6 +6,7 @@
 //! (`loaded`).
 
 mod connect;
+mod floor;
 mod loaded;
 mod payload;
 mod place;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     round_trip::add_to(&mut criterion, &place);
     throughput::add_to(&mut criterion, &place);
     payload::add_to(&mut criterion, &place);
+    floor::add_to(&mut criterion, &place);
     // The last: what its visits leave in `TIME_WAIT` is work for the kernel a minute later.
     connect::add_to(&mut criterion, &place);
     criterion.final_summary();

@@ -40,8 +40,23 @@ impl Machine {
         ))
     }
 
+    /// The CPUs of servers with so many threads, and those of the other side, where some were asked for.
+    pub(crate) fn sides(
+        &self,
+        server: Option<&CpuSet>,
+        client: Option<&CpuSet>,
+        server_threads: usize,
+    ) -> (CpuSet, CpuSet) {
+        match (server, client) {
+            (Some(server), Some(client)) => (server.clone(), client.clone()),
+            (Some(server), None) => (server.clone(), self.cpus_besides(server)),
+            (None, Some(client)) => (self.cpus_besides(client), client.clone()),
+            (None, None) => cpus::split(&self.cores, server_threads),
+        }
+    }
+
     /// All CPUs but these; these where there is no other.
-    pub(crate) fn cpus_besides(&self, taken: &CpuSet) -> CpuSet {
+    fn cpus_besides(&self, taken: &CpuSet) -> CpuSet {
         let rest: CpuSet = self.cores.iter().flat_map(CpuSet::iter).filter(|&cpu| !taken.contains(cpu)).collect();
         if rest.is_empty() { taken.clone() } else { rest }
     }

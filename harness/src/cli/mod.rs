@@ -4,6 +4,7 @@
 
 pub(crate) mod capacity;
 pub(crate) mod export;
+pub(crate) mod floor;
 pub(crate) mod machine;
 pub(crate) mod named;
 pub(crate) mod servers;
@@ -24,6 +25,7 @@ use harness::plan::{Arrivals, Engine, Protocol, Spread};
 
 use self::capacity::CapacityArguments;
 use self::export::ExportArguments;
+use self::floor::FloorArguments;
 use self::named::{Named, text};
 use self::settings::{Settings, unknown_backend};
 use self::values::{AtMost, Count, Percent, Rate, Size, Span};
@@ -98,12 +100,13 @@ struct Cli {
 }
 
 /// The names of [`Command`]'s variants.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "list",
     "serve",
     "load",
     "sweep",
     "capacity",
+    "floor",
     "compare",
     "report",
     "export",
@@ -127,6 +130,8 @@ pub(crate) enum Command {
     Sweep(Box<SweepArguments>),
     /// Find the highest rate that each backend sustains under a latency goal.
     Capacity(Box<CapacityArguments>),
+    /// Say what the kernel charges on this machine for what no server can do without.
+    Floor(FloorArguments),
     /// Compare the backends of a results file, or two files, before and after a change.
     Compare(CompareArguments),
     /// Make a folder of results files: a page, Markdown and pictures, with the answer in words.

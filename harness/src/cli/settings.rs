@@ -8,7 +8,7 @@ use std::time::Duration;
 use backends::Threading;
 use clap::Args;
 use glob::Pattern;
-use harness::cpus::{self, CpuSet};
+use harness::cpus::CpuSet;
 use harness::crowd::Crowd;
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::sweep::Goal;
@@ -172,7 +172,11 @@ impl Settings {
                 "a spread means nothing with one server thread; ask for more of them, or leave it out".to_owned()
             );
         }
-        let (server_cpus, client_cpus) = self.cpus(machine, server_threads.iter().copied().max().unwrap_or(1));
+        let (server_cpus, client_cpus) = machine.sides(
+            self.server_cpus.as_ref(),
+            self.client_cpus.as_ref(),
+            server_threads.iter().copied().max().unwrap_or(1),
+        );
         let entrants = self.entrants()?;
         let any_is_ours = entrants.iter().any(|entrant| backends::backend(entrant).is_some());
         if self.spread.is_some() && !any_is_ours {
@@ -223,15 +227,6 @@ impl Settings {
         match (self.until, self.budget) {
             (None, Some(_)) => Err("a budget means nothing without until; add it, or leave out the budget".to_owned()),
             (until, _) => Ok(until.map(|Percent(percent)| Goal { half_width: percent / 100.0, budget })),
-        }
-    }
-
-    fn cpus(&self, machine: &Machine, server_threads: usize) -> (CpuSet, CpuSet) {
-        match (&self.server_cpus, &self.client_cpus) {
-            (Some(server), Some(client)) => (server.clone(), client.clone()),
-            (Some(server), None) => (server.clone(), machine.cpus_besides(server)),
-            (None, Some(client)) => (machine.cpus_besides(client), client.clone()),
-            (None, None) => cpus::split(&machine.cores, server_threads),
         }
     }
 

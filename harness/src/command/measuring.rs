@@ -23,7 +23,12 @@ pub(super) const THIS_EXECUTABLE: &str = "/proc/self/exe";
 /// Keeps this process to the client's CPUs; each server moves itself to its own. That they may be used is seen here,
 /// before the first trial. What is wrong is said for `command`.
 pub(super) fn pin(command: &'static str, plan: &SweepPlan) -> Result<(), Failure> {
-    for (flag, cpus) in [("--server-cpus", &plan.server_cpus), ("--client-cpus", &plan.client_cpus)] {
+    pin_to(command, &plan.server_cpus, &plan.client_cpus)
+}
+
+/// The same for what needs no plan of a sweep.
+pub(super) fn pin_to(command: &'static str, server_cpus: &CpuSet, client_cpus: &CpuSet) -> Result<(), Failure> {
+    for (flag, cpus) in [("--server-cpus", server_cpus), ("--client-cpus", client_cpus)] {
         cpus::pin(cpus).map_err(|error| Failure::usage(command, format!("{flag} {cpus}: {error}")))?;
     }
     Ok(())

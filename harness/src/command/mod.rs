@@ -6,6 +6,7 @@ mod completions;
 mod destination;
 mod doctor;
 mod export;
+mod floor;
 mod guard;
 mod heading;
 mod list;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Load(arguments) => load::run(&arguments),
         Command::Sweep(arguments) => sweep::run(*arguments),
         Command::Capacity(arguments) => capacity::run(*arguments),
+        Command::Floor(arguments) => floor::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -8,6 +8,7 @@ mod compare;
 mod described;
 mod doctor;
 mod export;
+mod floor;
 mod foreign;
 mod idle;
 mod list;

@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod comparison;
 pub mod diagnosis;
 pub(in crate::report) mod facts;
+pub mod floor;
 mod grid;
 pub mod look;
 pub mod measurement;

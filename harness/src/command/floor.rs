@@ -1,0 +1,53 @@
+//! `harness floor`: what the kernel charges on this machine.
+
+use std::process::ExitCode;
+
+use harness::environment::{Build, Environment};
+use harness::floor::{self, Floor, FloorPlan};
+use harness::report::terminal;
+use indicatif::ProgressStyle;
+use serde::Serialize;
+
+use super::live;
+use super::measuring::pin_to;
+use crate::cli::floor::FloorArguments;
+use crate::cli::machine::Machine;
+use crate::failure::Failure;
+use crate::output;
+
+/// Measures and prints. What this machine does not have is said, and no failure.
+pub(crate) fn run(arguments: &FloorArguments) -> Result<ExitCode, Failure> {
+    let machine = Machine::this().map_err(Failure::run)?;
+    let (server_cpus, client_cpus) = machine.sides(arguments.server_cpus.as_ref(), arguments.client_cpus.as_ref(), 1);
+    pin_to("floor", &server_cpus, &client_cpus)?;
+    let plan = FloorPlan {
+        payloads_bytes: arguments.payload.0.iter().map(|size| size.0).collect(),
+        server_cpus,
+        client_cpus,
+        rounds: arguments.rounds.0,
+        slice: arguments.duration.0,
+    };
+    // Drawn between two rounds only, so that it is in none of them.
+    let style = ProgressStyle::with_template("{pos}/{len} {bar:24} rounds of what the kernel charges · {eta} left");
+    let bar =
+        live::bar(Some(plan.rounds as u64), arguments.quiet).with_style(style.expect("the template is a constant"));
+    bar.tick();
+    let floor = floor::survey(&plan, || bar.inc(1));
+    bar.finish_and_clear();
+    let floor = floor.map_err(Failure::run)?;
+    if arguments.json {
+        output::print_json(&Json { build: Build::current(), environment: Environment::read(), floor })?;
+    } else {
+        output::print(&terminal::floor::draw(&floor, &Build::current(), output::look()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Explained to people by `harness floor --help`.
+#[derive(Serialize)]
+struct Json {
+    build: Build,
+    environment: Environment,
+    #[serde(flatten)]
+    floor: Floor,
+}

@@ -1,0 +1,86 @@
+//! An echo with both ends on one thread: the calls, and all that TCP does, with everything in the caches of one CPU.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use super::echo::{CONNECTIONS, HEADER_BYTES, RECEIVE_BYTES};
+use super::price::repeat;
+use super::sockets::{self, Ends};
+use super::{FloorError, PATIENCE, Round};
+
+/// As many connections as there are between two CPUs, used in turn.
+#[derive(Debug)]
+pub(super) struct OneCpu {
+    connections: Vec<Ends>,
+    buffer: Vec<u8>,
+}
+
+impl OneCpu {
+    pub(super) fn open() -> Result<Self, FloorError> {
+        Ok(Self { connections: sockets::open(CONNECTIONS)?, buffer: vec![0; RECEIVE_BYTES] })
+    }
+
+    /// What one side of an echo costs: a `send` and a `recv`. The bytes go one way on every connection, and then the other
+    /// way, as requests and answers do.
+    pub(super) fn round(&mut self, slice: Duration, payload_bytes: u32) -> Result<Round, FloorError> {
+        let message = vec![0; HEADER_BYTES + payload_bytes as usize];
+        let mut turn = self.connections.iter().cycle();
+        let buffer = &mut self.buffer;
+        repeat(slice, 2, || {
+            let Ends { server, client } = turn.next().expect("there are connections");
+            carry(client, server, &message, buffer)?;
+            carry(server, client, &message, buffer)
+        })
+    }
+}
+
+/// Sends and receives in turn until all has arrived, which short messages have at once.
+fn carry(from: &TcpStream, to: &TcpStream, message: &[u8], buffer: &mut [u8]) -> Result<(), FloorError> {
+    let (mut sent, mut received) = (0, 0);
+    // The clock is looked at only where something is missing.
+    let mut waiting_since = None;
+    while received < message.len() {
+        if sent < message.len() {
+            sent += some(send(from, &message[sent..], SendFlags::NOSIGNAL), "send on loopback")?;
+        }
+        match recv(to, &mut *buffer, RecvFlags::empty()) {
+            Ok((0, _)) => return Err(FloorError::Closed),
+            arrived => received += some(arrived.map(|(bytes, _)| bytes), "receive on loopback")?,
+        }
+        if received < message.len() && waiting_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            return Err(FloorError::Stuck);
+        }
+    }
+    Ok(())
+}
+
+fn some(moved: Result<usize, Errno>, what: &'static str) -> Result<usize, FloorError> {
+    match moved {
+        Err(Errno::AGAIN) => Ok(0),
+        moved => moved.map_err(FloorError::kernel(what)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_any_length_arrive() {
+        let mut one_cpu = OneCpu::open().unwrap();
+        for payload_bytes in [0, 64, 1 << 20, 4 << 20] {
+            let round = one_cpu.round(Duration::ZERO, payload_bytes).unwrap();
+            assert!(round.calls == 2 && round.ns > 0.0, "{payload_bytes}: {round:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_gone_is_an_error() {
+        let Ends { server, client } = sockets::open(1).unwrap().remove(0);
+        server.shutdown(std::net::Shutdown::Both).unwrap();
+        assert!(carry(&client, &server, &[1; 64], &mut [0; 64]).is_err());
+    }
+}
