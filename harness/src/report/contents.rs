@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod checks;
 mod facts;
-pub(super) mod plain;
+mod plain;
 mod sound;
 mod table;
 
