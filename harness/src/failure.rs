@@ -1,8 +1,9 @@
 //! How the command fails: with one line on standard error that says what to do, and a code that scripts rely on.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use harness::results::ReadError;
+use harness::results::{ReadError, Recorded};
 
 use crate::output;
 
@@ -34,6 +35,16 @@ impl Failure {
             ReadError::Folder(_) => Self::usage(command, error.to_string()),
             error => Self::run(error),
         }
+    }
+
+    /// A results file without so much as its first line.
+    pub(crate) fn without_run(command: &'static str, path: &Path, recorded: &Recorded) -> Self {
+        let what = if recorded.cut_off {
+            "ends within its first line, so nothing is known of its run; name another file"
+        } else {
+            "is empty: it has not even the first line of a run"
+        };
+        Self::usage(command, format!("{} {what}", path.display()))
     }
 
     /// A failure while running.

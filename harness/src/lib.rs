@@ -20,6 +20,7 @@ pub mod guard;
 pub mod hiccup;
 pub mod interference;
 pub mod load;
+pub mod plain;
 pub mod plan;
 pub mod process_tree;
 pub mod report;

@@ -4,14 +4,16 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
-use console::Term;
+use harness::plain::plain;
 use harness::report::terminal::look::Look;
 
 use crate::failure::Failure;
 
 /// What text on standard output may look like.
 pub(crate) fn look() -> Look {
-    let columns = Term::stdout().size_checked().map(|(_, columns)| columns.into());
+    // One that says how wide it is and not how high has a width all the same.
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    let columns = size.map(|size| size.ws_col.into()).filter(|columns| *columns > 0);
     Look::of(io::stdout().is_terminal(), columns, |name| env::var(name).ok())
 }
 
@@ -32,6 +34,8 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Says one line on standard error, whatever is in `message`. Where that cannot be written, nobody could be told.
 pub(crate) fn say(message: &str) {
-    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // A message may quote what stands in a file, or in an argument.
+    let lines: Vec<String> =
+        message.lines().map(|line| plain(line).trim().to_owned()).filter(|line| !line.is_empty()).collect();
     let _ = writeln!(io::stderr().lock(), "{}", lines.join("; "));
 }

@@ -6,15 +6,14 @@ use std::process::ExitCode;
 
 use harness::figures;
 use harness::report::terminal::comparison::{Heading, Json, draw, percent};
-use harness::results::{self, RunRecord, TrialRecord, difference, differences, environment_differences};
-use harness::statistics::{Against, Run, RunComparison, Word, compare_runs};
+use harness::results::{
+    self, PlainNames, Recorded, RunRecord, TrialRecord, difference, differences, environment_differences,
+};
+use harness::statistics::{Against, Run, RunComparison, TOLERANCE, Word, compare_runs};
 
 use crate::cli::CompareArguments;
 use crate::failure::Failure;
 use crate::output;
-
-/// The share from which on a difference matters, where nothing else was said.
-const TOLERANCE: f64 = 0.05;
 
 /// The exit code where a regression was found.
 const REGRESSION: u8 = 3;
@@ -25,8 +24,16 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     if arguments.later.is_none() && baseline.is_none() {
         return Err(usage("name a backend of the file with --baseline, or a second file to compare with"));
     }
-    let file = File::read(&arguments.file, baseline)?;
-    let later = arguments.later.as_deref().map(|path| File::read(path, baseline)).transpose()?;
+    let mut files = [Some(arguments.file.as_path()), arguments.later.as_deref()]
+        .into_iter()
+        .flatten()
+        .map(|path| Ok((path, read(path)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let names = PlainNames::of(files.iter().map(|(_, recorded)| recorded));
+    files.iter_mut().for_each(|(_, recorded)| names.change_in(recorded));
+    let mut files = files.into_iter().map(|(path, recorded)| File::of(path, recorded, baseline));
+    let Some(file) = files.next().transpose()? else { return Err(usage("name a results file")) };
+    let later = files.next().transpose()?;
     let differing = later.as_ref().map_or(Ok(Vec::new()), |later| later.differences_from(&file))?;
     let (run, against, name) = match (&later, baseline) {
         (None, baseline) => {
@@ -124,6 +131,13 @@ fn notes(comparison: &RunComparison, two_runs: bool, baseline: Option<&str>) -> 
     notes
 }
 
+fn read(path: &Path) -> Result<Recorded, Failure> {
+    if !path.exists() {
+        return Err(usage(&format!("there is no file {}", path.display())));
+    }
+    results::read(path).map_err(|error| Failure::read("compare", error))
+}
+
 /// A results file that has something to compare.
 struct File<'a> {
     path: &'a Path,
@@ -132,13 +146,9 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn read(path: &'a Path, baseline: Option<&str>) -> Result<Self, Failure> {
-        if !path.exists() {
-            return Err(usage(&format!("there is no file {}", path.display())));
-        }
-        let recorded = results::read(path).map_err(|error| Failure::read("compare", error))?;
+    fn of(path: &'a Path, recorded: Recorded, baseline: Option<&str>) -> Result<Self, Failure> {
         let Some(record) = recorded.run else {
-            return Err(usage(&format!("{} is empty: it has not even the first line of a run", path.display())));
+            return Err(Failure::without_run("compare", path, &recorded));
         };
         if record.capacity.is_some() {
             let what =

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 
 use super::group::Group;
 use super::names::{Names, words};
-use super::{ExportError, Piece, unanswered};
+use super::{ExportError, Piece, censored};
 
 /// How every such file begins.
 pub(super) const HEADING: &str = "       Value     Percentile TotalCount 1/(1-Percentile)\n\n";
@@ -29,7 +29,7 @@ pub(super) fn pieces(groups: &[Group]) -> Result<Vec<Piece>, ExportError> {
         let Some(merged) = merged(histograms)? else { continue };
         let stem = format!("{}.{}", names.harmless(group.backend), words(group.cell).join("."));
         let mut text = distribution(&merged);
-        if let Some(comment) = unanswered::comment(unanswered::count(group.measured())) {
+        if let Some(comment) = censored::comment(group.measured()) {
             writeln!(text, "#[{comment}]").expect("a String takes any text");
         }
         pieces.push(Piece { name: format!("{}.hgrm", stems.harmless(&stem)), text });

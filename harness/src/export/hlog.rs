@@ -12,7 +12,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use jiff::Timestamp;
 
 use super::names::{Names, words};
-use super::{ExportError, Piece, unanswered};
+use super::{ExportError, Piece, censored};
 use crate::plan::Cell;
 use crate::results::{Measured, RunRecord, TrialRecord};
 
@@ -75,7 +75,7 @@ fn log(run: &RunRecord, cell: &Cell, lines: &[Line]) -> Result<String, ExportErr
     header
         .add_comment("[Values in nanoseconds; times are the earliest possible: when each trial began is not recorded]");
     for (tag, lines) in by_tag(lines) {
-        if let Some(comment) = unanswered::comment(unanswered::count(lines.into_iter())) {
+        if let Some(comment) = censored::comment(lines.into_iter()) {
             header.add_comment(&format!("[{tag}: {comment}]"));
         }
     }

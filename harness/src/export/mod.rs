@@ -8,6 +8,7 @@
 //! checked against the rules of their readers, as a source and a schema have them.
 
 mod bmf;
+mod censored;
 mod csv;
 mod figures;
 mod github_action_benchmark;
@@ -15,7 +16,6 @@ mod group;
 mod hgrm;
 mod hlog;
 mod names;
-mod unanswered;
 
 use crate::results::{RunRecord, TrialRecord};
 use figures::Figures;
@@ -99,7 +99,7 @@ pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result
     let pieces = match format {
         Format::Csv => unreachable!("it was written above"),
         Format::Hgrm | Format::Hlog => {
-            left_out.extend(unanswered::left_out(groups.iter().flat_map(Group::measured)));
+            left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured)));
             if format == Format::Hgrm { hgrm::pieces(&groups)? } else { hlog::pieces(run, trials)? }
         }
         Format::GithubActionBenchmark | Format::Bmf => {

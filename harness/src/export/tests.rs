@@ -86,7 +86,10 @@ fn requests_that_were_never_answered_are_told_where_no_histogram_has_them() {
     trials.push(TrialRecord { trial: 4, ..trial("poll") });
     let whole = [Format::Hgrm, Format::Hlog].map(|format| export(format, &run(), &trials).unwrap());
     assert!(whole.iter().all(|export| export.left_out.is_empty() && !export.pieces[0].text.contains("never answered")));
-    (trials[0].measured.as_mut().unwrap().censored, trials[1].measured.as_mut().unwrap().censored) = (4000, 500);
+    for (trial, censored) in trials.iter_mut().zip([4000, 500]) {
+        let measured = trial.measured.as_mut().unwrap();
+        (measured.censored, measured.unanswered) = (censored, Some(censored));
+    }
     let [histograms, log] = [Format::Hgrm, Format::Hlog].map(|format| export(format, &run(), &trials).unwrap());
     let left_out = "4,500 of 12,500 requests, which were never answered: percentiles are those of the others";
     for (export, whole) in [&histograms, &log].into_iter().zip(whole) {
@@ -99,6 +102,24 @@ fn requests_that_were_never_answered_are_told_where_no_histogram_has_them() {
     assert!(!histograms.pieces[1].text.contains("never answered"), "all of poll were: {histograms:?}");
     let comments = log.pieces[0].text.lines().filter(|line| line.contains("never answered"));
     assert_eq!(comments.collect::<Vec<_>>(), [format!("#[epoll: {comment}]")]);
+}
+
+#[test]
+fn requests_that_were_not_sent_in_time_are_not_called_never_answered() {
+    let mut trials = trials("epoll", 2);
+    for (trial, unanswered) in trials.iter_mut().zip([0, 500]) {
+        let measured = trial.measured.as_mut().unwrap();
+        (measured.censored, measured.unanswered) = (4000, Some(unanswered));
+    }
+    let exported = |trials: &[TrialRecord]| {
+        let Export { pieces, left_out } = export(Format::Hgrm, &run(), trials).unwrap();
+        (left_out[0].clone(), pieces[0].text.lines().last().unwrap().to_owned())
+    };
+    let (left_out, comment) = exported(&trials[..1]);
+    assert_eq!(left_out, "4,000 of 6,000 requests, which were not sent in time: percentiles are those of the others");
+    assert_eq!(comment, "#[4,000 requests were not sent in time and are in no line]");
+    let (_, comment) = exported(&trials);
+    assert_eq!(comment, "#[8,000 requests were not sent in time (7,500) or never answered (500) and are in no line]");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod checks;
 mod facts;
-pub(super) mod plain;
+mod plain;
 mod sound;
 mod table;
 
@@ -15,6 +15,9 @@ use super::chart::{self, Chart, Look};
 use super::selection::{Run, Selection, newest_first};
 use crate::figures;
 use crate::plan::server_of;
+
+/// More files than these are counted and not named.
+const MOST_NAMES: usize = 5;
 
 /// A report on one or several results files.
 #[derive(Clone, Debug, Serialize)]
@@ -134,6 +137,9 @@ fn elsewhere(selection: &Selection<'_>) -> Vec<String> {
         match names.as_slice() {
             [] => None,
             [only] => Some(format!("{only} is of another machine: it {}.", part[0])),
+            many if many.len() > MOST_NAMES => {
+                Some(format!("{} are of other machines: they {}.", figures::counted(many.len(), "file"), part[1]))
+            }
             [most @ .., last] => {
                 Some(format!("{} and {last} are of other machines: they {}.", most.join(", "), part[1]))
             }

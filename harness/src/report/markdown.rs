@@ -5,8 +5,8 @@
 
 use std::fmt::Write;
 
-use super::contents::plain::{plain, plain_lines};
 use super::contents::{Contents, RunFacts, Table};
+use crate::plain::{plain, plain_lines};
 
 /// GitHub takes 65,536 characters in a comment; a heading of whoever posts it has room, too.
 const MOST_CHARACTERS: usize = 60_000;

@@ -10,6 +10,7 @@ pub mod history;
 pub mod markdown;
 pub mod names;
 pub mod page;
+mod ratio;
 pub mod repeat;
 pub mod selection;
 pub mod svg;

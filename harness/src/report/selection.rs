@@ -13,7 +13,7 @@ use jiff::Timestamp;
 pub use self::searched::Searched;
 use super::FileRun;
 use super::history::{self, Compared};
-use crate::plan::{Cell, SweepPlan};
+use crate::plan::{Cell, CellKey, SweepPlan};
 use crate::results::{RunRecord, TrialRecord};
 use crate::statistics::Sorted;
 
@@ -118,6 +118,26 @@ impl<'a> Selection<'a> {
 impl<'a> Run<'a> {
     fn of(file: &'a FileRun) -> Option<Self> {
         Some(Self { file: &file.name, record: file.recorded.run.as_ref()?, trials: &file.recorded.trials })
+    }
+
+    /// How many of its trials are of no cell or of no backend of its plan: they are in no figure.
+    #[must_use]
+    pub fn strangers(&self) -> usize {
+        let entrants = self.record.plan.entrants();
+        // A search goes to rates that no plan has.
+        let cells: Option<HashSet<CellKey>> =
+            self.record.capacity.is_none().then(|| self.record.plan.cells().iter().map(Cell::key).collect());
+        let is_planned = |trial: &&TrialRecord| {
+            entrants.contains(&trial.backend) && cells.as_ref().is_none_or(|cells| cells.contains(&trial.cell.key()))
+        };
+        self.trials.iter().filter(|trial| !is_planned(trial)).count()
+    }
+
+    /// How many trials were planned.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        let plan = &self.record.plan;
+        plan.cells().len().saturating_mul(plan.entrants().len()).saturating_mul(plan.trials)
     }
 }
 

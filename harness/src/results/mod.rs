@@ -7,6 +7,7 @@ mod differences;
 mod fate;
 mod generator;
 mod histogram;
+mod plain_names;
 mod reader;
 mod record;
 mod schema;
@@ -16,6 +17,7 @@ pub use differences::{difference, differences, environment_differences};
 pub use fate::Fate;
 pub use generator::Generator;
 pub use histogram::EncodedHistogram;
+pub use plain_names::PlainNames;
 pub use reader::{ReadError, Recorded, read, read_with};
 #[cfg(test)]
 pub(crate) use record::tests;

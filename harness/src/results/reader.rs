@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use super::{Record, RunRecord, SCHEMA_VERSION, TrialRecord};
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// What a results file holds.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -68,10 +70,12 @@ pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Resu
         io::ErrorKind::IsADirectory => ReadError::Folder(path.to_owned()),
         _ => ReadError::Io { path: path.to_owned(), error },
     })?;
-    let after_newline = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    // What some programs put in front of UTF-8 says nothing.
+    let begins = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let after_newline = bytes.iter().rposition(|&byte| byte == b'\n').map_or(begins, |newline| newline + 1);
     // No part of an object is one: a line that is lacks nothing but its newline.
     let intact_bytes = if is_object(&bytes[after_newline..]) { bytes.len() } else { after_newline };
-    if intact_bytes == 0 && !may_begin_a_run(&bytes) {
+    if intact_bytes == begins && !may_begin_a_run(&bytes[begins..]) {
         let what = "this is no results file; name another one".to_owned();
         return Err(ReadError::Line { path: path.to_owned(), line: 1, what });
     }
@@ -82,12 +86,15 @@ pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Resu
         cut_off: intact_bytes < bytes.len(),
     };
     let mut numbers = HashSet::new();
-    for (index, line) in bytes[..intact_bytes].split_inclusive(|&byte| byte == b'\n').enumerate() {
+    for (index, line) in bytes[begins..intact_bytes].split_inclusive(|&byte| byte == b'\n').enumerate() {
         let fail = |what: String| {
             let what = if index == 0 { format!("{what}; name a results file") } else { what };
             ReadError::Line { path: path.to_owned(), line: index + 1, what }
         };
-        match (parse(line, path, fail)?, &recorded.run) {
+        let broken = |what: String| {
+            fail(if index == 0 { what } else { format!("{what}; remove the line, and the others can be read") })
+        };
+        match (parse(line, path, broken)?, &recorded.run) {
             (Record::Run(run), None) => recorded.run = Some(*run),
             (Record::Trial(trial), Some(_)) if !numbers.insert(trial.trial) => {
                 return Err(fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
@@ -96,7 +103,7 @@ pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Resu
                 lighten(&mut trial);
                 recorded.trials.push(*trial);
             }
-            (Record::Run(_), Some(_)) => return Err(fail("a second run".to_owned())),
+            (Record::Run(_), Some(_)) => return Err(fail("a second run; give each run a file of its own".to_owned())),
             (Record::Trial(_), None) => return Err(fail("a trial before the run it belongs to".to_owned())),
         }
     }
@@ -220,6 +227,39 @@ mod tests {
         // What is whole and not one of ours is told, and not cut away.
         fs::write(&path, "{\"record\":\"run\",\"schema_version\":99}").unwrap();
         assert!(matches!(read(&path), Err(ReadError::TooNew { version: 99, .. })));
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_run_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let marked = [BYTE_ORDER_MARK, &fs::read(&path).unwrap()].concat();
+        fs::write(&path, &marked).unwrap();
+        let recorded = read(&path).unwrap();
+        assert!(recorded.run.is_some() && recorded.trials.len() == 2);
+        assert_eq!(recorded.intact_bytes, marked.len() as u64);
+        for length in 0..20 {
+            fs::write(&path, &marked[..length]).unwrap();
+            let recorded = read(&path);
+            assert!(length == 1 || length == 2 || recorded.unwrap().run.is_none(), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_line_says_what_to_do_about_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let text = fs::read_to_string(&path).unwrap();
+        let says = |text: &str, expected: &str| {
+            fs::write(&path, text).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        let (start, rest) = text.split_once("HISTFA").unwrap();
+        let damaged = format!("{start}HISTFA{}", &rest[4..]);
+        says(&damaged, " line 2: a histogram is damaged or cut off");
+        says(&damaged, "; remove the line, and the others can be read");
+        says(&text.repeat(2), " line 4: a second run; give each run a file of its own");
     }
 
     #[test]

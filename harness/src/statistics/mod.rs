@@ -1,5 +1,6 @@
 //! From trials to figures: merged histograms, medians, how many samples a figure needs, and how sure a ratio is.
 
+mod censored;
 mod comparison;
 mod field;
 mod interval;
@@ -14,6 +15,7 @@ mod sorted;
 mod summary;
 mod threads;
 
+pub use censored::Censored;
 pub use comparison::Comparison;
 #[cfg(test)]
 pub(crate) use comparison::tests;
@@ -23,7 +25,9 @@ pub use median_interval::median_interval;
 pub use metric::Metric;
 pub(crate) use metric::missed_its_rate;
 pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank, rank_together};
-pub use runs::{Against, Counted, Row, Run, RunComparison, Word, compare_histories, compare_runs, compare_runs_by};
+pub use runs::{
+    Against, Counted, Row, Run, RunComparison, TOLERANCE, Word, compare_histories, compare_runs, compare_runs_by,
+};
 pub use samples::{enough_of_all, enough_samples, percentile, percentile_of_all, percentiles_of_all};
 pub use series::{Bounds, Doubt, Void};
 pub use sorted::Sorted;

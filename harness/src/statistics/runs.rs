@@ -12,6 +12,9 @@ use super::sorted::Sorted;
 use crate::plan::{Cell, CellKey, SweepPlan, twin_of};
 use crate::results::TrialRecord;
 
+/// The share from which on a difference matters, where nothing else was said.
+pub const TOLERANCE: f64 = 0.05;
+
 /// The plan and the trials of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {

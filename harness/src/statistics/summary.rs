@@ -5,6 +5,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::censored::Censored;
 use super::median::median;
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
@@ -33,8 +34,8 @@ pub struct BackendSummary {
     pub throughput_rps: Option<Spread>,
     /// All latencies of all trials.
     pub latency: Histogram<u64>,
-    /// Requests that are in none of them, because they were never answered.
-    pub unanswered: u64,
+    /// Requests that are in none of them.
+    pub censored: Censored,
     /// CPU time of the server for one answer.
     pub server_cpu_ns_per_request: Option<f64>,
     /// System calls of the server for one answer.
@@ -133,7 +134,7 @@ impl BackendSummary {
             measured: measured.len(),
             throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
             latency: merged(&measured),
-            unanswered: measured.iter().fold(0, |sum: u64, measured| sum.saturating_add(measured.censored)),
+            censored: Censored::of(measured.iter().copied()),
             server_cpu_ns_per_request: quotient_of_sums(
                 measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
             ),

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use harness::results::{Bottleneck, Recorded, TrialRecord, Verdict};
+use harness::results::{Bottleneck, Recorded, RunRecord, TrialRecord, Verdict};
 use serde_json::{Value, json};
 
 use crate::brief::{brief_sweep, recorded, write_trials};
+use crate::made;
 use crate::support::{Ended, harness};
 
 /// Two backends in one cell, with as many blocks as an interval needs.
@@ -205,6 +206,7 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
     fs::write(fixture.path().join("copy.jsonl"), &bytes).unwrap();
     fs::write(fixture.path().join("empty.jsonl"), "").unwrap();
     fs::write(fixture.path().join("begun.jsonl"), &bytes[..run_line]).unwrap();
+    fs::write(fixture.path().join("first.jsonl"), &bytes[..run_line / 2]).unwrap();
     fs::write(fixture.path().join("notes.txt"), "to do\n").unwrap();
     let mut searched = fixture.recorded.run.clone().unwrap();
     let goal = json!({ "slo": "p99<1ms", "resolution": 0.05, "repeats": 1, "budget_ns": 1 });
@@ -217,6 +219,7 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
         (2, vec!["run.jsonl", "--baseline", "kqueue"], "no backend 'kqueue'; it has epoll, poll"),
         (2, vec!["absent.jsonl", "--baseline", "epoll"], "there is no file absent.jsonl"),
         (2, vec!["empty.jsonl", "--baseline", "epoll"], "empty.jsonl is empty"),
+        (2, vec!["first.jsonl", "--baseline", "epoll"], "first.jsonl ends within its first line"),
         (2, vec!["begun.jsonl", "--baseline", "epoll"], "begun.jsonl has no trial that was measured"),
         (2, vec!["capacity.jsonl", "--baseline", "epoll"], "capacity.jsonl is of a search for a capacity"),
         (1, vec!["notes.txt", "--baseline", "epoll"], "notes.txt line 1: "),
@@ -232,4 +235,36 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
     let ended = fixture.compare(&["cut.jsonl", "--baseline", "epoll"]);
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stderr[0].contains("cut.jsonl ends within a line"), "{ended:?}");
+}
+
+#[test]
+fn no_name_or_text_of_a_file_commands_the_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let name = "x\x1b[31m\u{202e}evil";
+    // Two names that look alike stay two.
+    let mut before = made::run(&[1], &["epoll", name, "x[31mevil"]);
+    before.environment.cpu_model = Some("\x1b[2J\u{202e}old".to_owned());
+    let after =
+        RunRecord { started: "2026-02-02T03:04:05Z".to_owned(), ..made::run(&[1], &["epoll", "x[31mevil", name]) };
+    made::write(&path.join("before.jsonl"), &before, 8, |_| ());
+    made::write(&path.join("after.jsonl"), &after, 8, |_| ());
+    for arguments in [
+        vec!["before.jsonl", "--baseline", "epoll"],
+        vec!["before.jsonl", "--baseline", "x[31mevil-2"],
+        vec!["before.jsonl", "after.jsonl"],
+        vec!["before.jsonl", "after.jsonl", "--fail-above", "1"],
+        vec!["before.jsonl", "--baseline", "nope"],
+        vec!["before.jsonl", "--baseline", "\x1b[31mnope"],
+    ] {
+        let ended = harness(&[["compare"].as_slice(), &arguments].concat(), path);
+        let is_refused = arguments.iter().any(|argument| argument.ends_with("nope"));
+        assert_eq!(ended.code() == Some(2), is_refused, "{ended:?}");
+        let said = ended.stdout.iter().chain(&ended.stderr);
+        assert!(said.clone().all(|line| !line.contains(['\x1b', '\u{202e}'])), "{ended:?}");
+        for name in ["x[31mevil", "x[31mevil-2"] {
+            let is_there = |line: &String| line.split([' ', ',']).any(|word| word == name);
+            assert!(said.clone().any(is_there), "{name} in {ended:?}");
+        }
+    }
 }

@@ -172,7 +172,8 @@ print(json.dumps(tags))";
 fn those_who_read_histograms_do_not_stumble_over_what_was_never_answered() {
     let fixture = Fixture::new();
     let mut trials = [fixture.trial(1, "epoll"), fixture.trial(2, "poll")];
-    trials[0].measured.as_mut().unwrap().censored = 77_123;
+    let measured = trials[0].measured.as_mut().unwrap();
+    (measured.censored, measured.unanswered) = (77_123, Some(77_123));
     let requests = trials[0].measured.as_ref().unwrap().requests;
     fixture.write("late.jsonl", trials);
     for format in ["hlog", "hgrm"] {

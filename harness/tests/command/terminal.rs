@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use nix::pty::{Winsize, openpty};
 
 use crate::brief::brief_sweep;
+use crate::made;
 use crate::support::{HARNESS, harness};
 
 /// Two backends that are measured and one that never is.
@@ -31,7 +32,9 @@ fn on_terminal(
     variables: &[(&str, &str)],
     directory: &Path,
 ) -> String {
-    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // Some terminals do not say how high they are.
+    let ws_row = if which == Terminal::Stdout { 0 } else { 24 };
+    let size = Winsize { ws_row, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(Some(&size), None).unwrap();
     let mut command = Command::new(HARNESS);
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LC_ALL", "LC_CTYPE"] {
@@ -117,4 +120,16 @@ fn a_comparison_fits_its_terminal_and_keeps_its_figures_and_remarks() {
     let ratios = |text: &str| text.split_whitespace().filter(|word| word.ends_with('×')).map(str::to_owned).collect();
     let (narrow, wide): (Vec<String>, Vec<String>) = (ratios(&text), ratios(&wide));
     assert!(!narrow.is_empty() && narrow == wide, "{narrow:?} {wide:?}");
+}
+
+#[test]
+fn a_comparison_has_no_line_wider_than_a_narrow_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    made::write(&path.join("run.jsonl"), &made::run(&[1], &["epoll", "io_uring-oneshot", "poll"]), 8, |_| ());
+    let arguments = ["compare", "run.jsonl", "--baseline", "epoll", "--fail-above", "1"];
+    let written = without_colours(&on_terminal(Terminal::Stdout, 60, &arguments, &[], path));
+    assert!(written.lines().all(|line| line.chars().count() <= 60), "{written}");
+    let rows = written.lines().filter(|line| line.contains("io_uring-oneshot") && line.contains("× ["));
+    assert_eq!(rows.count(), 4, "one for each metric: {written}");
 }

@@ -39,13 +39,13 @@ fn read(path: &Path, format: Format) -> Result<Export, Failure> {
         return Err(usage(format!("there is no file {}", path.display())));
     }
     let recorded = results::read(path).map_err(|error| Failure::read("export", error))?;
-    let Some(run) = recorded.run else {
-        return Err(usage(format!("{} is empty: it has not even the first line of a run", path.display())));
+    let Some(run) = &recorded.run else {
+        return Err(Failure::without_run("export", path, &recorded));
     };
     if recorded.cut_off {
         output::say(&format!("note: {} ends within a line, which is left out", path.display()));
     }
-    export(format, &run, &recorded.trials).map_err(|error| usage(format!("{} {error}", path.display())))
+    export(format, run, &recorded.trials).map_err(|error| usage(format!("{} {error}", path.display())))
 }
 
 /// Writes all of it, and says which files that are. Nothing is written where one of them would replace something else.

@@ -24,17 +24,31 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     // Nothing is shown where standard error is no terminal.
     let progress = ProgressBar::new_spinner();
     let mut files: Vec<(&Path, FileRun)> = Vec::new();
+    let mut doubled = Vec::new();
     for path in &arguments.files {
         progress.set_message(format!("reading {}", path.display()));
         progress.tick();
         let file = read(path)?;
-        if let Some((other, _)) = files.iter().find(|(other, known)| is_same(other, known, path, &file)) {
-            return Err(usage(format!("{} holds the run of {}; name it once", path.display(), other.display())));
+        match files.iter_mut().find(|(other, known)| is_same(other, known, path, &file)) {
+            None => files.push((path, file)),
+            // As far as it went: one of the two may be a copy that was made meanwhile.
+            Some(same) => {
+                let is_longer = same.1.recorded.trials.len() < file.recorded.trials.len();
+                let (kept, left_out) = if is_longer { (path.as_path(), same.0) } else { (same.0, path.as_path()) };
+                doubled.push(format!(
+                    "note: {} holds the run of {} and is left out",
+                    left_out.display(),
+                    kept.display()
+                ));
+                if is_longer {
+                    *same = (path, file);
+                }
+            }
         }
-        files.push((path, file));
     }
     let directory = arguments.output.clone().unwrap_or_else(|| beside(&arguments.files[0]));
     let folder = Folder::at(&directory).map_err(usage)?;
+    doubled.iter().for_each(|note| output::say(note));
     for (path, file) in &files {
         if file.recorded.cut_off {
             output::say(&format!("note: {} ends within a line, which is left out", path.display()));
@@ -67,7 +81,7 @@ fn read(path: &Path) -> Result<FileRun, Failure> {
     }
     let file = FileRun::read(path).map_err(|error| Failure::read("report", error))?;
     let Some(run) = &file.recorded.run else {
-        return Err(usage(format!("{} is empty: it has not even the first line of a run", path.display())));
+        return Err(Failure::without_run("report", path, &file.recorded));
     };
     selection::check_plan(&run.plan).map_err(|what| Failure::Run(anyhow!("{}: {what}", path.display())))?;
     Ok(file)

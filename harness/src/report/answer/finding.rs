@@ -1,8 +1,8 @@
-//! Sentences on who is ahead, by how much, and who ties: one for each stretch of cells that say the same.
+//! Sentences on who is ahead, by how much, and who ties or is not told apart: one for each stretch of cells that say the same.
 
 use super::merge::{Located, Told, told};
 use super::place::Places;
-use super::standing::{Between, Lead, Order, Standing};
+use super::standing::{Between, Lead, Order, Standing, TIE};
 use super::words::{Wording, at_most, inverted, list, ratio, reads_alike};
 use crate::figures;
 use crate::plan::Cell;
@@ -93,8 +93,18 @@ fn sentence(start: &str, stretch: &[Located<Standing>], here: Here<'_>) -> Strin
 }
 
 fn tie(words: &Wording, names: &[String], reach: f64) -> String {
+    let Wording { name, .. } = words;
+    if reach > TIE {
+        return format!("in {name} {} are not told apart{}", list(names), by_at_most(names, reach));
+    }
     let (all, if_any) = if names.len() == 2 { ("", "they") } else { ("all ", "any two") };
-    format!("in {} {} {all}tie: if {if_any} differ, then by at most {}", words.name, list(names), at_most(reach))
+    format!("in {name} {} {all}tie: if {if_any} differ, then by at most {}", list(names), at_most(reach))
+}
+
+/// How much those may differ that are not told apart.
+fn by_at_most(names: &[String], reach: f64) -> String {
+    let any = if names.len() == 2 { "they" } else { "any two" };
+    format!(" ({any} differ by at most {})", at_most(reach))
 }
 
 /// Those ahead, and by how much.
@@ -110,7 +120,12 @@ fn ahead(words: &Wording, leads: &[At<'_>], here: Here<'_>) -> Option<String> {
         });
     }
     let reach = leads.iter().map(|(_, lead)| lead.tie_reach).fold(1.0, f64::max);
-    let tie = format!("{} tie for {prize}, within {}", list(&first.leaders), at_most(reach));
+    let tie = if reach > TIE {
+        let leaders = &first.leaders;
+        format!("{} lead with {prize} and are not told apart{}", list(leaders), by_at_most(leaders, reach))
+    } else {
+        format!("{} tie for {prize}, within {}", list(&first.leaders), at_most(reach))
+    };
     Some(match leads {
         _ if !is_any_behind => tie,
         [(_, lead)] => format!("{tie}; {}, which came out ahead, {verb} {}", lead.best, beside(words, lead)),

@@ -33,7 +33,7 @@ pub struct Answer {
     pub findings: Vec<String>,
     /// What a reader of the findings has to know, and no answer by itself.
     pub notes: Vec<String>,
-    /// Where the ranking changes.
+    /// Where the order changes.
     pub crossovers: Vec<String>,
     /// What earlier runs changed; what the newest did is among the findings.
     pub changes: Vec<String>,
@@ -85,6 +85,7 @@ pub fn of(selection: &Selection<'_>) -> Answer {
         answer.notes.push(SERVICE_TIMES.to_owned());
     }
     open::unmeasured(&speakers, &places, &mut answer.open);
+    open::strangers(&selection.runs, &mut answer.open);
     let searched = selection.searched();
     for one in &searched {
         capacity::say(one, searched.len() > 1, &mut answer);
@@ -93,7 +94,9 @@ pub fn of(selection: &Selection<'_>) -> Answer {
     let has_figures = speakers.iter().any(|one| one.cells.iter().any(|cell| one.trials.in_cell(cell).any(is_measured)))
         || selection.searches().any(|run| run.trials.iter().any(is_measured));
     if !has_figures {
-        answer.open.insert(0, "Nothing was measured, so nothing can be said.".to_owned());
+        let is_any = selection.runs.iter().any(|run| run.trials.iter().any(is_measured));
+        let what = if is_any { "Nothing of the plan was measured" } else { "Nothing was measured" };
+        answer.open.insert(0, format!("{what}, so nothing can be said."));
     } else if answer.findings.is_empty() && selection.runs.iter().any(|run| run.record.plan.backends.len() > 1) {
         answer.findings.push("No backend is known to be ahead.".to_owned());
     }

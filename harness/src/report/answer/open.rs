@@ -6,9 +6,9 @@ use super::standing::{Order, Standing};
 use super::words::{Wording, at_most, list, ratio, reason};
 use crate::figures;
 use crate::plan::Cell;
-use crate::report::selection::Speaker;
+use crate::report::selection::{Run, Speaker};
 use crate::results::{Fate, TrialRecord};
-use crate::statistics::MIN_BLOCKS;
+use crate::statistics::{MIN_BLOCKS, Sorted};
 
 /// Beyond so many of a kind nobody reads on.
 const MOST: usize = 5;
@@ -170,7 +170,14 @@ pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut V
         let mut gaps: Vec<Located<Option<String>>> = Vec::new();
         for Speaker { run, cells, trials } in speakers {
             let is_planned = run.record.plan.backends.contains(backend);
-            let what = |cell: &Cell| if is_planned { gap(backend, trials.of_backend(backend, cell)) } else { None };
+            let what = |cell: &Cell| match trials.of_backend(backend, cell) {
+                _ if !is_planned => None,
+                [] if ended_before(run, trials, cell) => {
+                    Some(format!("{backend} was not measured: the run ended before it"))
+                }
+                [] => Some(format!("{backend} was not measured: no trial of it is in the file")),
+                own => gap(backend, own),
+            };
             gaps.extend(cells.iter().map(|cell| Located { cell: cell.clone(), what: what(cell) }));
         }
         let everywhere = gaps.iter().all(|gap| gap.what == gaps[0].what);
@@ -189,11 +196,31 @@ pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut V
     }
 }
 
+/// Whether a backend that has no trial in a cell may have none because the run ended: trials are missing at its end, and nobody
+/// has had a second turn, before which everybody has a first.
+fn ended_before(run: &Run<'_>, trials: &Sorted<'_>, cell: &Cell) -> bool {
+    let last = run.trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
+    let entrants = run.record.plan.entrants();
+    last < run.planned() && entrants.iter().all(|entrant| trials.of_backend(entrant, cell).len() < 2)
+}
+
+/// Adds which runs have trials that are in no figure.
+pub(super) fn strangers(runs: &[Run<'_>], open: &mut Vec<String>) {
+    let all: Vec<(&Run<'_>, usize)> =
+        runs.iter().map(|run| (run, run.strangers())).filter(|(_, count)| *count > 0).collect();
+    let said = |(run, count): &(&Run<'_>, usize)| {
+        let whose = if runs.len() > 1 { format!("{}: ", run.file) } else { String::new() };
+        let (trials, are) = (figures::counted(*count, "trial"), if *count == 1 { "is" } else { "are" });
+        format!("{whose}{trials} {are} of no cell or backend of the plan and {are} left out.")
+    };
+    open.extend(all.iter().take(MOST).map(said));
+    if all.len() > MOST {
+        open.push(format!("So it is in {}.", figures::counted(all.len() - MOST, "more file")));
+    }
+}
+
 /// Why a backend has too little to be judged by; none where it has enough.
 fn gap(backend: &str, own: &[&TrialRecord]) -> Option<String> {
-    if own.is_empty() {
-        return Some(format!("{backend} was not measured: the run ended before it"));
-    }
     let why = reason(own.iter().find(|trial| !trial.is_usable())?.first_reason());
     if own.iter().all(|trial| trial.fate() == Fate::Unavailable) {
         return Some(format!("{backend} cannot run there: {why}"));

@@ -1,8 +1,11 @@
 //! What can be said of one metric in one cell.
 
-use crate::statistics::{Comparison, Entry, Estimate, Metric, MetricRanking, Void};
+use crate::statistics::{Comparison, Entry, Estimate, Metric, MetricRanking, TOLERANCE, Void};
 
-/// Where a tie may hide a larger factor than this, it says nothing.
+/// Up to this factor backends tie, as for `compare`: those that may differ by more are not told apart.
+pub(super) const TIE: f64 = 1.0 + TOLERANCE;
+
+/// Where what is not told apart may differ by a larger factor than this, it says nothing.
 pub(super) const WIDE: f64 = 1.25;
 
 /// One metric in one cell.
@@ -33,7 +36,7 @@ pub(super) enum Order {
     Nothing,
     /// Somebody is behind for sure.
     Led(Lead),
-    /// No two of them differ, or by no more than this factor.
+    /// No two of them are known to differ, and if they do, then by no more than this factor.
     Tie { names: Vec<String>, reach: f64 },
     /// No two differ for sure, but the data would not show even a large difference.
     Wide { reach: f64 },

@@ -1,6 +1,7 @@
 //! Figures and lists as they stand in a sentence.
 
 use crate::plan::Cell;
+use crate::report::ratio::{self, factor, second_digit};
 use crate::statistics::{Estimate, Interval, Metric};
 
 /// How a sentence speaks of a metric.
@@ -58,17 +59,7 @@ impl Wording {
 
 /// `1.31× [1.24, 1.38]`.
 pub(super) fn ratio(estimate: &Estimate) -> String {
-    let values = estimate.interval.map_or_else(Vec::new, |Interval { low, high }| vec![low, high]);
-    // An end that is not 1 must not look like it, nor one end like the other.
-    let ends: Vec<String> = values.iter().map(|&value| factor(value, 2)).collect();
-    let is_fine = ends.iter().any(|end| end == "1.00") || ends.windows(2).any(|two| two[0] == two[1]);
-    let decimals = if is_fine { 3 } else { 2 };
-    let interval = if values.is_empty() {
-        String::new()
-    } else {
-        format!(" [{}]", values.iter().map(|&value| factor(value, decimals)).collect::<Vec<_>>().join(", "))
-    };
-    format!("{}×{interval}", factor(estimate.ratio, decimals))
+    ratio::text(estimate, 2)
 }
 
 /// Whether two read alike, as far as their intervals are not looked at.
@@ -86,25 +77,6 @@ pub(super) fn at_most(factor: f64) -> String {
         }
         factor => format!("{:.2}×", (factor * 100.0 - 1e-9).ceil() / 100.0),
     }
-}
-
-/// Two digits, unless what matters is how far it is from 1.
-fn factor(value: f64, decimals: usize) -> String {
-    match value {
-        value if !(1e-3..1e6).contains(&value) => format!("{value:.1e}"),
-        value if value >= 9.995 => {
-            let step = second_digit(value);
-            format!("{:.0}", (value / step).round() * step)
-        }
-        value if value < 0.00995 => format!("{value:.4}"),
-        value if value < 0.0995 => format!("{value:.3}"),
-        value => format!("{value:.decimals$}"),
-    }
-}
-
-/// What one step in the second digit of a number above 10 is worth.
-fn second_digit(value: f64) -> f64 {
-    10_f64.powf(value.log10().floor() - 1.0).max(1.0)
 }
 
 /// The other way round.
@@ -144,6 +116,8 @@ mod tests {
     fn an_end_that_is_not_one_does_not_look_like_it() {
         assert_eq!(said(1.314, 1.242, 1.379), "1.31× [1.24, 1.38]");
         assert_eq!(said(1.02, 1.001, 1.04), "1.020× [1.001, 1.040]");
+        assert_eq!(said(0.985, 0.972, 0.9997), "0.9850× [0.9720, 0.9997]");
+        assert_eq!(said(1.0, 1.0, 1.0), "1.00× [1.00, 1.00]");
         assert_eq!(said(0.94, 0.938, 0.941), "0.940× [0.938, 0.941]");
         assert_eq!(super::ratio(&Estimate { ratio: 250.3, interval: None }), "250×");
     }

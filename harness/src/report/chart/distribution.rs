@@ -8,7 +8,7 @@ use super::group::{Group, Standing};
 use super::{Axis, Chart, Point, Scale, State, Unit, notes};
 use crate::figures;
 use crate::plan::Cell;
-use crate::statistics::{enough_of_all, percentiles_of_all};
+use crate::statistics::{Censored, enough_of_all, percentiles_of_all};
 
 /// Points of one curve at most, and at least where there are many.
 const MOST_POINTS: usize = 120;
@@ -41,14 +41,14 @@ fn chart(gathered: &Gathered<'_>, cell: &GatheredCell<'_>, most: usize) -> Optio
     notes.extend(notes::of(&series).into_iter().filter(|note| !note.starts_with("no bar")));
     notes.extend(notes::missing(&series, |_| Some("all percentiles".to_owned())));
     notes.extend(not_counting(cell));
-    let unanswered = cell.groups.iter().filter(|group| group.standing != Standing::Missing);
-    let unanswered: Vec<String> = unanswered
-        .filter(|group| group.summary.unanswered > 0)
-        .map(|group| format!("{} {}", group.backend, figures::grouped(group.summary.unanswered as f64)))
-        .collect();
-    if !unanswered.is_empty() {
-        let all = unanswered.join(", ");
-        notes.push(format!("requests that were never answered count as slower than any other, and end a curve: {all}"));
+    let cut = |group: &&Group<'_>| group.standing != Standing::Missing && group.summary.censored.count > 0;
+    let cut: Vec<&Group<'_>> = cell.groups.iter().filter(cut).collect();
+    if !cut.is_empty() {
+        let what = Censored::sum(cut.iter().map(|group| group.summary.censored)).what();
+        let each =
+            cut.iter().map(|one| format!("{} {}", one.backend, figures::grouped(one.summary.censored.count as f64)));
+        let all = each.collect::<Vec<_>>().join(", ");
+        notes.push(format!("requests that were {what} count as slower than any other, and end a curve: {all}"));
     }
     Some(Chart {
         id: String::new(),
@@ -87,7 +87,7 @@ fn curve(group: &Group<'_>, most: usize) -> Vec<Point> {
     }
     let is_doubtful = group.bounds.client || group.is_doubtful(true);
     let state = if is_doubtful { State::Suspect } else { State::Valid };
-    let (latency, unanswered) = (&group.summary.latency, group.summary.unanswered);
+    let (latency, unanswered) = (&group.summary.latency, group.summary.censored.count);
     let quantiles = quantiles(latency, unanswered, most);
     let values = percentiles_of_all(latency, unanswered, &quantiles);
     if values.is_empty() {
@@ -165,10 +165,16 @@ mod tests {
 
     #[test]
     fn what_was_never_answered_ends_a_curve() {
-        let unanswered = drawn(|trial| trial.measured.as_mut().unwrap().censored = 100);
+        let unanswered = drawn(|trial| {
+            let measured = trial.measured.as_mut().unwrap();
+            (measured.censored, measured.unanswered) = (100, Some(100));
+        });
         let last = of(&unanswered[0], "epoll").last().unwrap().x;
         assert!(last < 0.96 && last > 0.9, "one in 21 has no answer: {last}");
-        assert!(unanswered[0].notes.iter().any(|note| note.ends_with("epoll 1,000")), "{:?}", unanswered[0].notes);
+        let note = "requests that were never answered count as slower than any other, and end a curve: epoll 1,000";
+        assert!(unanswered[0].notes.iter().any(|own| own == note), "{:?}", unanswered[0].notes);
+        let late = drawn(|trial| trial.measured.as_mut().unwrap().censored = 100);
+        assert!(late[0].notes.iter().any(|own| *own == note.replace("never answered", "not sent in time")));
 
         let few = drawn(|trial| trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(0));
         assert!(few.is_empty(), "nothing to draw");

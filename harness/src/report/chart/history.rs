@@ -7,9 +7,13 @@ use super::facet::ids;
 use super::figure::{Figure, is_plausible};
 use super::gathered::{Gathered, GatheredRun, Shown};
 use super::{Axis, Chart, Mark, Point, Scale, State, Unit, lines, notes};
+use crate::figures;
 use crate::plan::Cell;
 use crate::report::history::{self, Compared};
 use crate::statistics::{Metric, Row, Word};
+
+/// Beyond so many changes of a kind nobody reads on.
+const MOST_CHANGES: usize = 5;
 
 /// One chart for each cell that two runs share, of its throughput, or with a rate of its p99.
 pub(super) fn draw(gathered: &Gathered<'_>, compared: &[Compared<'_>]) -> Vec<Chart> {
@@ -89,8 +93,8 @@ fn chart(
                 .to_owned(),
         );
     }
-    notes.extend(machines(shown));
-    notes.extend(other_settings(shown));
+    notes.extend(newest(machines(shown), "another machine"));
+    notes.extend(newest(other_settings(shown), "other settings"));
     Chart {
         id: String::new(),
         kind: kind.to_owned(),
@@ -137,6 +141,15 @@ fn mark(row: &Row, x: f64) -> Option<Mark> {
         Word::Tie | Word::Inconclusive | Word::Void => return None,
     };
     Some(Mark { x, interval: None, label })
+}
+
+/// The newest of many, and how many there are before them.
+fn newest(mut all: Vec<String>, what: &str) -> Vec<String> {
+    let before = all.len().saturating_sub(MOST_CHANGES);
+    let told = all.split_off(before);
+    let note =
+        (before > 0).then(|| format!("{what} from run to run before that, too: {}", figures::counted(before, "time")));
+    note.into_iter().chain(told).collect()
 }
 
 /// Where the machine changes from one run to the next, and to what.

@@ -117,7 +117,9 @@ mod tests {
         for cell in plan.cells() {
             for block in 1..=7 {
                 let mut trial = TrialRecord { block, cell: cell.clone(), ..trial("epoll") };
-                trial.measured.as_mut().unwrap().censored = censored(cell.rate_rps.unwrap());
+                let measured = trial.measured.as_mut().unwrap();
+                measured.censored = censored(cell.rate_rps.unwrap());
+                measured.unanswered = Some(measured.censored);
                 trials.push(trial);
             }
         }

@@ -68,7 +68,7 @@ fn what_a_plan_does_not_have_and_what_is_missing_is_noted() {
         contents.runs.iter().map(|run| format!("{}: {}", run.file, run.notes.join("; "))).collect();
     assert!(notes[0].starts_with("run.jsonl: the build was a debug build"), "{notes:#?}");
     assert!(notes[0].contains("2 trials are of a cell or a backend that the plan does not have"), "{notes:#?}");
-    assert!(notes[0].contains("the run ended after 2 of 4 trials"), "{notes:#?}");
+    assert!(notes[0].contains("; 2 of 4 trials of the plan are there"), "{notes:#?}");
     assert!(notes[1].starts_with("old.jsonl: ") && notes[1].contains("history only"), "{notes:#?}");
     assert_eq!(notes[2], "cut.jsonl: the file ends within its first line, so nothing is known of it");
 }
@@ -193,7 +193,13 @@ fn a_plan_without_cells_has_neither_charts_nor_tables_and_the_answer_says_so() {
     empty.recorded.run.as_mut().unwrap().plan.connections.clear();
     let contents = Contents::of(&[empty]);
     assert!(contents.charts.is_empty() && contents.tables.is_empty());
-    assert_eq!(contents.answer.open, ["Nothing was measured, so nothing can be said."]);
+    assert_eq!(
+        contents.answer.open,
+        [
+            "Nothing of the plan was measured, so nothing can be said.",
+            "4 trials are of no cell or backend of the plan and are left out."
+        ]
+    );
 }
 
 /// A search that found the capacities of poll and epoll.
@@ -256,7 +262,7 @@ fn named(names: [&str; 2]) -> Contents {
 
 #[test]
 fn nothing_turns_or_hides_what_is_said_and_names_that_were_different_stay_so() {
-    let is_hidden = |c: &char| plain::plain(&c.to_string()) != c.to_string();
+    let is_hidden = |c: &char| !crate::plain::is_plain(&c.to_string());
     for (names, shown) in [
         (["epoll", "\u{202e}epoll"], ["epoll", "epoll-2"]),
         (["e\u{200b}poll", "epoll"], ["epoll-2", "epoll"]),
@@ -305,6 +311,33 @@ fn a_file_of_another_machine_is_said_to_take_no_part_in_the_answer() {
     let open = Contents::of(&[old, newest.clone()]).answer.open;
     assert!(open.contains(&"old.jsonl is of another machine: it is in the history only.".to_owned()), "{open:?}");
     assert!(Contents::of(&[newest]).answer.open.iter().all(|line| !line.contains("machine")));
+}
+
+#[test]
+fn many_files_of_other_machines_are_counted_and_not_listed() {
+    let mut files: Vec<FileRun> = (0..40)
+        .map(|day| {
+            let started = format!("2026-01-01T00:{day:02}:00Z");
+            let mut file = file(&started, run(&started, &[1], &["epoll"]), 2, |_| ());
+            let environment = &mut file.recorded.run.as_mut().unwrap().environment;
+            environment.cpu_model = Some(["a", "b"][day % 2].to_owned());
+            environment.memory_bytes = Some([1 << 30, 1 << 34][day / 2 % 2]);
+            file
+        })
+        .collect();
+    let contents = Contents::of(&files);
+    let said = "30 files are of other machines: they are in the history only.";
+    assert!(contents.answer.open.contains(&said.to_owned()), "{:?}", contents.answer.open);
+    let history = contents.charts.iter().find(|chart| chart.kind == "history").unwrap();
+    let of_machines = history.notes.iter().filter(|note| note.starts_with("another machine from "));
+    let told: Vec<&String> = of_machines.collect();
+    assert_eq!(told.len(), 6, "{told:#?}");
+    assert_eq!(told[0], "another machine from run to run before that, too: 34 times");
+    assert!(told[5].starts_with("another machine from 2026-01-01T00:39:00Z on: b after a"), "{told:#?}");
+
+    files.truncate(4);
+    let few = Contents::of(&files).answer.open;
+    assert!(few.iter().any(|line| line.ends_with("Z are of other machines: they are in the history only.")), "{few:?}");
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! What is to be known of each file: the machine, the command, and what became of its trials.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{Reason, RunFacts};
 use crate::doctor::{Diagnosis, Level};
 use crate::figures;
-use crate::plan::{Cell, CellKey, SweepPlan};
-use crate::report::selection::Selection;
+use crate::report::selection::{Run, Selection};
 use crate::report::terminal::facts::rows;
 use crate::report::{FileRun, repeat};
 use crate::results::{Fate, Generator, RunRecord, TrialRecord};
@@ -98,31 +97,29 @@ fn doubts(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
     if plan.server_cpus.overlaps(&plan.client_cpus) {
         notes.push("server and load generator shared CPUs".to_owned());
     }
-    let entrants = plan.entrants();
-    let cells: HashSet<CellKey> = plan.cells().iter().map(Cell::key).collect();
-    let is_planned = |trial: &&TrialRecord| {
-        entrants.contains(&trial.backend) && (run.capacity.is_some() || cells.contains(&trial.cell.key()))
-    };
-    let strangers = trials.iter().filter(|trial| !is_planned(trial)).count();
+    let known = Run { file: "", record: run, trials };
+    let strangers = known.strangers();
     if strangers > 0 {
         let (trials, are) = (figures::counted(strangers, "trial"), if strangers == 1 { "is" } else { "are" });
         notes.push(format!("{trials} {are} of a cell or a backend that the plan does not have, and left out"));
     }
     if run.capacity.is_none() {
-        notes.extend(extent(plan, &entrants, trials.len() - strangers));
+        notes.extend(extent(&known, strangers));
     }
     notes
 }
 
 /// Whether there are fewer or more trials than were planned.
-fn extent(plan: &SweepPlan, entrants: &[String], trials: usize) -> Option<String> {
-    let planned = plan.cells().len().saturating_mul(entrants.len()).saturating_mul(plan.trials);
+fn extent(run: &Run<'_>, strangers: usize) -> Option<String> {
+    let (trials, planned) = (run.trials.len() - strangers, run.planned());
     if trials < planned {
-        return Some(format!(
-            "the run ended after {} of {} trials",
-            figures::grouped(trials as f64),
-            figures::grouped(planned as f64)
-        ));
+        let of = format!("{} of {} trials", figures::grouped(trials as f64), figures::grouped(planned as f64));
+        // With others in their place it is not known when it ended.
+        return Some(if strangers > 0 {
+            format!("{of} of the plan are there")
+        } else {
+            format!("the run ended after {of}")
+        });
     }
     (trials > planned).then(|| {
         let more = figures::counted(trials - planned, "trial");

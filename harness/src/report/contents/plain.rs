@@ -1,52 +1,16 @@
-//! Texts of files, made such that whoever reads them sees all that they are.
-
-use std::ops::RangeInclusive;
+//! Every text of a report, made such that whoever reads it sees all that it is.
 
 use super::{Contents, RunFacts};
+use crate::plain::{is_plain, plain, plain_lines};
+use crate::report::answer::Answer;
 use crate::report::chart::Chart;
-
-/// What turns the direction of text, or is there and has no width.
-const HIDDEN: [RangeInclusive<char>; 14] = [
-    '\u{ad}'..='\u{ad}',
-    '\u{34f}'..='\u{34f}',
-    '\u{61c}'..='\u{61c}',
-    '\u{115f}'..='\u{1160}',
-    '\u{180b}'..='\u{180f}',
-    '\u{200b}'..='\u{200f}',
-    '\u{202a}'..='\u{202e}',
-    '\u{2060}'..='\u{206f}',
-    '\u{3164}'..='\u{3164}',
-    '\u{fe00}'..='\u{fe0f}',
-    '\u{feff}'..='\u{feff}',
-    '\u{ffa0}'..='\u{ffa0}',
-    '\u{fff0}'..='\u{fffb}',
-    '\u{e0000}'..='\u{e0fff}',
-];
-
-/// On one line, without what a reader does not see but a program obeys.
-pub(in crate::report) fn plain(text: &str) -> String {
-    text.chars().filter_map(shown).collect()
-}
-
-/// The same, with its lines.
-pub(in crate::report) fn plain_lines(text: &str) -> String {
-    text.chars().filter_map(|c| if c == '\n' { Some(c) } else { shown(c) }).collect()
-}
-
-/// None for what is not to be seen.
-fn shown(c: char) -> Option<char> {
-    match c {
-        '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
-        c if c.is_control() || HIDDEN.iter().any(|hidden| hidden.contains(&c)) => None,
-        c => Some(c),
-    }
-}
 
 /// Makes every text plain. Names of backends are so already.
 pub(super) fn make_plain(contents: &mut Contents) {
     let Contents { title, answer, charts, backends, tables, runs } = contents;
     clean(title);
-    for sentences in [&mut answer.findings, &mut answer.crossovers, &mut answer.open] {
+    let Answer { findings, notes, crossovers, changes, open } = answer;
+    for sentences in [findings, notes, crossovers, changes, open] {
         sentences.iter_mut().for_each(clean);
     }
     charts.iter_mut().for_each(clean_chart);
@@ -88,7 +52,7 @@ fn clean_run(run: &mut RunFacts) {
 }
 
 fn clean(text: &mut String) {
-    if text.chars().any(|c| shown(c) != Some(c)) {
+    if !is_plain(text) {
         *text = plain(text);
     }
 }

@@ -86,10 +86,10 @@ fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
             value: spread.map(|spread| spread.relative()).filter(|share| share.is_finite()),
         },
     ];
-    let quantile = |q| percentile_of_all(&summary.latency, summary.unanswered, q);
+    let quantile = |q| percentile_of_all(&summary.latency, summary.censored.count, q);
     entries.extend(QUANTILES.map(|(q, _)| number(quantile(q).map(|ns| ns as f64), figures::duration)));
-    // A request that was never answered is later than any that was.
-    let is_known = summary.unanswered == 0 && !summary.latency.is_empty();
+    // What was not sent in time, or never answered, is later than any answer.
+    let is_known = summary.censored.count == 0 && !summary.latency.is_empty();
     entries.push(number(is_known.then(|| summary.latency.max() as f64), figures::duration));
     entries.push(number(summary.server_cpu_ns_per_request, figures::duration));
     entries.push(number(summary.syscalls_per_request, figures::three_digits));

@@ -44,7 +44,11 @@ pub fn draw(comparison: &RunComparison, heading: Heading<'_>, look: Look) -> Str
                 lacking = table.fit(look);
                 is_short = true;
             }
-            text.push_str(&table.draw(look));
+            if look.columns.is_some_and(|columns| table.width() > columns) {
+                text.push_str(&by_metric(&compared, heading, look));
+            } else {
+                text.push_str(&table.draw(look));
+            }
             let remarks = if is_narrow { remark_notes(&compared, heading) } else { Vec::new() };
             for note in remarks {
                 let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
@@ -69,7 +73,8 @@ pub fn draw(comparison: &RunComparison, heading: Heading<'_>, look: Look) -> Str
     if heading.holds_together {
         let comparisons = figures::counted(comparison.family, "comparison");
         let confidence = figures::percent(CONFIDENCE);
-        let _ = writeln!(text, "intervals of all {comparisons} hold together in {confidence} of runs");
+        let said = format!("intervals of all {comparisons} hold together in {confidence} of runs");
+        let _ = writeln!(text, "{}", look.prose(&said, 2));
     }
     let tie = format!(
         "tie: within ±{} for sure; inconclusive: neither that nor a difference for sure",
@@ -101,10 +106,35 @@ fn void_notes(rows: &[&Row]) -> Vec<String> {
     notes.into_iter().map(note).collect()
 }
 
+/// A table for each metric: where not even its name has room in a row.
+fn by_metric(rows: &[&Row], heading: Heading<'_>, look: Look) -> String {
+    let mut metrics: Vec<Metric> = Vec::new();
+    for metric in rows.iter().map(|row| row.comparison.metric) {
+        if !metrics.contains(&metric) {
+            metrics.push(metric);
+        }
+    }
+    let mut text = String::new();
+    for metric in metrics {
+        let own: Vec<&Row> = rows.iter().copied().filter(|row| row.comparison.metric == metric).collect();
+        let mark = |row: &Row| if remarks(row, heading).is_empty() { "" } else { " *" };
+        let grid = Grid::new(vec![
+            Column::plain(metric.name(&own[0].cell), own.iter().map(|row| row.backend.clone())).left(),
+            Column::new("", own.iter().map(|row| (format!("{}{}", word(row), mark(row)), tone(row, heading)))).left(),
+            Column::plain("ratio [from, to]", own.iter().map(|row| ratio(&row.comparison))),
+        ]);
+        text.push_str(&grid.draw(look));
+    }
+    text
+}
+
+fn word(row: &Row) -> String {
+    format!("{}{}", row.word.text(), if row.doubtful { " ?" } else { "" })
+}
+
 fn table(rows: &[&Row], heading: Heading<'_>, reading: impl Fn(&Row) -> String) -> Grid {
     let column = |text: &dyn Fn(&Row) -> String| rows.iter().map(|row| text(row)).collect::<Vec<_>>();
-    let word =
-        |row: &&Row| (format!("{}{}", row.word.text(), if row.doubtful { " ?" } else { "" }), tone(row, heading));
+    let word = |row: &&Row| (word(row), tone(row, heading));
     let suspect =
         |row: &Row| format!("{} of {}, {} of {}", row.own.suspect, row.own.usable, row.other.suspect, row.other.usable);
     Grid::new(vec![

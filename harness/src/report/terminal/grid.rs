@@ -5,6 +5,7 @@
 use console::{Alignment, measure_text_width, pad_str};
 
 use super::look::{Look, Tone};
+use crate::plain::plain;
 
 /// A table, column by column.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// A column of figures below `title`, whose lines are those of the header.
+    /// A column of figures below `title`, whose lines are those of the header. What a terminal would obey is in no cell.
     #[must_use]
     pub(super) fn new(title: &str, cells: impl IntoIterator<Item = (String, Tone)>) -> Self {
         Self {
@@ -32,7 +33,7 @@ impl Column {
             name: title.replace('\n', if title.contains("\n/") { "" } else { " " }).trim().to_owned(),
             alignment: Alignment::Right,
             leaves: None,
-            cells: cells.into_iter().collect(),
+            cells: cells.into_iter().map(|(text, tone)| (plain(&text), tone)).collect(),
         }
     }
 
@@ -168,6 +169,14 @@ mod tests {
             assert_eq!(grid.fit(look), names, "{columns}");
             assert!(grid.draw(look).contains("1,234,567") && (columns < 17 || grid.width() <= columns));
         }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_in_no_cell() {
+        let evil = || Column::new("n", [("x\u{1b}[31m\u{202e}\nevil".to_owned(), Tone::Best)]);
+        let colours = Look { colours: true, ..Look::PLAIN };
+        assert!(Grid::new(vec![evil()]).draw(Look::PLAIN).ends_with(" x[31m evil\n"));
+        assert!(Grid::new(vec![evil()]).draw(colours).ends_with(" \x1b[1;32mx[31m evil\x1b[0m\n"));
     }
 
     #[test]

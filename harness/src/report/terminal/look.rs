@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 use console::measure_text_width;
 
+use crate::plain::plain;
+
 /// What narrower terminals would get is broken by the terminal instead.
 const LEAST_COLUMNS: usize = 20;
 
@@ -72,11 +74,13 @@ impl Look {
         if self.colours && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// `line`, broken between words where the screen ends; what follows is moved in by `indent`. No word is cut.
+    /// `line`, broken between words where the screen ends; what follows is moved in by `indent`. No word is cut, and what a
+    /// terminal would obey is left out.
     #[must_use]
     pub fn prose(self, line: &str, indent: usize) -> String {
-        let Some(columns) = self.columns.filter(|columns| measure_text_width(line) > *columns) else {
-            return line.to_owned();
+        let line = plain(line);
+        let Some(columns) = self.columns.filter(|columns| measure_text_width(&line) > *columns) else {
+            return line;
         };
         let start = line.len() - line.trim_start().len();
         let mut text = line[..start].to_owned();
@@ -148,5 +152,6 @@ mod tests {
         assert!(text.lines().count() > 2 && text.lines().all(|line| line.len() <= 24), "{text}");
         assert!(text.split_whitespace().eq(line.split_whitespace()), "{text}");
         assert_eq!(Look::PLAIN.prose(line, 4), line);
+        assert_eq!(Look::PLAIN.prose("a\u{1b}[2J \u{202e}b\nc", 0), "a[2J b c", "a terminal obeys nothing in it");
     }
 }

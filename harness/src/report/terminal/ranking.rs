@@ -6,9 +6,8 @@ use super::grid::{Column, Grid};
 use super::look::{Look, Tone};
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
-use crate::statistics::{
-    CONFIDENCE, CellRanking, Comparison, Entry, Interval, MIN_BLOCKS, MetricRanking, Ranking, Void,
-};
+use crate::report::ratio;
+use crate::statistics::{CONFIDENCE, CellRanking, Comparison, Entry, MIN_BLOCKS, MetricRanking, Ranking, Void};
 
 /// Draws the ranking of one cell; nothing where there is nothing to compare.
 #[must_use]
@@ -52,9 +51,7 @@ pub fn note(ranking: &Ranking) -> String {
 /// A ratio with its interval: `1.310× [1.240, 1.380]`.
 #[must_use]
 pub fn ratio(comparison: &Comparison) -> String {
-    let Some(estimate) = comparison.estimate else { return NONE.to_owned() };
-    let interval = estimate.interval.map_or(String::new(), |Interval { low, high }| format!(" [{low:.3}, {high:.3}]"));
-    format!("{:.3}×{interval}", estimate.ratio)
+    comparison.estimate.map_or_else(|| NONE.to_owned(), |estimate| ratio::text(&estimate, 3))
 }
 
 fn table(ranking: &CellRanking) -> Grid {

@@ -133,7 +133,7 @@ fn tone(summary: &BackendSummary) -> Tone {
 
 /// Of all requests, answered or not.
 fn quantile(summary: &BackendSummary, q: f64) -> Option<u64> {
-    percentile_of_all(&summary.latency, summary.unanswered, q)
+    percentile_of_all(&summary.latency, summary.censored.count, q)
 }
 
 /// One trial has no distance from itself.

@@ -10,10 +10,10 @@ impl Figure {
     pub(super) fn of_group(self, group: &Group<'_>) -> Result<f64, String> {
         let summary = &group.summary;
         if let Some(q) = self.quantile() {
-            let percentile = percentile_of_all(&summary.latency, summary.unanswered, q);
+            let percentile = percentile_of_all(&summary.latency, summary.censored.count, q);
             return percentile.map(|ns| ns as f64).ok_or_else(|| {
-                if enough_of_all(&summary.latency, summary.unanswered, q) {
-                    "so many requests were never answered that this percentile is one of them".to_owned()
+                if enough_of_all(&summary.latency, summary.censored.count, q) {
+                    format!("so many requests were {} that this percentile is one of them", summary.censored.what())
                 } else {
                     "too few requests for this percentile, at least 10 must lie above it".to_owned()
                 }

@@ -3,7 +3,7 @@
 use super::{QUANTILES, quantile};
 use crate::figures::NONE;
 use crate::results::Fate;
-use crate::statistics::{BackendSummary, Remark, ThreadSpread, enough_of_all};
+use crate::statistics::{BackendSummary, Censored, Remark, ThreadSpread, enough_of_all};
 
 /// Below the table of a cell, a line each.
 pub(super) fn notes(backends: &[BackendSummary]) -> Vec<String> {
@@ -19,15 +19,19 @@ fn unprinted_percentiles(backends: &[BackendSummary]) -> Vec<String> {
         let names = QUANTILES.iter().filter(|(q, _)| backends.iter().any(|summary| lacks(summary, *q)));
         names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
     };
-    let is_enough = |summary: &BackendSummary, q| enough_of_all(&summary.latency, summary.unanswered, q);
-    let (short, unanswered) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
+    let is_enough = |summary: &BackendSummary, q| enough_of_all(&summary.latency, summary.censored.count, q);
+    let (short, censored) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
     if !short.is_empty() {
         notes.push(format!(
             "{NONE} {short}: too few requests for this percentile, at least 10 must lie above it; measure longer"
         ));
     }
-    if !unanswered.is_empty() {
-        notes.push(format!("{NONE} {unanswered}: so many requests were never answered that it is one of them"));
+    if !censored.is_empty() {
+        let hides = |summary: &&BackendSummary| {
+            QUANTILES.iter().any(|(q, _)| quantile(summary, *q).is_none() && is_enough(summary, *q))
+        };
+        let what = Censored::sum(backends.iter().filter(hides).map(|summary| summary.censored)).what();
+        notes.push(format!("{NONE} {censored}: so many requests were {what} that it is one of them"));
     }
     notes
 }
@@ -89,17 +93,23 @@ mod tests {
 
     #[test]
     fn a_percentile_among_requests_without_an_answer_is_not_that_of_the_others() {
-        let mut trial = trial("epoll");
-        trial.measured.as_mut().unwrap().censored = 100;
-        let table = first_table(&[trial]);
-        assert!(table.contains("– p99: so many requests were never answered that it is one of them"), "{table}");
-        assert!(!table.contains("1.98 ms"), "{table}");
+        for (unanswered, what) in
+            [(0, "not sent in time"), (100, "never answered"), (50, "not sent in time, or never answered")]
+        {
+            let mut trial = trial("epoll");
+            let measured = trial.measured.as_mut().unwrap();
+            (measured.censored, measured.unanswered) = (100, Some(unanswered));
+            let table = first_table(&[trial]);
+            assert!(table.contains(&format!("– p99: so many requests were {what} that it is one of them")), "{table}");
+            assert!(!table.contains("1.98 ms"), "{table}");
+        }
     }
 
     #[test]
     fn requests_without_an_answer_are_told_however_many_a_file_has() {
         let mut trial = trial("epoll");
-        trial.measured.as_mut().unwrap().censored = u64::MAX;
+        let measured = trial.measured.as_mut().unwrap();
+        (measured.censored, measured.unanswered) = (u64::MAX, Some(u64::MAX));
         let table = first_table(&[trial]);
         assert!(table.contains("– p50, p99, p99.9: so many requests were never answered"), "{table}");
     }
