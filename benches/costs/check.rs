@@ -33,21 +33,23 @@ fn frame_and_a_loop(messages: u64) -> Duration {
 pub(crate) fn counting() {
     let best = Way::of_this_machine();
     if best == Way::Perf {
-        // A processor that is interrupted may count an instruction or two too many.
-        check(best, 0.1);
+        // Whoever is interrupted may count a few that are not its own.
+        check(best, 10.0);
     }
     if Command::new("valgrind").arg("--version").output().is_ok() {
-        check(Way::Callgrind, 0.0);
+        // What remains is how a time is rounded, once for all messages together.
+        check(Way::Callgrind, 0.5);
     } else {
         assert_ne!(env::var("REQUIRE_TOOLS").as_deref(), Ok("all"), "valgrind is required and not installed");
         eprintln!("skipped: costs/counting by callgrind: valgrind is not installed");
     }
 }
 
-fn check(way: Way, tolerance: f64) {
+/// `apart`: instructions by which two counts of the same message may differ.
+fn check(way: Way, apart: f64) {
     let count = |cost| way.instructions(cost).unwrap_or_else(|why| panic!("{}: {why}", way.name()));
     let (plain, again, with_a_loop) = (count(&PLAIN), count(&PLAIN), count(&WITH_A_LOOP));
-    assert!((plain - again).abs() <= plain * tolerance, "{}: {plain}, and then {again}", way.name());
+    assert!((plain - again).abs() < apart, "{}: {plain}, and then {again}", way.name());
     let per_round = (with_a_loop - plain) / ROUNDS as f64;
     assert!(PER_ROUND.contains(&per_round), "{}: {per_round} instructions for a round of a loop", way.name());
 }

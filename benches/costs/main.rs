@@ -17,6 +17,9 @@ use criterion::Criterion;
 use instructions::{ONE_COST, Way};
 use table::{COSTS, Cost};
 
+/// Of benches, for criterion.
+const GROUP: &str = "costs";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -26,8 +29,9 @@ fn main() -> ExitCode {
     if arguments.contains(&"--instructions") {
         return counts_alone(arguments.into_iter().find(|argument| !argument.starts_with('-')).unwrap_or(""));
     }
-    compare(&mut Criterion::default().configure_from_args(), is_test(&arguments));
-    Criterion::default().configure_from_args().final_summary();
+    let mut criterion = Criterion::default().configure_from_args();
+    compare(&mut criterion, is_test(&arguments));
+    criterion.final_summary();
     ExitCode::SUCCESS
 }
 
@@ -38,7 +42,7 @@ fn is_test(arguments: &[&str]) -> bool {
 
 fn compare(criterion: &mut Criterion, is_test: bool) {
     let way = Way::of_this_machine();
-    let mut group = criterion.benchmark_group("costs");
+    let mut group = criterion.benchmark_group(GROUP);
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(50);
     for cost in COSTS {
         let mut is_asked_for = false;
@@ -51,7 +55,7 @@ fn compare(criterion: &mut Criterion, is_test: bool) {
                 Ok(instructions) => format!("{instructions:.1} per {} ({})", cost.of, way.name()),
                 Err(why) => format!("not counted: {why}"),
             };
-            println!("{:<24}instructions: {counted}", format!("costs/{}", cost.name));
+            println!("{:<24}instructions: {counted}", full_name(cost));
         }
     }
     if is_test {
@@ -60,15 +64,26 @@ fn compare(criterion: &mut Criterion, is_test: bool) {
     group.finish();
 }
 
+/// The name by which criterion knows it.
+fn full_name(cost: &Cost) -> String {
+    format!("{GROUP}/{}", cost.name)
+}
+
 /// Prints a line for each cost with that in its name.
 fn counts_alone(part: &str) -> ExitCode {
     let way = Way::of_this_machine();
-    for cost in COSTS.iter().filter(|cost| format!("costs/{}", cost.name).contains(part)) {
+    let costs: Vec<&Cost> = COSTS.iter().filter(|cost| full_name(cost).contains(part)).collect();
+    if costs.is_empty() {
+        let names: Vec<String> = COSTS.iter().map(full_name).collect();
+        eprintln!("error: no cost has {part:?} in its name; there are {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    for cost in costs {
         match way.instructions(cost) {
             Ok(instructions) => println!(
                 "{}",
                 serde_json::json!({
-                    "cost": format!("costs/{}", cost.name),
+                    "cost": full_name(cost),
                     "of": cost.of,
                     "instructions": instructions,
                     "counted_by": way.name(),

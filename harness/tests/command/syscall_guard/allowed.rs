@@ -34,7 +34,7 @@ impl Scenarios {
 pub(super) enum Allowed {
     /// Neither more often nor less: fewer are to be written down.
     Exactly(u64),
-    /// How often it is depends on who is quicker.
+    /// How often it is does not follow from the backend alone.
     AtMost { at_most: u64, because: String },
     /// As often as there is time for.
     Uncounted {
