@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use backends::{BackendInfo, Waiting};
 use harness::control::{REPORT_REQUEST, Report};
+use harness::figures::{counted, grouped};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -26,13 +27,16 @@ pub(super) struct Scenario {
     connections: usize,
     depth: usize,
     rounds: usize,
+    /// Whether the server is stopped while requests are sent.
+    stopped: bool,
 }
 
 /// One request after the other, the next when the server waits again.
-pub(super) const LOCKSTEP: Scenario = Scenario { name: "lockstep", connections: 1, depth: 1, rounds: 200 };
+pub(super) const LOCKSTEP: Scenario =
+    Scenario { name: "lockstep", connections: 1, depth: 1, rounds: 200, stopped: false };
 
 /// All requests have come before the server sees the first: it is stopped meanwhile.
-pub(super) const BURST: Scenario = Scenario { name: "burst", connections: 64, depth: 16, rounds: 1 };
+pub(super) const BURST: Scenario = Scenario { name: "burst", connections: 64, depth: 16, rounds: 1, stopped: true };
 
 impl Scenario {
     pub(super) fn requests(&self) -> u64 {
@@ -40,7 +44,8 @@ impl Scenario {
     }
 
     pub(super) fn what(&self) -> String {
-        format!("{} requests on {} connections × depth {}", self.requests(), self.connections, self.depth)
+        let connections = counted(self.connections, "connection");
+        format!("{} requests on {connections} × depth {}", grouped(self.requests() as f64), self.depth)
     }
 
     /// The system calls that a server of that backend makes under this load, by name.
@@ -58,13 +63,13 @@ impl Scenario {
         let before = server.report();
         for _ in 0..self.rounds {
             server.rest();
-            if self.connections > 1 {
+            if self.stopped {
                 server.stop();
             }
             for client in &mut clients {
                 client.send(self.depth);
             }
-            if self.connections > 1 {
+            if self.stopped {
                 server.go_on();
             }
             for client in &mut clients {
@@ -74,7 +79,8 @@ impl Scenario {
         let after = server.report();
         assert_eq!(after.events["requests"] - before.events["requests"], self.requests(), "{}", backend.name);
         let earlier = |call: &String| before.syscalls.get(call).copied().unwrap_or(0);
-        after.syscalls.iter().map(|(call, count)| (call.clone(), count - earlier(call))).collect()
+        let made = after.syscalls.iter().map(|(call, count)| (call.clone(), count - earlier(call)));
+        made.filter(|(_, count)| *count > 0).collect()
     }
 }
 
