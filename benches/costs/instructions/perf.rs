@@ -1,5 +1,6 @@
 //! Counted by the processor, through `perf_event_open`.
 
+use std::hint::black_box;
 use std::io;
 
 use perf_event::events::Hardware;
@@ -8,9 +9,18 @@ use perf_event::{Builder, Counter};
 use super::NotCounted;
 use crate::table::Cost;
 
-/// Whether the kernel lets us ask, and the processor counts. Virtual machines often do not.
+/// Of a loop that takes at least an instruction each.
+const ROUNDS: u64 = 1000;
+
+/// Whether the kernel lets us ask, and the processor counts: in virtual machines it often does not, or counts nothing.
 pub(super) fn is_there() -> bool {
-    counter().is_ok()
+    let counts = |counter: &mut Counter| {
+        counter.enable()?;
+        (0..ROUNDS).for_each(|round| _ = black_box(round));
+        counter.disable()?;
+        Ok::<_, io::Error>(counter.read()? >= ROUNDS)
+    };
+    counter().and_then(|mut counter| counts(&mut counter)).unwrap_or(false)
 }
 
 /// For n times and for 2 n times.
