@@ -29,7 +29,8 @@ fn main() -> ExitCode {
     if arguments.contains(&"--instructions") {
         return counts_alone(arguments.into_iter().find(|argument| !argument.starts_with('-')).unwrap_or(""));
     }
-    let mut criterion = Criterion::default().configure_from_args();
+    let brief = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    let mut criterion = brief.sample_size(50).configure_from_args();
     compare(&mut criterion, is_test(&arguments));
     criterion.final_summary();
     ExitCode::SUCCESS
@@ -43,7 +44,6 @@ fn is_test(arguments: &[&str]) -> bool {
 fn compare(criterion: &mut Criterion, is_test: bool) {
     let way = Way::of_this_machine();
     let mut group = criterion.benchmark_group(GROUP);
-    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(50);
     for cost in COSTS {
         let mut is_asked_for = false;
         group.bench_function(cost.name, |bencher| {
