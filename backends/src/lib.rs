@@ -15,6 +15,7 @@ mod listen;
 mod open_sockets;
 pub mod protocol;
 mod readiness;
+pub mod rehearsal;
 mod replies;
 #[cfg(any(test, fuzzing))]
 pub mod scripted;

@@ -24,6 +24,7 @@ mod in_flight;
 mod io_uring;
 mod occupancy;
 mod recorder;
+pub mod rehearsal;
 mod run;
 mod schedule;
 mod share;

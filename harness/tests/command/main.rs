@@ -22,6 +22,7 @@ mod skipping;
 mod strangers;
 mod support;
 mod sweep;
+mod syscall_guard;
 mod terminal;
 mod threads;
 mod until;
