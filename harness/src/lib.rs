@@ -1,8 +1,9 @@
 //! The measuring side: load generation, sweeps, results and their statistics.
 //!
-//! Dependencies point one way: `report`, `export` → `capacity` → `sweep` → `verdict` → `statistics` → `results` → `plan` → `load`,
-//! each on any that come after it, and all of them on those that depend on nothing, such as `cpus`, `figures`,
-//! `interference` and `slo`. `load` never knows which backend it is talking to; everything above it never touches a socket.
+//! Dependencies point one way: `report`, `export` → `capacity` → `sweep` → `verdict`, `floor` → `statistics` → `results` →
+//! `plan` → `load`, each on any that come after it, and all of them on those that depend on nothing, such as `cpus`,
+//! `figures`, `interference` and `slo`. `load` never knows which backend it is talking to; of everything above it only
+//! `floor` touches a socket, and only its own.
 
 pub mod capacity;
 pub mod control;
@@ -13,6 +14,7 @@ pub mod doctor;
 pub mod environment;
 pub mod export;
 pub mod figures;
+pub mod floor;
 pub mod foreign;
 pub mod guard;
 pub mod hiccup;
