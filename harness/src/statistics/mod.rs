@@ -1,5 +1,6 @@
 //! From trials to figures: merged histograms, medians, how many samples a figure needs, and how sure a ratio is.
 
+mod anatomy;
 mod comparison;
 mod field;
 mod interval;
@@ -14,6 +15,9 @@ mod sorted;
 mod summary;
 mod threads;
 
+#[cfg(test)]
+pub(crate) use anatomy::tests::counted;
+pub use anatomy::{Anatomy, FloorMultiple, floor_multiple};
 pub use comparison::Comparison;
 #[cfg(test)]
 pub(crate) use comparison::tests;

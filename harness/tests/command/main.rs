@@ -4,6 +4,7 @@
 
 mod capacity;
 mod compare;
+mod counted;
 mod described;
 mod doctor;
 mod export;

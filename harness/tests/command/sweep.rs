@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::cpus;
+use harness::floor::Pair;
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
@@ -72,8 +73,34 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
         let server = measured.server.as_ref().unwrap();
         assert!(server.cpu_ns.unwrap() > 0 && server.max_rss_bytes.unwrap() > 0);
         assert!(server.syscalls.unwrap() > 0 && server.voluntary_switches.is_some());
+        assert!(server.wakeups.unwrap() > 0 && server.bytes_received.unwrap() > 0 && server.bytes_sent.unwrap() > 0);
+        // Frames of 64 bytes come whole, and are sent from where they are.
+        assert_eq!(server.bytes_copied, Some(0));
         assert_eq!(measured.elapsed_ns, 20_000_000);
         assert!(!server.receipt.is_empty());
+    }
+}
+
+#[test]
+fn a_sweep_says_where_a_request_goes_and_how_far_that_is_from_the_floor() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = tiny(&[], directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let says = |text: &str| ended.stdout.iter().any(|line| line.contains(text));
+    assert!(says("recvfrom 1.00 sendto 1.00") && says("/wake-up"), "{ended:?}");
+
+    let recorded = recorded(directory.path());
+    let plan = &recorded.run.as_ref().unwrap().plan;
+    let floor_of = |trial: &TrialRecord| trial.measured.as_ref().unwrap().server.as_ref().unwrap().floor_ns_per_request;
+    let floors: Vec<Option<f64>> = recorded.trials.iter().map(floor_of).collect();
+    if Pair::of(&plan.server_cpus, &plan.client_cpus).is_none() {
+        assert!(floors.iter().all(Option::is_none) && says("no floor to hold server CPU against"), "{ended:?}");
+        return;
+    }
+    // On a busy machine a block may be without; that all are is no chance.
+    assert!(floors.iter().flatten().any(|floor| *floor > 0.0) && says("× floor"), "{floors:?} in {ended:?}");
+    for block in recorded.trials.chunk_by(|a, b| a.block == b.block) {
+        assert!(block.iter().all(|trial| floor_of(trial) == floor_of(&block[0])), "{floors:?}");
     }
 }
 

@@ -6,7 +6,9 @@ use super::{Axis, Point, Scale, Series, State, Unit};
 use crate::figures;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
-use crate::statistics::{Metric, Remark, RemarkKind, Void, enough_samples, median, median_interval, percentile_of_all};
+use crate::statistics::{
+    Metric, Remark, RemarkKind, Void, enough_samples, floor_multiple, median, median_interval, percentile_of_all,
+};
 
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(super) enum Figure {
     P99,
     P999,
     ServerCpu,
+    /// The same as a multiple of what the kernel charges for an echo.
+    Floor,
     Syscalls,
     /// The most memory that the server ever held.
     Memory,
@@ -25,12 +29,13 @@ pub(super) enum Figure {
 
 impl Figure {
     /// In the order in which they are shown.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Throughput,
         Self::P50,
         Self::P99,
         Self::P999,
         Self::ServerCpu,
+        Self::Floor,
         Self::Syscalls,
         Self::Memory,
         Self::IdleMemory,
@@ -42,7 +47,7 @@ impl Figure {
         match self {
             Self::Throughput | Self::Memory | Self::IdleMemory => along != Along::Rate,
             Self::P50 => along == Along::Rate,
-            Self::P99 | Self::P999 | Self::ServerCpu | Self::Syscalls => true,
+            Self::P99 | Self::P999 | Self::ServerCpu | Self::Floor | Self::Syscalls => true,
         }
     }
 
@@ -53,6 +58,7 @@ impl Figure {
             Self::P99 => "p99",
             Self::P999 => "p999",
             Self::ServerCpu => "cpu",
+            Self::Floor => "floor",
             Self::Syscalls => "syscalls",
             Self::Memory => "memory",
             Self::IdleMemory => "idle-memory",
@@ -71,6 +77,7 @@ impl Figure {
             Self::P99 => percentile("p99"),
             Self::P999 => percentile("p99.9"),
             Self::ServerCpu => "server CPU time per request".to_owned(),
+            Self::Floor => "server CPU time per request, as a multiple of the floor".to_owned(),
             Self::Syscalls => "system calls per request".to_owned(),
             Self::Memory => "server memory (max RSS)".to_owned(),
             Self::IdleMemory => "server memory per idle connection".to_owned(),
@@ -81,7 +88,7 @@ impl Figure {
         let unit = match self {
             Self::Throughput => Unit::PerSecond,
             Self::P50 | Self::P99 | Self::P999 | Self::ServerCpu => Unit::Nanoseconds,
-            Self::Syscalls => Unit::Count,
+            Self::Floor | Self::Syscalls => Unit::Count,
             Self::Memory | Self::IdleMemory => Unit::Bytes,
         };
         Axis { label: self.label(cell), unit, scale }
@@ -111,6 +118,10 @@ impl Figure {
             Self::Memory => {
                 "points: the median over the trials of the most memory that the server ever held, all that it needs by \
                  itself included; bars: where the median of many more trials lies, with 95 % confidence"
+            }
+            Self::Floor => {
+                "points: the median of the trials, each by the floor beside it: what the kernel charges for one echo with \
+                 plain calls and no waiting; bars: where the median of many more of them lies, with 95 % confidence"
             }
             Self::Throughput | Self::IdleMemory => {
                 "points: the median of the trials; bars: where the median of many more of them lies, with 95 % confidence"
@@ -142,12 +153,14 @@ impl Figure {
         let value = match self {
             Self::Throughput => summary.throughput_rps.map(|spread| spread.median),
             Self::ServerCpu => summary.server_cpu_ns_per_request,
+            Self::Floor => summary.anatomy.floor.map(|floor| floor.median),
             Self::Syscalls => summary.syscalls_per_request,
             Self::Memory => median(&self.of_trials(group)),
             _ => summary.memory_bytes_per_idle_connection,
         };
         value.ok_or_else(|| {
             let why = match self {
+                Self::Floor => "no floor was measured beside these trials",
                 Self::Syscalls | Self::IdleMemory => "not known: servers that are not ours do not count them",
                 _ => "not known of this server",
             };
@@ -169,6 +182,7 @@ impl Figure {
             Self::P99 => Metric::P99.of(trial),
             Self::P999 => percentile_of_all(&measured.latency_hdr.0, measured.censored, 0.999).map(|ns| ns as f64),
             Self::ServerCpu => Metric::ServerCpu.of(trial),
+            Self::Floor => floor_multiple(trial),
             Self::Syscalls => (measured.requests > 0).then_some(server()?.syscalls? as f64 / measured.requests as f64),
             Self::Memory => server()?.max_rss_bytes.map(|bytes| bytes as f64),
             Self::IdleMemory => server()?.memory_bytes_per_idle_connection,
@@ -189,7 +203,7 @@ impl Figure {
         match self {
             Self::Throughput => format!("{}/s", figures::grouped(value)),
             Self::P50 | Self::P99 | Self::P999 | Self::ServerCpu => figures::duration(value),
-            Self::Syscalls => figures::three_digits(value),
+            Self::Floor | Self::Syscalls => figures::three_digits(value),
             Self::Memory | Self::IdleMemory => figures::bytes(value.round() as u64),
         }
     }
