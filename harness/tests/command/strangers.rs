@@ -9,6 +9,11 @@ use serde_json::Value;
 
 use crate::support::{HARNESS, Running, Served, eventually, harness, has_tool, serve, serving};
 
+/// By so much the number of times may differ that rings are entered to end them, and those that were only tried out.
+const ENTERED_TO_END: i64 = 8;
+/// And by so much how often the thread that waits for signals receives from the socket that wakes it.
+const RECEIVED_TO_END: i64 = 2;
+
 /// The names of all backends that run here.
 fn available() -> impl Iterator<Item = &'static str> {
     let available = BACKENDS.iter().filter(|backend| backend.probe().is_ok());
@@ -37,7 +42,8 @@ fn redis_benchmark_completes_against_every_backend() {
 ///
 /// Beside those for connections and requests a process makes calls to start, to probe and to end. They are as many without
 /// any load, which is seen first; so the rest has to be equal. Only what opens a file of the system, as a thread that starts
-/// may do, reads and closes it, too.
+/// may do, reads and closes it, too; and how often a ring is entered to end it, or the thread that waits for signals is woken,
+/// depends on who is quicker.
 #[test]
 fn strace_counts_the_system_calls_that_every_backend_reports() {
     if !has_tool("strace") {
@@ -49,13 +55,14 @@ fn strace_counts_the_system_calls_that_every_backend_reports() {
         let opened = traced.beside("openat") - idle.beside("openat");
         for name in traced.claimed.keys().chain(idle.claimed.keys()) {
             let expected = idle.beside(name) + if name == "close" || name == "read" { opened } else { 0 };
-            let seen = traced.seen.get(name);
-            assert_eq!(
-                traced.beside(name),
-                expected,
-                "{backend} claims {:?} of {name}, {seen:?} were seen",
-                traced.claimed.get(name)
-            );
+            let off = traced.beside(name) - expected;
+            let most = match name.as_str() {
+                "io_uring_enter" => ENTERED_TO_END,
+                "recvfrom" => RECEIVED_TO_END,
+                _ => 0,
+            };
+            let (seen, claim) = (traced.seen.get(name), traced.claimed.get(name));
+            assert!(off.abs() <= most, "{backend} claims {claim:?} of {name}, {seen:?} were seen: {off} too many");
         }
         // Nothing is made per request that it does not claim.
         let most = most_beside(traced.connections);
