@@ -153,4 +153,20 @@ mod tests {
         gather.finish(&counters);
         assert_eq!(stats.report().count(Event::Replies), 3);
     }
+
+    #[test]
+    fn every_byte_that_is_copied_is_counted() {
+        let copied = |before: &[u8], ranges: &[Range<usize>]| {
+            let stats = Arc::new(Stats::default());
+            let counters = stats.register();
+            let mut output = before.to_vec();
+            let mut gather = Gather::new(INPUT, &mut output);
+            ranges.iter().cloned().for_each(|range| gather.echo(range));
+            gather.finish(&counters);
+            stats.report().count(Event::BytesCopied)
+        };
+        assert_eq!(copied(b"", &[1..3, 3..6]), 0);
+        assert_eq!(copied(b"", &[0..2, 4..6, 6..8]), 6);
+        assert_eq!(copied(b"before ", &[0..2, 2..4]), 4);
+    }
 }

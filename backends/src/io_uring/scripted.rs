@@ -142,7 +142,7 @@ impl<C: Choices> Kernel<'_, C> {
                 self.held.extend(&received[range]);
             }
             Ok(Reply::Direct(range) | Reply::Behind(range)) => {
-                peer.queue(&received[range], &mut self.buffers, counters)
+                peer.queue(&received[range], &mut self.buffers, counters);
             }
             Ok(Reply::Queued) => {}
             Err(_) => peer.ending = true,

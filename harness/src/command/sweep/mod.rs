@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         let tables = table::draw(&summarise(&plan, &trials), &ranking, look);
         let mut text = format!("{}\n\n{tables}", heading::draw(&run, writer.path(), look));
         if let Some(why) = without_floor {
-            text = format!("{text}\n{}", look.prose_lines(&format!("no floor to hold server CPU against: {why}")));
+            text = format!("{text}\n{}", look.prose_lines(&format!("trials without a floor (× floor): {why}")));
         }
         if let Some(goal) = &goal {
             text = format!("{text}\n{}", look.prose_lines(&goal.to_string()));
