@@ -82,7 +82,9 @@ impl<'a> Acceptor<'a> {
         let mut fds = [stop.clone(), listener.map_or(stop, |listener| PollFd::new(listener, PollFlags::IN))];
         let timeout = due.map(|due| timespec(due.saturating_duration_since(Instant::now())));
         self.counters.syscall(Syscall::Ppoll);
-        match poll(&mut fds, timeout.as_ref()) {
+        let polled = poll(&mut fds, timeout.as_ref());
+        self.counters.event(Event::Wakeups);
+        match polled {
             Ok(_) if !fds[0].revents().is_empty() => Ok(WokenBy::Stop),
             Ok(_) if !fds[1].revents().is_empty() => Ok(WokenBy::Listener),
             Ok(_) | Err(Errno::INTR) => Ok(WokenBy::Nobody),

@@ -148,6 +148,7 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
         } else {
             buffers.receive.clear();
             buffers.receive.extend_from_slice(&self.input);
+            counters.copied(self.input.len());
             &mut buffers.receive
         };
         let room_bytes = received.capacity() - received.len();
@@ -176,6 +177,7 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
                 self.output_sent = direct.start + sent_bytes;
             } else {
                 self.output.extend_from_slice(&reply[sent_bytes..]);
+                counters.copied(reply.len() - sent_bytes);
             }
         }
         let taken = parsed.map_err(|_| Ended::Violation)?;
@@ -183,12 +185,14 @@ impl<P: Protocol, S: Calls> Connection<P, S> {
             buffers.give_back(mem::take(&mut self.input));
         } else if gathers {
             self.input.drain(..taken);
+            counters.copied(if taken > 0 { self.input.len() } else { 0 });
         } else {
             if self.input.capacity() == 0 {
                 self.input = buffers.take();
             }
             self.input.clear();
             self.input.extend_from_slice(&buffers.receive[taken..]);
+            counters.copied(self.input.len());
         }
         Ok(rest)
     }
@@ -247,6 +251,7 @@ fn send_once(socket: &impl Calls, bytes: &[u8], counters: &Counters) -> Result<u
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::io::{ErrorKind, Read, Write};
     use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
@@ -338,6 +343,42 @@ mod tests {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             moved => moved.unwrap(),
         }
+    }
+
+    /// A kernel that has `incoming` to receive, in pieces of 30 bytes at most, and takes 10 bytes of each send.
+    struct Meagre(RefCell<Vec<u8>>);
+
+    impl Calls for Meagre {
+        fn receive_into(&self, received: &mut Vec<u8>) -> rustix::io::Result<usize> {
+            let mut incoming = self.0.borrow_mut();
+            let piece_bytes = incoming.len().min(30);
+            received.extend(incoming.drain(..piece_bytes));
+            Ok(piece_bytes)
+        }
+
+        fn send_from(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
+            Ok(bytes.len().min(10))
+        }
+    }
+
+    #[test]
+    fn what_is_put_aside_is_counted_as_copied_each_time() {
+        let stats = Arc::new(Stats::default());
+        let counters = stats.register();
+        let mut buffers = Buffers::new();
+        // Two frames of 24 bytes.
+        let mut connection = Connection::<Framed, _>::new(Meagre(RefCell::new(frames(&[20, 20]))), Instant::now());
+        let copied = || stats.report().count(Event::BytesCopied);
+        connection.receive(&Framed::default(), &mut buffers, &counters).unwrap();
+        // Of the first frame what was not sent, of the second what has come.
+        assert_eq!(copied(), 14 + 6);
+        while connection.has_output() {
+            connection.flush(&mut buffers, &counters).unwrap();
+        }
+        assert_eq!(copied(), 14 + 6);
+        connection.receive(&Framed::default(), &mut buffers, &counters).unwrap();
+        // That beginning, before the rest of it; and again what was not sent.
+        assert_eq!(copied(), 14 + 6 + 6 + 14);
     }
 
     proptest! {

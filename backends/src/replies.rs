@@ -1,5 +1,6 @@
 //! Gathers the replies to one receive, so that they leave in one send and, where possible, uncopied.
 
+use std::mem;
 use std::ops::Range;
 
 use crate::protocol::Replies;
@@ -13,18 +14,33 @@ pub(crate) struct Gather<'a> {
     output: &'a mut Vec<u8>,
     direct: Range<usize>,
     replies: u64,
+    copied_bytes: usize,
 }
 
 impl<'a> Gather<'a> {
     /// Replies to `input`, behind what is in `output` already.
     pub(crate) fn new(input: &'a [u8], output: &'a mut Vec<u8>) -> Self {
-        Self { input, output, direct: 0..0, replies: 0 }
+        Self { input, output, direct: 0..0, replies: 0, copied_bytes: 0 }
     }
 
-    /// Counts the replies and returns the part of the input that is to be sent, empty where all is in the output.
+    /// Counts the replies and what was copied for them, and returns the part of the input that is to be sent, empty where all is in the output.
     pub(crate) fn finish(self, counters: &Counters) -> Range<usize> {
         counters.events(Event::Replies, self.replies);
+        counters.copied(self.copied_bytes);
         self.direct
+    }
+
+    /// Puts a part of the input behind what is in the output.
+    #[inline]
+    fn copy(&mut self, range: Range<usize>) {
+        self.copied_bytes += range.len();
+        self.output.extend_from_slice(&self.input[range]);
+    }
+
+    /// Puts what was to be sent from the input behind what is in the output, for something is to follow that is not there.
+    fn copy_direct(&mut self) {
+        let direct = mem::replace(&mut self.direct, 0..0);
+        self.copy(direct);
     }
 }
 
@@ -33,23 +49,22 @@ impl Replies for Gather<'_> {
     fn echo(&mut self, range: Range<usize>) {
         self.replies += 1;
         if !self.output.is_empty() {
-            self.output.extend_from_slice(&self.input[range]);
+            self.copy(range);
         } else if self.direct.is_empty() {
             self.direct = range;
         } else if self.direct.end == range.start {
             self.direct.end = range.end;
         } else {
-            self.output.extend_from_slice(&self.input[self.direct.clone()]);
-            self.output.extend_from_slice(&self.input[range]);
-            self.direct = 0..0;
+            self.copy_direct();
+            self.copy(range);
         }
     }
 
     fn send(&mut self, bytes: &[u8]) {
         self.replies += 1;
-        self.output.extend_from_slice(&self.input[self.direct.clone()]);
+        self.copy_direct();
+        self.copied_bytes += bytes.len();
         self.output.extend_from_slice(bytes);
-        self.direct = 0..0;
     }
 }
 
@@ -137,5 +152,21 @@ mod tests {
         gather.send(b"x");
         gather.finish(&counters);
         assert_eq!(stats.report().count(Event::Replies), 3);
+    }
+
+    #[test]
+    fn every_byte_that_is_copied_is_counted() {
+        let copied = |before: &[u8], ranges: &[Range<usize>]| {
+            let stats = Arc::new(Stats::default());
+            let counters = stats.register();
+            let mut output = before.to_vec();
+            let mut gather = Gather::new(INPUT, &mut output);
+            ranges.iter().cloned().for_each(|range| gather.echo(range));
+            gather.finish(&counters);
+            stats.report().count(Event::BytesCopied)
+        };
+        assert_eq!(copied(b"", &[1..3, 3..6]), 0);
+        assert_eq!(copied(b"", &[0..2, 4..6, 6..8]), 6);
+        assert_eq!(copied(b"before ", &[0..2, 2..4]), 4);
     }
 }

@@ -38,7 +38,10 @@ counted! {
         BytesReceived => "bytes_received",
         /// Bytes given to the kernel.
         BytesSent => "bytes_sent",
-        /// Times that a loop or a thread came back from waiting.
+        /// Times that a loop or a thread came back from a call in which it waits for what comes next, and which could wait: of
+        /// a loop `epoll_pwait` and its like with a time-out other than 0, or `io_uring_enter` for a completion; of a thread
+        /// that serves one connection `recvfrom`; of one that accepts `ppoll`. A send that waits for room is none. A loop that
+        /// spins never waits, and has none; one whose completions come without a call has none then.
         Wakeups => "wakeups",
         /// A connection closed because its peer broke the protocol.
         Violations => "violations",
@@ -72,6 +75,9 @@ counted! {
         BundlesCut => "send_bundles_cut",
         /// Connections that the kernel gave no ring to list replies in, and whose replies are copied.
         SendRingsRefused => "send_rings_refused",
+        /// Bytes that the server itself moved from one place in its memory to another: beginnings of units, and replies that
+        /// had to wait or lay in pieces. What the kernel copies, and what a buffer that grows moves, is not among them.
+        BytesCopied => "bytes_copied",
     }
 }
 
@@ -134,6 +140,12 @@ impl Counters {
     #[inline]
     pub(crate) fn events(&self, event: Event, n: u64) {
         add(&self.events[event as usize], n);
+    }
+
+    /// Counts `bytes` copied by this thread; said where they are copied.
+    #[inline]
+    pub(crate) fn copied(&self, bytes: usize) {
+        self.events(Event::BytesCopied, bytes as u64);
     }
 
     fn count(&self, event: Event) -> u64 {

@@ -122,9 +122,10 @@ fn converse<P: Protocol>(socket: Arc<OwnedFd>, protocol: &P, idle_timeout: Optio
         let moved = if connection.has_output() {
             connection.flush(&mut buffers, counters)
         } else {
-            connection.receive(protocol, &mut buffers, counters)
+            let moved = connection.receive(protocol, &mut buffers, counters);
+            counters.event(Event::Wakeups);
+            moved
         };
-        counters.event(Event::Wakeups);
         match moved {
             Ok(Moved::Some) if idle_timeout.is_some() => connection.last_moved = Instant::now(),
             Ok(Moved::None) if idle_timeout.is_some_and(|limit| connection.last_moved.elapsed() >= limit) => {

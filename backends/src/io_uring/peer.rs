@@ -99,6 +99,7 @@ impl<P: Protocol> Peer<P> {
         let resumed = !self.input.is_empty();
         let input = if resumed {
             self.input.extend_from_slice(received);
+            counters.copied(received.len());
             &self.input
         } else {
             received
@@ -118,13 +119,14 @@ impl<P: Protocol> Peer<P> {
         }
         let waits_in_place = !resumed && self.sending && parsed.is_ok() && !direct.is_empty();
         if (resumed || !in_place) && !waits_in_place && !direct.is_empty() {
-            append(&mut self.output, &input[direct.clone()], buffers);
+            append(&mut self.output, &input[direct.clone()], buffers, counters);
         }
         let taken = parsed?;
         if !resumed {
             if !all_taken {
                 self.input = buffers.take();
                 self.input.extend_from_slice(&received[taken..]);
+                counters.copied(self.input.len());
             }
             return Ok(match (in_place, waits_in_place) {
                 (true, _) => Reply::Direct(direct),
@@ -136,13 +138,14 @@ impl<P: Protocol> Peer<P> {
             buffers.give_back(mem::take(&mut self.input));
         } else {
             self.input.drain(..taken);
+            counters.copied(if taken > 0 { self.input.len() } else { 0 });
         }
         Ok(Reply::Queued)
     }
 
     /// Queues a reply behind those that are queued already.
-    pub(super) fn queue(&mut self, reply: &[u8], buffers: &mut Buffers) {
-        append(&mut self.output, reply, buffers);
+    pub(super) fn queue(&mut self, reply: &[u8], buffers: &mut Buffers, counters: &Counters) {
+        append(&mut self.output, reply, buffers, counters);
     }
 
     /// A reply that was [behind](Reply::Behind) the others is held where it was received.
@@ -207,19 +210,22 @@ impl<P: Protocol> Peer<P> {
 }
 
 /// Appends to an output, whose memory comes from the buffers to spare.
-fn append(output: &mut Vec<u8>, bytes: &[u8], buffers: &mut Buffers) {
+fn append(output: &mut Vec<u8>, bytes: &[u8], buffers: &mut Buffers, counters: &Counters) {
     if output.capacity() == 0 {
         *output = buffers.take();
     }
     output.extend_from_slice(bytes);
+    counters.copied(bytes.len());
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
 
     use super::*;
     use crate::protocol::Framed;
+    use crate::stats::Stats;
 
     #[test]
     #[should_panic(expected = "would overtake its output")]
@@ -228,7 +234,7 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let id = Id::new(3, 0);
         let mut peer = Peer::<Framed>::new(Socket::Descriptor(stream.into()), id, Instant::now());
-        peer.queue(b"first", &mut Buffers::new());
+        peer.queue(b"first", &mut Buffers::new(), &Arc::new(Stats::default()).register());
         peer.hold(6);
     }
 

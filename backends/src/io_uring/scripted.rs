@@ -141,7 +141,9 @@ impl<C: Choices> Kernel<'_, C> {
                 peer.hold(range.len());
                 self.held.extend(&received[range]);
             }
-            Ok(Reply::Direct(range) | Reply::Behind(range)) => peer.queue(&received[range], &mut self.buffers),
+            Ok(Reply::Direct(range) | Reply::Behind(range)) => {
+                peer.queue(&received[range], &mut self.buffers, counters);
+            }
             Ok(Reply::Queued) => {}
             Err(_) => peer.ending = true,
         }

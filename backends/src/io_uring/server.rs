@@ -100,7 +100,6 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 self.ring.submit(self.counters)?;
             } else {
                 self.ring.wait(timeout, self.counters)?;
-                self.counters.event(Event::Wakeups);
             }
             // Where the kernel could not tell, it is asked again.
             self.send_awaited &= self.ring.has_silent_sends();
@@ -267,7 +266,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 return Ok(());
             }
             Ok(Reply::Direct(range) | Reply::Behind(range)) => {
-                peer.queue(&self.ring.bytes(&input)[range], &mut self.buffers);
+                peer.queue(&self.ring.bytes(&input)[range], &mut self.buffers, self.counters);
             }
             Ok(Reply::Queued) => {}
             Err(_) => {

@@ -246,7 +246,7 @@ impl<R: Readiness, P: Protocol> Turns<'_, '_, R, P> {
             if unfinished > 0 { Some(Duration::ZERO) } else { self.timers.timeout(!self.connections.is_empty()) };
         self.readiness.wait(timeout, ready, self.counters).map_err(|error| failed("cannot wait", error))?;
         if !R::SPINS {
-            self.counters.event(Event::Wakeups);
+            self.counters.events(Event::Wakeups, u64::from(timeout != Some(Duration::ZERO)));
         } else if self.context.stop.is_requested() && !self.timers.is_stopping() {
             self.drain()?;
         }

@@ -213,7 +213,6 @@ impl<P: Protocol> Running<'_, '_, P> {
         let counters = self.acceptor.context.stats.register();
         let mut buffers = Buffers::new();
         while let Some(mut peer) = self.set.wait(&counters)? {
-            counters.event(Event::Wakeups);
             if !self.answer(&mut peer, protocol, &mut buffers, &counters) {
                 self.close(*peer, &counters);
             } else if let Err(peer) = self.set.rearm(peer, &counters) {

@@ -13,7 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use crate::kernel::failed;
-use crate::stats::{Counters, Syscall};
+use crate::stats::{Counters, Event, Syscall};
 use crate::stop::Stop;
 
 /// What each descriptor is armed with.
@@ -72,7 +72,9 @@ impl<T: AsFd + Send> OneShotSet<T> {
             // One at a time: a second one would wait behind the first, whose peer may take for ever.
             let mut room = [MaybeUninit::uninit(); 1];
             counters.syscall(Syscall::EpollPwait);
-            let item = match epoll::wait(&self.epoll, &mut room, None) {
+            let waited = epoll::wait(&self.epoll, &mut room, None);
+            counters.event(Event::Wakeups);
+            let item = match waited {
                 Ok(([event, ..], _)) => event.data.ptr().cast::<T>(),
                 Ok(_) | Err(Errno::INTR) => continue,
                 Err(error) => return Err(failed("cannot wait", error)),

@@ -10,6 +10,7 @@ mod bursts;
 mod bytes;
 mod churn;
 mod client;
+mod copies;
 mod crowds;
 mod descriptors;
 mod endings;
@@ -101,6 +102,9 @@ macro_rules! suite {
             report::the_report_adds_up
             report::the_calls_of_its_model_are_counted
             report::the_receipt_names_what_was_granted
+            copies::frames_that_come_together_take_one_wake_up_and_no_copy
+            copies::pieces_of_a_stream_are_not_copied
+            copies::a_frame_in_two_pieces_is_copied_to_lie_in_one
             spread::the_receipt_says_how_connections_are_spread
             spread::every_thread_accepts_from_a_shared_listener
             spread::connections_are_counted_by_thread_while_they_are_open

@@ -16,7 +16,7 @@ use crate::load::LoadPlan;
 use crate::plan::{CapacityPlan, Cell, SweepPlan};
 use crate::results::{Record, TrialRecord, WriteError, Writer};
 use crate::slo::Slo;
-use crate::sweep::{Slot, Sweep, run_trial};
+use crate::sweep::{Floors, Slot, Sweep, record_floor, run_trial};
 
 /// A trial at a low rate goes on until there are enough answers, but for no longer than so many usual ones.
 const LONGEST: u32 = 20;
@@ -101,9 +101,12 @@ impl<'a> CapacitySearch<'a> {
     ) -> Result<(), WriteError> {
         let CapacityRun { seed, server_executable, .. } = self.run;
         let around = cell::Cell::new(AROUND_A_TRIAL);
+        let mut floors = Floors::new(self.run.plan);
         let mut measure = |plan: &SweepPlan, slot: &Slot| {
             let begun = Instant::now();
-            let trial = run_trial(Sweep { plan, seed, server_executable }, slot, &mut |_, _| {}, cancel);
+            let floor_ns = floors.ns_per_request(slot);
+            let mut trial = run_trial(Sweep { plan, seed, server_executable }, slot, &mut |_, _| {}, cancel);
+            record_floor(floor_ns, &mut trial);
             around.set(around.get().max(begun.elapsed().saturating_sub(plan.warmup() + plan.duration())));
             // One that was cut short says nothing; one that was measured is whole.
             (trial.measured.is_some() || !cancel.load(Ordering::Relaxed)).then_some(trial)

@@ -3,9 +3,12 @@
 //! What is null is empty. A text that a spreadsheet would take for a formula gets an apostrophe in front of it, which tells
 //! spreadsheets that it is none; no backend that a sweep accepts has such a name.
 
+use std::collections::BTreeMap;
+
 use super::Piece;
 use crate::interference::Disturbance;
 use crate::results::{ClientMeasured, Measured, RunRecord, ServerMeasured, TrialRecord};
+use crate::statistics::floor_multiple;
 
 /// Between several reasons.
 const SEPARATOR: &str = "; ";
@@ -119,7 +122,21 @@ const COLUMNS: &[Column] = &[
     ("interference_client_involuntary_switches_per_s", |_, trial| {
         on_client(trial, |side| side.involuntary_switches_per_s)
     }),
+    ("server_syscalls_by_name", |_, trial| server(trial, |server| server.syscalls_by_name.as_ref().map(calls))),
+    ("server_wakeups", |_, trial| server(trial, |server| server.wakeups)),
+    ("server_bytes_received", |_, trial| server(trial, |server| server.bytes_received)),
+    ("server_bytes_sent", |_, trial| server(trial, |server| server.bytes_sent)),
+    ("server_bytes_copied", |_, trial| server(trial, |server| server.bytes_copied)),
+    ("server_floor_ns_per_request", |_, trial| server(trial, |server| server.floor_ns_per_request)),
+    ("server_cpu_by_floor", |_, trial| known(floor_multiple(trial))),
 ];
+
+/// `recvfrom 100; sendto 100`; without whatever else a file may have put into a name.
+fn calls(calls: &BTreeMap<String, u64>) -> String {
+    let is_plain = |name: &str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    let calls = calls.iter().filter(|(name, _)| is_plain(name)).map(|(name, count)| format!("{name} {count}"));
+    calls.collect::<Vec<_>>().join(SEPARATOR)
+}
 
 fn measured<T: ToString>(trial: &TrialRecord, of: fn(&Measured) -> T) -> Field {
     known(trial.measured.as_ref().map(of))
@@ -169,6 +186,7 @@ mod tests {
     use super::*;
     use crate::export::tests::run;
     use crate::results::tests::{failed_trial, trial};
+    use crate::statistics::counted;
 
     fn read(trials: &[TrialRecord]) -> Vec<Vec<(String, String)>> {
         let text = piece(&run(), trials).text;
@@ -214,6 +232,20 @@ mod tests {
             assert_eq!(field(&rows[1], name), expected, "{name}");
         }
         assert!(rows.iter().all(|row| row.len() == COLUMNS.len()));
+    }
+
+    #[test]
+    fn where_a_request_went_and_how_far_it_is_from_the_floor_has_columns() {
+        let rows = read(&[counted("epoll", Some(8000.0)), trial("epoll")]);
+        for (name, expected) in [
+            ("server_syscalls_by_name", "accept4 2; epoll_pwait 500; recvfrom 2000; sendto 2000"),
+            ("server_wakeups", "500"),
+            ("server_bytes_copied", "3000"),
+            ("server_floor_ns_per_request", "8000"),
+            ("server_cpu_by_floor", "2.5"),
+        ] {
+            assert_eq!((field(&rows[0], name), field(&rows[1], name)), (expected, ""), "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Everything that a report says, as data: what the page, the Markdown and the pictures are made of.
 
+mod anatomy;
 #[cfg(test)]
 mod checks;
 mod facts;

@@ -4,6 +4,7 @@
 //! Those who write it ([`page`], [`markdown`], [`svg`]) draw that and know nothing of trials, so that all of them say the same.
 
 pub mod answer;
+mod calls;
 pub mod chart;
 pub mod contents;
 pub mod history;

@@ -352,6 +352,22 @@ pub struct ServerMeasured {
     /// Share of the time that each of these threads was running.
     #[serde(default)]
     pub busy_per_thread: Option<Vec<f64>>,
+    /// Times that a thread came back from a call that waits for what comes next, counted by the server.
+    #[serde(default)]
+    pub wakeups: Option<u64>,
+    /// Bytes that it took from the kernel, counted by the server.
+    #[serde(default)]
+    pub bytes_received: Option<u64>,
+    /// Bytes that it gave to the kernel, counted by the server.
+    #[serde(default)]
+    pub bytes_sent: Option<u64>,
+    /// Bytes that it copied from one place in its memory to another, counted by the server.
+    #[serde(default)]
+    pub bytes_copied: Option<u64>,
+    /// CPU time that the kernel charges for one echo of that payload with plain calls and no waiting, between the first CPUs
+    /// of server and load generator, measured before the block.
+    #[serde(default)]
+    pub floor_ns_per_request: Option<f64>,
 }
 
 /// What a trial cost the load generator.
@@ -525,7 +541,8 @@ pub(crate) mod tests {
         for field in ["unanswered", "slice_service_ns"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
-        for field in ["busiest_thread", "connections_per_thread", "busy_per_thread"] {
+        let of_server = ["busiest_thread", "connections_per_thread", "busy_per_thread", "wakeups", "bytes_received"];
+        for field in of_server.into_iter().chain(["bytes_sent", "bytes_copied", "floor_ns_per_request"]) {
             json["server"].as_object_mut().unwrap().remove(field).unwrap();
         }
         json["client"]
@@ -534,6 +551,8 @@ pub(crate) mod tests {
             .retain(|name, _| name != "clock_step_ns" && name != "involuntary_switches");
         let measured = read_back(&json).unwrap().measured.unwrap();
         assert!(measured.slices.is_empty() && measured.client.clock_step_ns.is_none());
+        let server = measured.server.as_ref().unwrap();
+        assert_eq!((server.wakeups, server.bytes_copied, server.floor_ns_per_request), (None, None, None));
         assert_eq!((measured.in_flight_mean, measured.silent_connections), (None, None));
         assert!(measured.unanswered.is_none() && measured.slice_service_ns.is_empty());
         assert_eq!(measured.interference, Interference::default());

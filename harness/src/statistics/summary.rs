@@ -6,6 +6,7 @@
 use hdrhistogram::Histogram;
 
 use super::censored::Censored;
+use super::anatomy::Anatomy;
 use super::median::median;
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
@@ -50,6 +51,8 @@ pub struct BackendSummary {
     pub remarks: Vec<Remark>,
     /// How connections were spread over the threads of the server; none where that is not known, or there is one.
     pub thread_spread: Option<ThreadSpread>,
+    /// Where a request went.
+    pub anatomy: Anatomy,
 }
 
 /// A reason not to take trials at face value.
@@ -149,6 +152,7 @@ impl BackendSummary {
             bottlenecks,
             remarks: remarks(trials),
             thread_spread: ThreadSpread::of(&servers),
+            anatomy: Anatomy::of(&measured),
         }
     }
 }
@@ -163,7 +167,7 @@ fn merged(measured: &[&Measured]) -> Histogram<u64> {
 }
 
 /// The sum of the first over the sum of the second, of those that are known.
-fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
+pub(super) fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
     let (value, divisor) =
         pairs.flatten().fold((0_u128, 0_u128), |sum, pair| (sum.0 + u128::from(pair.0), sum.1 + u128::from(pair.1)));
     (divisor > 0).then(|| value as f64 / divisor as f64)

@@ -3,6 +3,7 @@
 //! Invariants: the order of all trials follows from the plan and the seed alone; a trial that ended is written before
 //! the next one begins; whatever happens to a server, its process is gone when its trial is over.
 
+mod floor;
 mod generator;
 mod idle;
 mod order;
@@ -16,6 +17,7 @@ mod until;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) use floor::{Floors, record as record_floor};
 pub use generator::measure_generator;
 pub use order::{Slot, further_slots, slots};
 pub use resume::{Mismatch, check_resumable};
@@ -42,6 +44,8 @@ pub trait Observer {
     fn trial_starts(&mut self, slot: &Slot);
     /// `open` of the idle connections of that trial are open, of `all`. Not called where there are to be none.
     fn idle_connections(&mut self, _open: usize, _all: usize) {}
+    /// There is no floor to hold trials against, from here on or of one block; why.
+    fn without_floor(&mut self, _why: &str) {}
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
     /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
@@ -76,12 +80,18 @@ fn run_slots(
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
     pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
+    let mut floors = Floors::new(sweep.plan);
     for slot in pending {
         if cancel.load(Ordering::Relaxed) {
             break;
         }
         observer.trial_starts(&slot);
-        let trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
+        let floor_ns = floors.ns_per_request(&slot);
+        if let Some(why) = floors.take_reason() {
+            observer.without_floor(&why);
+        }
+        let mut trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
+        floor::record(floor_ns, &mut trial);
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
         if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {

@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use backends::{BackendInfo, Threading};
+use backends::{BackendInfo, Event, Threading};
 use serde_json::Value;
 
 use super::idle::{self, IdleLook};
@@ -281,6 +281,8 @@ struct OwnCounts {
     involuntary_switches: u64,
     /// Known to the server alone.
     syscalls: Option<BTreeMap<String, u64>>,
+    /// What else it counts, by name; so it is, too.
+    events: BTreeMap<String, u64>,
 }
 
 impl Spans {
@@ -306,6 +308,10 @@ impl Spans {
             let calls = calls.map(|(name, &count)| (name.clone(), scaled(count, own.between, elapsed)));
             Some(calls.collect::<BTreeMap<_, _>>())
         });
+        let event = |event: Event| {
+            let own = self.own.as_ref()?;
+            Some(scaled(*own.count.events.get(event.name())?, own.between, elapsed))
+        };
         ServerMeasured {
             cpu_ns,
             cpu_ns_per_request: cpu_ns.and_then(|cpu_ns| per(cpu_ns as f64, requests as f64)),
@@ -314,6 +320,10 @@ impl Spans {
             involuntary_switches: own(|counts| counts.involuntary_switches),
             syscalls: calls.as_ref().map(|calls| calls.values().sum()),
             syscalls_by_name: calls,
+            wakeups: event(Event::Wakeups),
+            bytes_received: event(Event::BytesReceived),
+            bytes_sent: event(Event::BytesSent),
+            bytes_copied: event(Event::BytesCopied),
             ..ServerMeasured::default()
         }
     }
@@ -349,18 +359,21 @@ impl ThreadShares {
 }
 
 fn own_counts(opened: &Report, closed: &Report) -> Option<Span<OwnCounts>> {
-    let calls = closed.syscalls.iter().map(|(name, count)| {
-        let before = opened.syscalls.get(name).unwrap_or(&0);
-        (name.clone(), count.saturating_sub(*before))
-    });
+    let calls = since(&opened.syscalls, &closed.syscalls);
     Some(Span {
         count: OwnCounts {
             voluntary_switches: closed.voluntary_switches.checked_sub(opened.voluntary_switches)?,
             involuntary_switches: closed.involuntary_switches.checked_sub(opened.involuntary_switches)?,
             syscalls: Some(calls.filter(|&(_, count)| count > 0).collect()),
+            events: since(&opened.events, &closed.events).collect(),
         },
         between: Duration::from_nanos(closed.at_ns.checked_sub(opened.at_ns)?),
     })
+}
+
+/// How much each count grew.
+fn since(opened: &BTreeMap<String, u64>, closed: &BTreeMap<String, u64>) -> impl Iterator<Item = (String, u64)> {
+    closed.iter().map(|(name, count)| (name.clone(), count.saturating_sub(*opened.get(name).unwrap_or(&0))))
 }
 
 fn seen_counts(opened: &ThreadsReading, closed: &ThreadsReading) -> Option<Span<OwnCounts>> {
@@ -370,6 +383,7 @@ fn seen_counts(opened: &ThreadsReading, closed: &ThreadsReading) -> Option<Span<
             voluntary_switches: switches.voluntary,
             involuntary_switches: switches.involuntary,
             syscalls: None,
+            events: BTreeMap::new(),
         },
         between: closed.at.saturating_duration_since(opened.at),
     })
@@ -447,6 +461,7 @@ mod tests {
             at_ns: at_ms * 1_000_000,
             voluntary_switches: calls / 2,
             syscalls: BTreeMap::from([("read".to_owned(), calls), ("futex".to_owned(), 7)]),
+            events: BTreeMap::from([("wakeups".to_owned(), calls / 4), ("bytes_copied".to_owned(), 0)]),
             ..Report::default()
         }
     }
@@ -468,6 +483,7 @@ mod tests {
         assert!((measured.utilisation.unwrap() - 0.5).abs() < 1e-9);
         assert_eq!((measured.voluntary_switches, measured.involuntary_switches), (Some(1000), Some(0)));
         assert_eq!(measured.syscalls, Some(2000));
+        assert_eq!((measured.wakeups, measured.bytes_copied, measured.bytes_sent), (Some(500), Some(0), None));
         assert_eq!(measured.syscalls_by_name, Some(BTreeMap::from([("read".to_owned(), 2000)])));
         // A load that ended early leaves nothing to scale to.
         assert_eq!(spans.measured(None, 1000, 1).cpu_ns, Some(550_000_000));

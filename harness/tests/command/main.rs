@@ -5,6 +5,7 @@
 mod brief;
 mod capacity;
 mod compare;
+mod counted;
 mod described;
 mod doctor;
 mod export;

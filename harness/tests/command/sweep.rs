@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use harness::cpus;
+use harness::floor::Pair;
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
@@ -48,7 +49,7 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
     assert_eq!((run.seed, run.plan.trials), (7, 2));
     assert_eq!(recorded.trials.len(), TINY_TRIALS);
     // On a busy machine a server may have had no CPU in one window of 20 ms, but not in all of them.
-    let (mut cpu_ns, mut syscalls) = (0, 0);
+    let mut counted = [0; 5];
     for trial in &recorded.trials {
         assert_eq!(trial.outcome, Outcome::Ok, "{trial:?}");
         let measured = trial.measured.as_ref().unwrap();
@@ -56,12 +57,41 @@ fn a_sweep_leaves_a_file_and_prints_a_table() {
         assert_eq!(measured.latency_hdr.0.len(), measured.requests);
         let server = measured.server.as_ref().unwrap();
         assert!(server.max_rss_bytes.unwrap() > 0 && server.voluntary_switches.is_some());
-        cpu_ns += server.cpu_ns.unwrap();
-        syscalls += server.syscalls.unwrap();
+        counted[0] += server.cpu_ns.unwrap();
+        counted[1] += server.syscalls.unwrap();
+        counted[2] += server.wakeups.unwrap();
+        counted[3] += server.bytes_received.unwrap();
+        counted[4] += server.bytes_sent.unwrap();
+        // Frames of 64 bytes come whole, and are sent from where they are.
+        assert_eq!(server.bytes_copied, Some(0));
         assert_eq!(measured.elapsed_ns, 20_000_000);
         assert!(!server.receipt.is_empty());
     }
-    assert!(cpu_ns > 0 && syscalls > 0, "{:?}", recorded.trials);
+    assert!(counted.iter().all(|&count| count > 0), "{counted:?} in {:?}", recorded.trials);
+}
+
+#[test]
+fn a_sweep_says_where_a_request_goes_and_how_far_that_is_from_the_floor() {
+    let directory = tempfile::tempdir().unwrap();
+    let ended = tiny(&[], directory.path());
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let says = |text: &str| ended.stdout.iter().any(|line| line.contains(text));
+    // How often is for the guard of system calls to say, which needs no window.
+    assert!(says("recvfrom ") && says("sendto ") && says("/wake-up"), "{ended:?}");
+
+    let recorded = recorded(directory.path());
+    let plan = &recorded.run.as_ref().unwrap().plan;
+    let floor_of = |trial: &TrialRecord| trial.measured.as_ref().unwrap().server.as_ref().unwrap().floor_ns_per_request;
+    let floors: Vec<Option<f64>> = recorded.trials.iter().map(floor_of).collect();
+    if Pair::of(&plan.server_cpus, &plan.client_cpus).is_none() {
+        assert!(floors.iter().all(Option::is_none) && says("trials without a floor"), "{ended:?}");
+        return;
+    }
+    // On a busy machine a block may be without; that all are is no chance.
+    assert!(floors.iter().flatten().any(|floor| *floor > 0.0) && says("× floor"), "{floors:?} in {ended:?}");
+    for block in recorded.trials.chunk_by(|a, b| a.block == b.block) {
+        assert!(block.iter().all(|trial| floor_of(trial) == floor_of(&block[0])), "{floors:?}");
+    }
 }
 
 #[test]

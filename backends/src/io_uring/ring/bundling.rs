@@ -176,6 +176,7 @@ impl Ring {
             skipped_bytes -= sent;
             copy.extend_from_slice(&bytes[sent..]);
         }
+        counters.copied(copy.len());
         self.end_bundle(id);
         self.give_up_send_ring(id, counters);
         let range = 0..copy.len();

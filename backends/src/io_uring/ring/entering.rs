@@ -11,37 +11,37 @@ use super::Ring;
 use crate::io_uring::patience::until_nothing_is_left;
 use crate::io_uring::{SETTLE_PATIENCE, SETTLE_WAIT};
 use crate::kernel::failed;
-use crate::stats::{Counters, Syscall};
+use crate::stats::{Counters, Event, Syscall};
 
 impl Ring {
     /// Submits everything and waits for a completion, a signal, or until `timeout` has passed.
     pub(in crate::io_uring) fn wait(&mut self, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
-        self.enter(1, timeout, counters)
-    }
-
-    /// Submits everything and does not wait. Afterwards silent sends are known to have succeeded or not.
-    pub(in crate::io_uring) fn submit(&mut self, counters: &Counters) -> io::Result<()> {
-        self.enter(0, None, counters)
-    }
-
-    fn enter(&mut self, wanted: usize, timeout: Option<Duration>, counters: &Counters) -> io::Result<()> {
-        self.enter_only(wanted, timeout, counters)?;
+        let called = self.enter_only(1, timeout, counters)?;
+        counters.events(Event::Wakeups, called.into());
         self.collect();
         Ok(())
     }
 
+    /// Submits everything and does not wait. Afterwards silent sends are known to have succeeded or not.
+    pub(in crate::io_uring) fn submit(&mut self, counters: &Counters) -> io::Result<()> {
+        self.enter_only(0, None, counters)?;
+        self.collect();
+        Ok(())
+    }
+
+    /// Enters the kernel, unless its own thread does what is asked; false then.
     pub(super) fn enter_only(
         &mut self,
         wanted: usize,
         timeout: Option<Duration>,
         counters: &Counters,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         self.sanitizer.look();
         if let Some(buffers) = &*self.buffers {
             buffers.publish();
         }
         if self.features.sq_poll && self.is_submitted_without_a_call(wanted) {
-            return Ok(());
+            return Ok(false);
         }
         counters.syscall(Syscall::IoUringEnter);
         let entered = match timeout {
@@ -56,7 +56,7 @@ impl Ring {
             Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {}
             Err((_, error)) => return Err(failed("io_uring_enter", error)),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Has the kernel take in what fills the submission queue.

@@ -18,6 +18,8 @@ pub(super) enum Figure {
     P99,
     P999,
     ServerCpu,
+    /// The same as a multiple of what the kernel charges for an echo.
+    Floor,
     Syscalls,
     /// The most memory that the server ever held.
     Memory,
@@ -27,12 +29,13 @@ pub(super) enum Figure {
 
 impl Figure {
     /// In the order in which they are shown.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Throughput,
         Self::P50,
         Self::P99,
         Self::P999,
         Self::ServerCpu,
+        Self::Floor,
         Self::Syscalls,
         Self::Memory,
         Self::IdleMemory,
@@ -44,7 +47,7 @@ impl Figure {
         match self {
             Self::Throughput | Self::Memory | Self::IdleMemory => along != Along::Rate,
             Self::P50 => along == Along::Rate,
-            Self::P99 | Self::P999 | Self::ServerCpu | Self::Syscalls => true,
+            Self::P99 | Self::P999 | Self::ServerCpu | Self::Floor | Self::Syscalls => true,
         }
     }
 
@@ -55,6 +58,7 @@ impl Figure {
             Self::P99 => "p99",
             Self::P999 => "p999",
             Self::ServerCpu => "cpu",
+            Self::Floor => "floor",
             Self::Syscalls => "syscalls",
             Self::Memory => "memory",
             Self::IdleMemory => "idle-memory",
@@ -73,6 +77,7 @@ impl Figure {
             Self::P99 => percentile("p99"),
             Self::P999 => percentile("p99.9"),
             Self::ServerCpu => "server CPU time per request".to_owned(),
+            Self::Floor => "server CPU time per request, as a multiple of the floor".to_owned(),
             Self::Syscalls => "system calls per request".to_owned(),
             Self::Memory => "server memory (max RSS)".to_owned(),
             Self::IdleMemory => "server memory per idle connection".to_owned(),
@@ -83,7 +88,7 @@ impl Figure {
         let unit = match self {
             Self::Throughput => Unit::PerSecond,
             Self::P50 | Self::P99 | Self::P999 | Self::ServerCpu => Unit::Nanoseconds,
-            Self::Syscalls => Unit::Count,
+            Self::Floor | Self::Syscalls => Unit::Count,
             Self::Memory | Self::IdleMemory => Unit::Bytes,
         };
         Axis { label: self.label(cell), unit, scale }
@@ -114,6 +119,10 @@ impl Figure {
                 "points: the median over the trials of the most memory that the server ever held, all that it needs by \
                  itself included; bars: where the median of many more trials lies, with 95 % confidence"
             }
+            Self::Floor => {
+                "points: the median of the trials, each by the floor beside it: what the kernel charges for one echo with \
+                 plain calls and no waiting; bars: where the median of many more of them lies, with 95 % confidence"
+            }
             Self::Throughput | Self::IdleMemory => {
                 "points: the median of the trials; bars: where the median of many more of them lies, with 95 % confidence"
             }
@@ -142,7 +151,7 @@ impl Figure {
         match self {
             Self::Throughput => format!("{}/s", figures::grouped(value)),
             Self::P50 | Self::P99 | Self::P999 | Self::ServerCpu => figures::duration(value),
-            Self::Syscalls => figures::three_digits(value),
+            Self::Floor | Self::Syscalls => figures::three_digits(value),
             Self::Memory | Self::IdleMemory => figures::bytes(value.round() as u64),
         }
     }

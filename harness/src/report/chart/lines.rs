@@ -57,7 +57,9 @@ fn scale(figure: Figure, along: Along, series: &[Series]) -> Scale {
     let values: Vec<f64> = series.iter().flat_map(|series| &series.points).filter_map(|point| point.y).collect();
     match figure {
         Figure::P50 | Figure::P99 | Figure::P999 if along == Along::Rate => Scale::Log,
-        Figure::P50 | Figure::P99 | Figure::P999 | Figure::Memory | Figure::IdleMemory => spread_over(&values),
+        Figure::P50 | Figure::P99 | Figure::P999 | Figure::Floor | Figure::Memory | Figure::IdleMemory => {
+            spread_over(&values)
+        }
         Figure::Throughput | Figure::ServerCpu | Figure::Syscalls => Scale::Linear,
     }
 }

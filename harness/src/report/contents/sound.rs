@@ -31,11 +31,20 @@ pub(super) fn sound(files: &[FileRun]) -> Cow<'_, [FileRun]> {
 fn absurd(trial: &TrialRecord) -> Option<String> {
     let Measured { requests, throughput_rps, server, .. } = trial.measured.as_ref()?;
     let for_each = |count: Option<u64>| count.filter(|_| *requests > 0).map(|count| count as f64 / *requests as f64);
+    // Of what may be as rare as it likes.
+    let seldom = |count: Option<u64>| for_each(count).map(|each| each.max(1.0));
     let server = server.as_ref();
     let figures = [
         ("throughput_rps", Some(*throughput_rps)),
         ("server.cpu_ns ÷ requests", for_each(server.and_then(|server| server.cpu_ns))),
         ("server.syscalls ÷ requests", for_each(server.and_then(|server| server.syscalls))),
+        ("server.wakeups ÷ requests", seldom(server.and_then(|server| server.wakeups))),
+        ("server.bytes_received ÷ requests", seldom(server.and_then(|server| server.bytes_received))),
+        ("server.bytes_sent ÷ requests", seldom(server.and_then(|server| server.bytes_sent))),
+        ("server.bytes_copied ÷ requests", seldom(server.and_then(|server| server.bytes_copied))),
+        ("server.voluntary_switches ÷ requests", seldom(server.and_then(|server| server.voluntary_switches))),
+        ("server.involuntary_switches ÷ requests", seldom(server.and_then(|server| server.involuntary_switches))),
+        ("server.floor_ns_per_request", server.and_then(|server| server.floor_ns_per_request)),
         ("server.max_rss_bytes", server.and_then(|server| server.max_rss_bytes).map(|bytes| bytes as f64)),
         ("server.memory_bytes_per_idle_connection", server.and_then(|server| server.memory_bytes_per_idle_connection)),
     ];

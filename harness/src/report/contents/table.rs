@@ -1,6 +1,6 @@
 //! The tables: of sweeps, a row for each backend in each cell; of searches for capacities, for each backend.
 
-use super::{Column, Entry, Table};
+use super::{Column, Entry, Table, anatomy};
 use crate::capacity::{BackendCapacity, LimitedBy};
 use crate::figures::{self, NONE};
 use crate::plan::Cell;
@@ -17,7 +17,14 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9
 
 /// Of all runs that are reported on, those that have rows.
 pub(super) fn of(selection: &Selection<'_>) -> Vec<Table> {
-    let all = [sweeps(selection, &selection.speakers()), capacities(&selection.searched())];
+    let speakers = selection.speakers();
+    let settings = settings(&speakers);
+    let several = selection.sweeps().count() > 1;
+    let all = [
+        sweeps(&speakers, &settings, several),
+        anatomy::of(&speakers, &settings, several),
+        capacities(&selection.searched()),
+    ];
     all.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
 
@@ -25,19 +32,23 @@ impl Table {
     /// What its columns do not say by themselves.
     #[must_use]
     pub fn legend(&self) -> Option<&'static str> {
-        let has_spread = self.columns.iter().any(|column| column.title == SPREAD);
-        has_spread.then_some("spread: requests/s of the slowest and of the fastest trial")
+        let has = |title: &str| self.columns.iter().any(|column| column.title == title);
+        let spread = has(SPREAD).then_some("spread: requests/s of the slowest and of the fastest trial");
+        spread.or(has(anatomy::FLOOR).then_some(anatomy::LEGEND))
     }
 }
 
-fn sweeps(selection: &Selection<'_>, speakers: &[Speaker<'_>]) -> Table {
-    let cells = speakers.iter().flat_map(|speaker| &speaker.cells);
-    let mut settings = Setting::varying(&cells);
+/// What has a column, because it tells cells from each other.
+fn settings(speakers: &[Speaker<'_>]) -> Vec<Setting> {
+    let mut settings = Setting::varying(&speakers.iter().flat_map(|speaker| &speaker.cells));
     if !settings.contains(&Setting::Connections) {
         settings.insert(0, Setting::Connections);
     }
-    let is_among_idle = cells.clone().any(|cell| cell.idle_connections > 0);
-    let several = selection.sweeps().count() > 1;
+    settings
+}
+
+fn sweeps(speakers: &[Speaker<'_>], settings: &[Setting], several: bool) -> Table {
+    let is_among_idle = speakers.iter().flat_map(|speaker| &speaker.cells).any(|cell| cell.idle_connections > 0);
     // Who, where, and whether to believe it come before what there is to be believed.
     let mut columns = vec![column("backend", false)];
     columns.extend(settings.iter().map(|setting| column(title(*setting), setting.is_quantity())));
@@ -145,7 +156,7 @@ fn figures_of_capacity(capacity: &BackendCapacity) -> Vec<Entry> {
     ]
 }
 
-fn title(setting: Setting) -> &'static str {
+pub(super) fn title(setting: Setting) -> &'static str {
     match setting {
         Setting::Connections => "connections",
         Setting::Rate => "rate",
@@ -159,20 +170,20 @@ fn title(setting: Setting) -> &'static str {
     }
 }
 
-fn place(setting: Setting, cell: &Cell) -> Entry {
+pub(super) fn place(setting: Setting, cell: &Cell) -> Entry {
     let value = Some(setting.number(cell)).filter(|value| value.is_finite() && setting.is_quantity());
     Entry { text: setting.value(cell), value }
 }
 
-fn column(title: &str, numeric: bool) -> Column {
+pub(super) fn column(title: &str, numeric: bool) -> Column {
     Column { title: title.to_owned(), numeric }
 }
 
-fn word(text: &str) -> Entry {
+pub(super) fn word(text: &str) -> Entry {
     Entry { text: if text.is_empty() { NONE.to_owned() } else { text.to_owned() }, value: None }
 }
 
-fn number(value: Option<f64>, text: impl Fn(f64) -> String) -> Entry {
+pub(super) fn number(value: Option<f64>, text: impl Fn(f64) -> String) -> Entry {
     let value = value.filter(|value| value.is_finite());
     Entry { text: value.map_or(NONE.to_owned(), text), value }
 }

@@ -1,5 +1,6 @@
 //! Results as text in a terminal.
 
+mod anatomy;
 mod bar;
 pub mod capacity;
 pub mod comparison;

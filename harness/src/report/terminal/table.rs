@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::grid::{Column, Grid, left_out_note};
 use super::look::{Look, Tone};
-use super::{bar, ranking};
+use super::{anatomy, bar, ranking};
 use crate::figures::{self, NONE};
 use crate::results::{Bottleneck, Fate};
 use crate::statistics::{BackendSummary, CellSummary, Ranking, percentile_of_all};
@@ -31,6 +31,7 @@ pub fn draw(cells: &[CellSummary], ranking: &Ranking, look: Look) -> String {
     for cell in cells {
         let ranking = ranking.cells.iter().find(|ranking| ranking.cell == cell.cell);
         let mut text = draw_cell(cell, look, &mut left_out);
+        text.extend(anatomy::draw(cell, look, &mut left_out));
         text.extend(ranking.map(|ranking| ranking::draw(ranking, look)));
         texts.push(text);
     }
@@ -44,6 +45,9 @@ pub fn draw(cells: &[CellSummary], ranking: &Ranking, look: Look) -> String {
                 let _ = write!(text, "\n{}", look.prose(line, 2));
             }
         }
+    }
+    for note in anatomy::notes(cells) {
+        let _ = write!(text, "\n{}", look.prose(note, 2));
     }
     if let Some(note) = left_out_note(&left_out) {
         let _ = write!(text, "\n{}", look.prose(&note, 2));

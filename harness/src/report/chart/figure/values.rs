@@ -3,7 +3,7 @@
 use super::Figure;
 use crate::report::chart::group::Group;
 use crate::results::TrialRecord;
-use crate::statistics::{Metric, enough_of_all, median, median_interval, percentile_of_all};
+use crate::statistics::{Metric, enough_of_all, floor_multiple, median, median_interval, percentile_of_all};
 
 impl Figure {
     /// What trials say together, or why they say nothing.
@@ -22,12 +22,14 @@ impl Figure {
         let value = match self {
             Self::Throughput => summary.throughput_rps.map(|spread| spread.median),
             Self::ServerCpu => summary.server_cpu_ns_per_request,
+            Self::Floor => summary.anatomy.floor.map(|floor| floor.median),
             Self::Syscalls => summary.syscalls_per_request,
             Self::Memory => median(&self.of_trials(group)),
             _ => summary.memory_bytes_per_idle_connection,
         };
         value.ok_or_else(|| {
             let why = match self {
+                Self::Floor => "no floor was measured beside these trials",
                 Self::Syscalls | Self::IdleMemory => "not known: servers that are not ours do not count them",
                 _ => "not known of this server",
             };
@@ -49,6 +51,7 @@ impl Figure {
             Self::P99 => Metric::P99.of(trial),
             Self::P999 => percentile_of_all(&measured.latency_hdr.0, measured.censored, 0.999).map(|ns| ns as f64),
             Self::ServerCpu => Metric::ServerCpu.of(trial),
+            Self::Floor => floor_multiple(trial),
             Self::Syscalls => (measured.requests > 0).then_some(server()?.syscalls? as f64 / measured.requests as f64),
             Self::Memory => server()?.max_rss_bytes.map(|bytes| bytes as f64),
             Self::IdleMemory => server()?.memory_bytes_per_idle_connection,
