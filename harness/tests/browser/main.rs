@@ -1,8 +1,8 @@
 //! The page of a report as a browser shows it: opened from disk, with the network off.
 //!
-//! Some pages are written here, others `harness report` makes of results files; what is asked of them is in `page.test.mjs`. Needs node, Chromium, and `npm ci` in this folder;
-//! is skipped where one of them is missing, and fails there if `REQUIRE_TOOLS=all`. `PAGES=FOLDER` leaves pages and
-//! screenshots there to be looked at.
+//! Some pages are written here, others `harness report` makes of results files; what is asked of them is in the
+//! files that end in `.test.mjs`. Needs node, Chromium, and `npm ci` in this folder; is skipped where one of them is missing,
+//! and fails there if `REQUIRE_TOOLS=all`. `PAGES=FOLDER` leaves pages and screenshots there to be looked at.
 
 mod contents;
 #[path = "../command/made.rs"]
@@ -42,7 +42,8 @@ fn a_browser_shows_all_of_a_report() {
         report(&file, name, pages);
     }
     let ended = Command::new("node")
-        .args(["--test", "page.test.mjs"])
+        // All that it finds here.
+        .arg("--test")
         .current_dir(FOLDER)
         .env("PAGES", fs::canonicalize(pages).unwrap())
         .env("SCREENSHOTS", if wanted.is_some() { "yes" } else { "" })

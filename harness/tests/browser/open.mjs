@@ -1,7 +1,6 @@
 // Opens a page of a report as a reader does who has nothing but the file, and notes everything that it should not do.
 
 import {after} from "node:test";
-import {readFileSync} from "node:fs";
 import assert from "node:assert/strict";
 import {execFileSync} from "node:child_process";
 import {chromium} from "playwright-core";
@@ -15,8 +14,6 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 after(() => browser.close());
-
-export const contents = name => JSON.parse(readFileSync(`${PAGES}/${name}.json`, "utf8"));
 
 // Runs `look` on an opened page, then asserts that nothing was loaded, reported, or run that is not the page's own.
 export async function open(name, look, {fragment = "", width = 1400, ...options} = {}) {
