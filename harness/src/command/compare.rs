@@ -30,7 +30,9 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
         .map(|path| Ok((path, read(path)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
     let names = PlainNames::of(files.iter().map(|(_, recorded)| recorded));
-    files.iter_mut().for_each(|(_, recorded)| names.change_in(recorded));
+    for (_, recorded) in &mut files {
+        names.change_in(recorded);
+    }
     let mut files = files.into_iter().map(|(path, recorded)| File::of(path, recorded, baseline));
     let Some(file) = files.next().transpose()? else { return Err(usage("name a results file")) };
     let later = files.next().transpose()?;

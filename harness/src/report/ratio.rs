@@ -12,10 +12,11 @@ pub(super) fn text(estimate: &Estimate, least_decimals: usize) -> String {
         return format!("{}×", factor(estimate.ratio, least_decimals));
     };
     let ends = |decimals| [low, high].map(|end| factor(end, decimals));
+    let is_one = |value: f64| value.total_cmp(&1.0).is_eq();
     let misleads = |decimals: &usize| {
-        let [low_end, high_end] = ends(*decimals);
-        let looks_like_one = |end: &String, value: f64| value != 1.0 && end.parse() == Ok(1.0);
-        looks_like_one(&low_end, low) || looks_like_one(&high_end, high) || low != high && low_end == high_end
+        let ends = ends(*decimals);
+        let looks_like_one = |(text, value): (&String, f64)| text.parse().is_ok_and(is_one) && !is_one(value);
+        ends.iter().zip([low, high]).any(looks_like_one) || ends[0] == ends[1] && low.total_cmp(&high).is_ne()
     };
     let decimals = (least_decimals..MOST_DECIMALS).find(|decimals| !misleads(decimals)).unwrap_or(MOST_DECIMALS);
     format!("{}× [{}]", factor(estimate.ratio, decimals), ends(decimals).join(", "))

@@ -2,11 +2,13 @@
 
 mod files;
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
 use harness::export::{Export, Format, Piece, export};
 use harness::figures;
+use harness::plain::plain_lines;
 use harness::results;
 
 use self::files::replace;
@@ -23,7 +25,9 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
             output::print(&written)?;
         }
     } else if let [piece] = pieces.as_slice() {
-        output::print(piece.text.trim_end_matches('\n'))?;
+        let text = piece.text.trim_end_matches('\n');
+        // A program gets it as it is; a terminal would obey what stands in a name.
+        if io::stdout().is_terminal() { output::print(&plain_lines(text))? } else { output::print(text)? }
     } else {
         let files = figures::counted(pieces.len(), "file");
         return Err(usage(format!("this makes {files}; name a folder for them with --output")));

@@ -48,7 +48,9 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     }
     let directory = arguments.output.clone().unwrap_or_else(|| beside(&arguments.files[0]));
     let folder = Folder::at(&directory).map_err(usage)?;
-    doubled.iter().for_each(|note| output::say(note));
+    for note in &doubled {
+        output::say(note);
+    }
     for (path, file) in &files {
         if file.recorded.cut_off {
             output::say(&format!("note: {} ends within a line, which is left out", path.display()));

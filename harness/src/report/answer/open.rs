@@ -165,14 +165,16 @@ pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut V
             entrants.push(backend.clone());
         }
     }
+    // Once, not for each gap: a plan may have thousands of cells.
+    let ended: Vec<bool> = speakers.iter().map(|speaker| lacks_its_end(&speaker.run)).collect();
     let mut sentences = Vec::new();
     for backend in &entrants {
         let mut gaps: Vec<Located<Option<String>>> = Vec::new();
-        for Speaker { run, cells, trials } in speakers {
+        for (Speaker { run, cells, trials }, ended) in speakers.iter().zip(&ended) {
             let is_planned = run.record.plan.backends.contains(backend);
             let what = |cell: &Cell| match trials.of_backend(backend, cell) {
                 _ if !is_planned => None,
-                [] if ended_before(run, trials, cell) => {
+                [] if *ended && nobody_had_two_turns(run, trials, cell) => {
                     Some(format!("{backend} was not measured: the run ended before it"))
                 }
                 [] => Some(format!("{backend} was not measured: no trial of it is in the file")),
@@ -196,12 +198,14 @@ pub(super) fn unmeasured(speakers: &[Speaker<'_>], places: &Places, open: &mut V
     }
 }
 
-/// Whether a backend that has no trial in a cell may have none because the run ended: trials are missing at its end, and nobody
-/// has had a second turn, before which everybody has a first.
-fn ended_before(run: &Run<'_>, trials: &Sorted<'_>, cell: &Cell) -> bool {
-    let last = run.trials.iter().map(|trial| trial.trial).max().unwrap_or(0);
-    let entrants = run.record.plan.entrants();
-    last < run.planned() && entrants.iter().all(|entrant| trials.of_backend(entrant, cell).len() < 2)
+/// Whether trials are missing at its end.
+fn lacks_its_end(run: &Run<'_>) -> bool {
+    run.trials.iter().map(|trial| trial.trial).max().unwrap_or(0) < run.planned()
+}
+
+/// Before the second turn of anybody in a cell, everybody has a first.
+fn nobody_had_two_turns(run: &Run<'_>, trials: &Sorted<'_>, cell: &Cell) -> bool {
+    run.record.plan.entrants().iter().all(|entrant| trials.of_backend(entrant, cell).len() < 2)
 }
 
 /// Adds which runs have trials that are in no figure.
