@@ -108,7 +108,7 @@ impl<'a> Loaded<'a> {
         let outcome = load::run(&plan, &mut (), &AtomicBool::new(false));
         match outcome.map_err(|error| error.to_string()).and_then(sound) {
             Ok(outcome) => {
-                outcome.connections.into_iter().for_each(reset);
+                outcome.connections.iter().for_each(forget_when_closed);
                 (outcome.requests > 0 && outcome.unanswered == 0).then_some(outcome.requests)
             }
             Err(reason) => self.server.give_up(reason),
@@ -126,7 +126,7 @@ fn sound(outcome: LoadOutcome) -> Result<LoadOutcome, String> {
     }
 }
 
-/// Closes a connection so that neither side remembers it.
-fn reset(connection: OwnedFd) {
-    set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket takes options");
+/// Lets a connection be closed so that neither side remembers it.
+fn forget_when_closed(connection: &OwnedFd) {
+    set_socket_linger(connection, Some(Duration::ZERO)).expect("a socket takes options");
 }
