@@ -349,11 +349,18 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 peer.receiving = Receiving::Pausing;
                 self.ring.cancel_receive(id, self.counters)
             }
-            Receiving::Paused
-                if !peer.ending && !peer.has_output() && (self.ring.receives_while_sending() || !peer.sending) =>
-            {
+            Receiving::Paused if !peer.ending => {
+                if peer.has_output() || peer.sends_much() || (peer.sending && !self.ring.receives_while_sending()) {
+                    self.send_awaited = true;
+                    return Ok(());
+                }
                 peer.receiving = Receiving::Armed;
                 self.ring.receive(&peer.socket, id, self.counters)
+            }
+            // What a peer sends after a violation is of no use, and it may send for as long as it does not read.
+            Receiving::Armed if peer.ending && peer.sending => {
+                peer.receiving = Receiving::Pausing;
+                self.ring.cancel_receive(id, self.counters)
             }
             _ if !peer.ending || peer.sending => Ok(()),
             Receiving::Armed => {

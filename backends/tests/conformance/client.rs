@@ -108,6 +108,21 @@ impl Client {
         }
     }
 
+    /// Receives what comes before the end, orderly or by a reset, and checks that it is what `expected` starts with.
+    pub(crate) fn expect_until_the_end(&self, expected: &[u8]) -> usize {
+        let (mut buffer, mut received_bytes) = (vec![0; 256 * 1024], 0);
+        loop {
+            let piece = match self.receive(&mut buffer) {
+                Ok(0) => return received_bytes,
+                Ok(piece_bytes) => &buffer[..piece_bytes],
+                Err(error) if is_end(error.kind()) => return received_bytes,
+                Err(error) => panic!("the end was expected: {error}"),
+            };
+            assert!(expected[received_bytes..].starts_with(piece), "other bytes come after {received_bytes}");
+            received_bytes += piece.len();
+        }
+    }
+
     /// Whether there is something to receive, or the end.
     pub(crate) fn has_input(&self) -> bool {
         let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
