@@ -23,7 +23,8 @@ use crate::workers::{Context, Worker};
 /// being sent stays taken for as long as its peer does not read, and enough such peers would starve all others.
 const SCARCE_BUFFERS: u16 = BUFFERS / 4;
 
-/// With fewer free buffers than this, those that have been sent are given back before the loop waits.
+/// With fewer free buffers than this, those that have been sent are given back before the loop waits, and no more replies are
+/// held where they came in.
 const LOW_BUFFERS: u16 = BUFFERS / 2;
 
 /// One thread of the backend at that position of the table.
@@ -123,8 +124,15 @@ impl<P: Protocol> Turns<'_, '_, P> {
     /// Whether to find out at once which silent sends have succeeded, instead of with whatever is waited for next:
     /// a connection has to go on after its send, or the buffers that are being sent would be missed by receives.
     fn is_send_awaited(&self) -> bool {
-        let awaited = self.send_awaited || !self.starved.is_empty() || self.ring.free_buffers() < LOW_BUFFERS;
+        let awaited = self.send_awaited || !self.starved.is_empty() || self.are_buffers_missed();
         awaited && self.ring.has_silent_sends()
+    }
+
+    /// Whether few buffers are free, and as many more at least come back with the silent sends. Those of peers that do not
+    /// read do not, and for few others nothing is gained: it would be a second call for each of their requests.
+    fn are_buffers_missed(&self) -> bool {
+        let free_buffers = self.ring.free_buffers();
+        free_buffers < LOW_BUFFERS && self.ring.silent_buffers() >= usize::from(free_buffers)
     }
 
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
@@ -260,7 +268,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 return self.ring.send(&peer.socket, id, Payload::Received(input, range), reported, self.counters);
             }
             Ok(Reply::Behind(range))
-                if self.ring.free_buffers() >= SCARCE_BUFFERS && self.ring.can_hold(id, self.counters) =>
+                if self.ring.free_buffers() >= LOW_BUFFERS && self.ring.can_hold(id, self.counters) =>
             {
                 peer.hold(range.len());
                 self.ring.hold(id, input, range);

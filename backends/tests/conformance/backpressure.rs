@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-use backends::{Event, IoModel, Isolation, ReceiptValue, Syscall};
+use backends::protocol::{ProtocolKind, Raw};
+use backends::{Event, IoModel, Isolation, ReceiptValue, Syscall, Waiting};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
@@ -128,6 +129,52 @@ pub(crate) fn a_flood_behind_a_violation_is_not_taken(backend: Subject) {
     server.wait_for(Event::Closed, 2);
     let report = server.stop();
     assert_eq!((report.count(Event::Violations), report.count(Event::ConnectionErrors)), (1, 0));
+}
+
+/// System calls for each request of somebody else, where many peers do not read: no more than where there are none.
+pub(crate) fn peers_that_never_read_cost_nobody_else_calls(backend: Subject) {
+    const REQUESTS: u64 = 200;
+    if backend.info().waiting != Waiting::Sleeps {
+        return;
+    }
+    let peers = match backend.info().isolation {
+        Isolation::Full => 100,
+        Isolation::Places(places) => places - 1,
+    };
+    // So little that no answer to them fits.
+    let server = Server::start(backend, Setup { send_buffer_bytes: Some(4096), ..Setup::of(ProtocolKind::Raw(Raw)) });
+    let other = Client::connect(&server);
+    let calls_of_requests = || {
+        let calls = || server.report().syscalls().map(|(_, count)| count).sum::<u64>();
+        let before = calls();
+        for seed in 0..REQUESTS {
+            other.exchange(&frame(seed, 100));
+        }
+        calls() - before
+    };
+    let calls_alone = calls_of_requests();
+    let long = frame(1, 48 * 1024);
+    let never_reading: Vec<Client> = (0..peers)
+        .map(|_| {
+            let client = Client::with_little_room(&server);
+            let received_before = server.count(Event::BytesReceived);
+            client.send(&long);
+            wait::until("a peer that does not read is received from", || {
+                server.count(Event::BytesReceived) > received_before
+            });
+            client
+        })
+        .collect();
+    let calls = calls_of_requests();
+    assert!(
+        calls < calls_alone * 3 / 2,
+        "{REQUESTS} requests took {calls} system calls, and {calls_alone} without {peers} peers that do not read"
+    );
+    thread::scope(|scope| {
+        for client in &never_reading {
+            scope.spawn(|| client.expect(&long));
+        }
+    });
 }
 
 pub(crate) fn peers_that_never_read_starve_no_more_than_is_said(backend: Subject) {

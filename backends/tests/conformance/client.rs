@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::server::Server;
 use crate::wait::DEADLINE;
@@ -42,6 +42,16 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn connect(server: &Server) -> Self {
         Self::over(TcpStream::connect(server.address).expect("the server listens"))
+    }
+
+    /// A client into whose socket next to nothing fits that it does not read.
+    pub(crate) fn with_little_room(server: &Server) -> Self {
+        let socket =
+            Socket::new(Domain::for_address(server.address), Type::STREAM, None).expect("a descriptor is left");
+        // Before it connects, for that is when the window is agreed upon.
+        socket.set_recv_buffer_size(4096).expect("a fresh socket takes options");
+        socket.connect(&server.address.into()).expect("the server listens");
+        Self::over(socket.into())
     }
 
     /// A client over a socket that is connected to the server.

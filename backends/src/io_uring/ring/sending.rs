@@ -155,6 +155,15 @@ impl Ring {
         !self.silent.is_empty()
     }
 
+    /// How many buffers of those that all connections share come back when the silent sends have succeeded.
+    pub(in crate::io_uring) fn silent_buffers(&self) -> usize {
+        let is_buffer = |id: &&Id| {
+            let sending = &self.sending[id.key as usize];
+            sending.as_ref().is_some_and(|sending| matches!(sending.payload, Payload::Received(..)))
+        };
+        self.silent.iter().filter(is_buffer).count()
+    }
+
     pub(super) fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
         let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
         let is_bundle = matches!(payload, Payload::Held(_));
