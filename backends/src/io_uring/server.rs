@@ -212,7 +212,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
 
     fn received(&mut self, id: Id, result: Result<Option<Input>, Errno>, last: bool, more: bool) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
-        debug_assert_eq!(peer.id, id);
+        assert_eq!(peer.id, id, "a receive of a connection that has ended");
         let mut receiving = if last { Receiving::Ended } else { peer.receiving };
         match result {
             Ok(Some(input)) => {
@@ -289,7 +289,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
 
     fn sent(&mut self, id: Id, result: Result<usize, Errno>, mut payload: Payload) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
-        debug_assert_eq!(peer.id, id);
+        assert_eq!(peer.id, id, "a send of a connection that has ended");
         peer.sending = false;
         match result {
             Ok(sent_bytes) => {
