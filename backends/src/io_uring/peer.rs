@@ -10,11 +10,13 @@ use crate::protocol::{Protocol, Violation};
 use crate::replies::Gather;
 use crate::stats::Counters;
 
-/// More output than this, beyond what is being sent, and a peer is not received from until it has read it. What
-/// arrives before the receive has been cancelled comes on top: at most what the buffer ring holds, and as much again where
-/// the kernel does not wait to be asked for completions. What is being sent waited like that before, so that a connection
-/// may hold twice as much.
-pub(super) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+/// When more output than this waits behind what is being sent, a peer is not received from any more. What arrives before
+/// the receive has been cancelled comes on top, once: at most what the buffer ring holds, and as much again where the
+/// kernel does not wait to be asked for completions. It is received from again when nothing waits, and no more than this is
+/// being sent.
+///
+/// So a connection holds twice this at most, or the longest unit that its protocol allows, and what came on top.
+const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 #[expect(clippy::struct_excessive_bools)] // Independent facts; most of their combinations occur.
 pub(super) struct Peer<P: Protocol> {
@@ -23,6 +25,8 @@ pub(super) struct Peer<P: Protocol> {
     pub(super) receiving: Receiving,
     /// Whether a send is in flight; only ever one.
     pub(super) sending: bool,
+    /// Whether that is so much that nothing is to wait behind it.
+    sends_much: bool,
     /// To be closed when nothing is in flight and nothing is owed any more.
     pub(super) ending: bool,
     pub(super) last_moved: Instant,
@@ -72,6 +76,7 @@ impl<P: Protocol> Peer<P> {
             id,
             receiving: Receiving::Ended,
             sending: false,
+            sends_much: false,
             ending: false,
             unanswered: false,
             abandoned: false,
@@ -154,16 +159,19 @@ impl<P: Protocol> Peer<P> {
         self.held_bytes += reply_bytes;
     }
 
-    /// What was held is sent otherwise.
+    /// What was held is sent otherwise: with the rest of what is in flight.
     pub(super) fn hold_nothing(&mut self) {
+        self.sends_much |= self.held_bytes > MAX_OUTPUT_BYTES;
         self.held_bytes = 0;
     }
 
     /// Takes what is to be sent next: all that is held, or else everything that waits.
     pub(super) fn take_output(&mut self) -> Option<Payload> {
         if self.held_bytes > 0 {
+            self.sends_much = self.held_bytes > MAX_OUTPUT_BYTES;
             return Some(Payload::Held(0..mem::take(&mut self.held_bytes)));
         }
+        self.sends_much = self.output.len() > MAX_OUTPUT_BYTES;
         let output = mem::take(&mut self.output);
         let range = 0..output.len();
         (!output.is_empty()).then_some(Payload::Copied(output, range))
@@ -203,9 +211,14 @@ impl<P: Protocol> Peer<P> {
         self.held_bytes > 0 || !self.output.is_empty()
     }
 
-    /// Whether too much waits to take in more.
+    /// Whether too much waits to take in more; behind a long send also the start of a unit that may be as long.
     pub(super) fn is_clogged(&self) -> bool {
-        self.held_bytes + self.output.len() > MAX_OUTPUT_BYTES
+        self.held_bytes + self.output.len() > MAX_OUTPUT_BYTES || (self.sends_much() && !self.input.is_empty())
+    }
+
+    /// Whether so much is being sent that nothing more is to be received before that is over.
+    pub(super) fn sends_much(&self) -> bool {
+        self.sends_much && self.sending
     }
 }
 

@@ -23,7 +23,8 @@ use crate::workers::{Context, Worker};
 /// being sent stays taken for as long as its peer does not read, and enough such peers would starve all others.
 const SCARCE_BUFFERS: u16 = BUFFERS / 4;
 
-/// With fewer free buffers than this, those that have been sent are given back before the loop waits.
+/// With fewer free buffers than this, those that have been sent are given back before the loop waits, and no more replies are
+/// held where they came in.
 const LOW_BUFFERS: u16 = BUFFERS / 2;
 
 /// One thread of the backend at that position of the table.
@@ -122,8 +123,15 @@ impl<P: Protocol> Turns<'_, '_, P> {
     /// Whether to find out at once which silent sends have succeeded, instead of with whatever is waited for next:
     /// a connection has to go on after its send, or the buffers that are being sent would be missed by receives.
     fn is_send_awaited(&self) -> bool {
-        let awaited = self.send_awaited || !self.starved.is_empty() || self.ring.free_buffers() < LOW_BUFFERS;
+        let awaited = self.send_awaited || !self.starved.is_empty() || self.are_buffers_missed();
         awaited && self.ring.has_silent_sends()
+    }
+
+    /// Whether few buffers are free, and as many more at least come back with the silent sends. Those of peers that do not
+    /// read do not, and for few others nothing is gained: it would be a second call for each of their requests.
+    fn are_buffers_missed(&self) -> bool {
+        let free_buffers = self.ring.free_buffers();
+        free_buffers < LOW_BUFFERS && self.ring.silent_buffers() >= usize::from(free_buffers)
     }
 
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
@@ -203,7 +211,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
 
     fn received(&mut self, id: Id, result: Result<Option<Input>, Errno>, last: bool, more: bool) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
-        debug_assert_eq!(peer.id, id);
+        assert_eq!(peer.id, id, "a receive of a connection that has ended");
         let mut receiving = if last { Receiving::Ended } else { peer.receiving };
         match result {
             Ok(Some(input)) => {
@@ -259,7 +267,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 return self.ring.send(&peer.socket, id, Payload::Received(input, range), reported, self.counters);
             }
             Ok(Reply::Behind(range))
-                if self.ring.free_buffers() >= SCARCE_BUFFERS && self.ring.can_hold(id, self.counters) =>
+                if self.ring.free_buffers() >= LOW_BUFFERS && self.ring.can_hold(id, self.counters) =>
             {
                 peer.hold(range.len());
                 self.ring.hold(id, input, range);
@@ -280,7 +288,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
 
     fn sent(&mut self, id: Id, result: Result<usize, Errno>, mut payload: Payload) -> io::Result<()> {
         let peer = &mut self.peers[id.key as usize];
-        debug_assert_eq!(peer.id, id);
+        assert_eq!(peer.id, id, "a send of a connection that has ended");
         peer.sending = false;
         match result {
             Ok(sent_bytes) => {
@@ -348,11 +356,18 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 peer.receiving = Receiving::Pausing;
                 self.ring.cancel_receive(id, self.counters)
             }
-            Receiving::Paused
-                if !peer.ending && !peer.has_output() && (self.ring.receives_while_sending() || !peer.sending) =>
-            {
+            Receiving::Paused if !peer.ending => {
+                if peer.has_output() || peer.sends_much() || (peer.sending && !self.ring.receives_while_sending()) {
+                    self.send_awaited = true;
+                    return Ok(());
+                }
                 peer.receiving = Receiving::Armed;
                 self.ring.receive(&peer.socket, id, self.counters)
+            }
+            // What a peer sends after a violation is of no use, and it may send for as long as it does not read.
+            Receiving::Armed if peer.ending && peer.sending => {
+                peer.receiving = Receiving::Pausing;
+                self.ring.cancel_receive(id, self.counters)
             }
             _ if !peer.ending || peer.sending => Ok(()),
             Receiving::Armed => {

@@ -54,6 +54,35 @@ fn replies_that_wait(backend: Subject, payload_bytes: usize, one_by_one: u64) ->
     server.stop()
 }
 
+/// However many peers do not read: a buffer that waits is one that nobody else receives into.
+pub(crate) fn half_of_all_buffers_are_not_held(backend: Subject) {
+    const REPLIES: u64 = 16;
+    let server = Server::start(backend, Setup { send_buffer_bytes: Some(4096), ..Setup::default() });
+    let buffers = server.granted("buffers").expect("replies are held in buffers");
+    let long = frame(1, 48 * 1024);
+    let short = frame(2, 64);
+    let mut received_bytes = 0;
+    let mut send = |client: &Client, message: &[u8]| {
+        client.send(message);
+        received_bytes += message.len() as u64;
+        server.wait_for(Event::BytesReceived, received_bytes);
+    };
+    // Enough to hold all of them.
+    let clients: Vec<Client> = (0..buffers / REPLIES).map(|_| Client::with_little_room(&server)).collect();
+    for client in &clients {
+        send(client, &long);
+        (0..REPLIES).for_each(|_| send(client, &short));
+    }
+    for client in clients {
+        client.expect(&long);
+        (0..REPLIES).for_each(|_| client.expect(&short));
+        client.finish_sending();
+        client.expect_eof();
+    }
+    let held = server.stop().count(Event::BundledBytes) / short.len() as u64;
+    assert!((1..=buffers / 2).contains(&held), "{held} of {buffers} buffers were held");
+}
+
 /// A stream that is read late comes back whole, and not all of it is copied.
 pub(crate) fn streams_that_wait_leave_in_bundles(backend: Subject) {
     let server = Server::start(backend, Setup::of(ProtocolKind::Raw(Raw)));

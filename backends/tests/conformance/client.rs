@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::server::Server;
 use crate::wait::DEADLINE;
@@ -42,6 +42,16 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn connect(server: &Server) -> Self {
         Self::over(TcpStream::connect(server.address).expect("the server listens"))
+    }
+
+    /// A client into whose socket next to nothing fits that it does not read.
+    pub(crate) fn with_little_room(server: &Server) -> Self {
+        let socket =
+            Socket::new(Domain::for_address(server.address), Type::STREAM, None).expect("a descriptor is left");
+        // Before it connects, for that is when the window is agreed upon.
+        socket.set_recv_buffer_size(4096).expect("a fresh socket takes options");
+        socket.connect(&server.address.into()).expect("the server listens");
+        Self::over(socket.into())
     }
 
     /// A client over a socket that is connected to the server.
@@ -105,6 +115,21 @@ impl Client {
             Ok(0) => {}
             Ok(surplus_bytes) => panic!("{surplus_bytes} bytes came where the end was expected"),
             Err(error) => assert!(is_end(error.kind()), "the end was expected: {error}"),
+        }
+    }
+
+    /// Receives what comes before the end, orderly or by a reset, and checks that it is what `expected` starts with.
+    pub(crate) fn expect_until_the_end(&self, expected: &[u8]) -> usize {
+        let (mut buffer, mut received_bytes) = (vec![0; 256 * 1024], 0);
+        loop {
+            let piece = match self.receive(&mut buffer) {
+                Ok(0) => return received_bytes,
+                Ok(piece_bytes) => &buffer[..piece_bytes],
+                Err(error) if is_end(error.kind()) => return received_bytes,
+                Err(error) => panic!("the end was expected: {error}"),
+            };
+            assert!(expected[received_bytes..].starts_with(piece), "other bytes come after {received_bytes}");
+            received_bytes += piece.len();
         }
     }
 

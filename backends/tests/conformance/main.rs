@@ -70,6 +70,9 @@ macro_rules! suite {
             endings::a_reset_ends_a_peer_that_never_reads
             endings::connections_come_and_go
             backpressure::a_peer_that_never_reads_is_read_from_no_more
+            backpressure::peers_that_read_now_and_then_are_owed_no_more
+            backpressure::a_flood_behind_a_violation_is_not_taken
+            backpressure::peers_that_never_read_cost_nobody_else_calls
             backpressure::peers_that_never_read_starve_no_more_than_is_said
             crowds::two_thousand_connections_are_served
             crowds::many_long_streams_flow_at_once
@@ -165,6 +168,7 @@ mod of_one {
         bundles::small_replies_that_wait_leave_together
         bundles::long_replies_that_wait_leave_together
         bundles::streams_that_wait_leave_in_bundles
+        bundles::half_of_all_buffers_are_not_held
     }
 }
 

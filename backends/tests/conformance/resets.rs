@@ -6,7 +6,6 @@
 use std::thread;
 
 use backends::{Event, Isolation, ServeReport, Syscall};
-use socket2::{Domain, Socket, Type};
 
 use crate::client::{Client, HEADER_BYTES, frame};
 use crate::crowds::raise_descriptor_limit;
@@ -17,9 +16,6 @@ use crate::{Subject, process, wait};
 /// What the kernel may hold of a reply on the side of the server, before it doubles that. With less than two segments of
 /// the loopback's honest peers would wait for delayed acknowledgements.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
-
-/// The same on the side of a peer.
-const RECEIVE_BUFFER_BYTES: usize = 4096;
 
 /// Far more than the kernel takes at once: a send of it waits.
 const WAITING_BYTES: usize = 512 * 1024;
@@ -108,11 +104,7 @@ fn with_short_frames(server: &Server, peers: usize) -> Vec<Client> {
 
 /// A peer that has sent and takes next to nothing back.
 fn not_reading(server: &Server, sent: &[u8]) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is left");
-    // Before it connects, for that is when the window is agreed upon.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).expect("a fresh socket takes options");
-    socket.connect(&server.address.into()).expect("the server listens");
-    let client = Client::over(socket.into());
+    let client = Client::with_little_room(server);
     client.send(sent);
     client
 }

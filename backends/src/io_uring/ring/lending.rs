@@ -90,8 +90,8 @@ impl Ring {
         }
         let payload = Payload::Lent(place, loan.range.clone());
         let result = match result {
-            // Nothing has gone out; it is to be tried again.
-            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            // Nothing has gone out; it is to be tried again. Nobody here cancels a send, but the kernel: see `sent`.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CANCELED) => Ok(0),
             other => other.map(|sent_bytes| sent_bytes as usize),
         };
         Completion::Sent { id, result, payload }
@@ -110,5 +110,45 @@ impl Ring {
         }
         self.sanitizer.take_back(NOT_A_CONNECTION - place);
         Some(self.lent.remove(place).memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use io_uring::squeue;
+
+    use super::*;
+    use crate::io_uring::SETTLE_WAIT;
+    use crate::io_uring::ring::fd;
+    use crate::io_uring::ring::operation::NOBODY;
+    use crate::io_uring::ring::sending::tests::{connected, is_sent_again};
+
+    const ID: Id = Id { key: 3, generation: 0 };
+
+    #[test]
+    fn a_zero_copy_send_that_was_cancelled_is_made_again() {
+        let Some((mut ring, socket, mut peer, counters)) = connected("io_uring-zc") else { return };
+        let memory = Payload::Copied(b"once".to_vec(), 0..4);
+        let start = ring.memory(&memory).as_ptr();
+        let place = ring.lent.insert(Loan { id: ID, memory, range: 0..4, reads: 1, is_over: false });
+        let name = Id::new(u32::try_from(place).unwrap(), 0);
+        let send = opcode::SendZc::new(socket.fd(), start, 4).zc_flags(REPORT_USAGE).build();
+        // SAFETY: it reads memory that is lent.
+        unsafe { ring.push(send.flags(squeue::Flags::IO_LINK), Kind::SendZeroCopy, name, &counters) }.unwrap();
+        // What cannot be understood has the operation cancelled that it is linked to, as a signal has that is to be made by
+        // another thread: with a notice to come.
+        let senseless = opcode::PollAdd::new(fd(&peer.as_fd()), 1).multi(true).build();
+        ring.push_plain(senseless.flags(squeue::Flags::SKIP_SUCCESS), Kind::Cancel, NOBODY, &counters).unwrap();
+
+        is_sent_again((&mut ring, socket, &mut peer, &counters), ID, b"once");
+        while !ring.lent.is_empty() {
+            if let Some(Completion::LetGo { id, done, .. }) = ring.next() {
+                assert_eq!(id, ID);
+                done.and_then(|payload| ring.give_back(ID, payload));
+            }
+            ring.wait(Some(SETTLE_WAIT), &counters).unwrap();
+        }
     }
 }

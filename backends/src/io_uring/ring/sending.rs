@@ -155,6 +155,15 @@ impl Ring {
         !self.silent.is_empty()
     }
 
+    /// How many buffers of those that all connections share come back when the silent sends have succeeded.
+    pub(in crate::io_uring) fn silent_buffers(&self) -> usize {
+        let is_buffer = |id: &&Id| {
+            let sending = &self.sending[id.key as usize];
+            sending.as_ref().is_some_and(|sending| matches!(sending.payload, Payload::Received(..)))
+        };
+        self.silent.iter().filter(is_buffer).count()
+    }
+
     pub(super) fn sent(&mut self, id: Id, result: Option<Result<u32, Errno>>) -> Completion {
         let Sending { payload, asked_bytes, .. } = self.sending[id.key as usize].take().expect("a send completes once");
         let is_bundle = matches!(payload, Payload::Held(_));
@@ -188,5 +197,77 @@ impl Ring {
         let sending = &self.sending;
         let succeeded = |id: &Id| sending[id.key as usize].as_ref().is_some_and(|sending| !sending.spoke);
         self.succeeded.extend(self.silent.drain(..).filter(succeeded));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Read;
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use io_uring::types::Fd;
+
+    use super::*;
+    use crate::backend::Limits;
+    use crate::io_uring::SETTLE_WAIT;
+    use crate::io_uring::ring::operation::NOBODY;
+    use crate::io_uring::variants::{VARIANTS, position};
+    use crate::listen::{Spread, bind};
+
+    const ID: Id = Id { key: 3, generation: 0 };
+
+    fn sent(ring: &mut Ring, counters: &Counters) -> (Result<usize, Errno>, Payload) {
+        loop {
+            if let Some(Completion::Sent { result, payload, .. }) = ring.next() {
+                return (result, payload);
+            }
+            ring.wait(Some(SETTLE_WAIT), counters).unwrap();
+        }
+    }
+
+    /// A ring of that variant, a socket that is connected to the other, and counters; none where the kernel grants no such
+    /// ring.
+    pub(in crate::io_uring::ring) fn connected(variant: &str) -> Option<(Ring, Socket, TcpStream, Counters)> {
+        let ring = match Ring::new(&VARIANTS[position(variant)], &Limits::default()) {
+            Ok(ring) => ring,
+            Err(error) => {
+                assert_ne!(std::env::var("REQUIRE_BACKENDS").as_deref(), Ok("all"), "{variant}: {error}");
+                return None;
+            }
+        };
+        let listeners = bind("127.0.0.1:0".parse().unwrap(), 1, Spread::default()).unwrap();
+        let peer = TcpStream::connect(listeners.local_addr().unwrap()).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let socket = Socket::Descriptor(listeners.sockets()[0].accept().unwrap().0.into());
+        Some((ring, socket, peer, Counters::new()))
+    }
+
+    /// Whoever was told that nothing has gone out, and nothing is wrong, sends it again, and it arrives.
+    pub(in crate::io_uring::ring) fn is_sent_again(
+        (ring, socket, peer, counters): (&mut Ring, Socket, &mut TcpStream, &Counters),
+        id: Id,
+        bytes: &[u8],
+    ) {
+        let (result, payload) = sent(ring, counters);
+        assert_eq!(result, Ok(0));
+        ring.send_rest(&socket, id, payload, false, counters).unwrap();
+        let (result, payload) = sent(ring, counters);
+        assert_eq!(result, Ok(bytes.len()));
+        ring.give_back(id, payload);
+        drop(socket);
+        let mut arrived = Vec::new();
+        peer.read_to_end(&mut arrived).unwrap();
+        assert_eq!(arrived, bytes);
+    }
+
+    #[test]
+    fn a_send_that_was_cancelled_is_made_again() {
+        let Some((mut ring, socket, mut peer, counters)) = connected("io_uring-defer") else { return };
+        // What is linked to an operation that fails is cancelled.
+        let fails = opcode::Shutdown::new(Fd(-1), 2).build().flags(squeue::Flags::IO_LINK);
+        ring.push_plain(fails, Kind::Cancel, NOBODY, &counters).unwrap();
+        ring.send(&socket, ID, Payload::Copied(b"once".to_vec(), 0..4), false, &counters).unwrap();
+        is_sent_again((&mut ring, socket, &mut peer, &counters), ID, b"once");
     }
 }
