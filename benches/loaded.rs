@@ -24,7 +24,7 @@ use crate::server::Server;
 
 /// In shorter ones, too little happens to go by.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(10);
-/// Whoever answers nothing in such a window never will.
+/// Who leaves requests of such a window without an answer does so for good, and is not only kept from its CPU.
 const LONGEST_IN_VAIN: Duration = Duration::from_secs(10);
 /// For the kernel to find the sizes of its buffers.
 const WARMUP: Duration = Duration::from_millis(10);
@@ -76,19 +76,20 @@ impl<'a> Loaded<'a> {
     fn time_of(&mut self, requests: u64) -> Duration {
         let mut window = self.expected.mul_f64(requests as f64).max(SHORTEST_WINDOW);
         loop {
-            let answered = self.answered_in(window);
-            if answered > 0 {
+            if let Some(answered) = self.answered_in(window) {
                 self.expected = window.div_f64(answered as f64);
                 return window.mul_f64(requests as f64 / answered as f64);
             }
             if window >= LONGEST_IN_VAIN {
-                self.server.give_up(format_args!("no request was sent and answered in {window:?}"));
+                self.server
+                    .give_up(format_args!("requests were not answered, in a window of {window:?} or long after it"));
             }
             window *= 10;
         }
     }
 
-    fn answered_in(&mut self, window: Duration) -> u64 {
+    /// Requests sent in a window of that length, where there were any, and all of them were answered.
+    fn answered_in(&mut self, window: Duration) -> Option<u64> {
         let Cell { connections, depth, payload_bytes } = self.cell;
         let plan = LoadPlan {
             target: self.server.address(),
@@ -107,8 +108,8 @@ impl<'a> Loaded<'a> {
         let outcome = load::run(&plan, &mut (), &AtomicBool::new(false));
         match outcome.map_err(|error| error.to_string()).and_then(sound) {
             Ok(outcome) => {
-                outcome.connections.into_iter().for_each(reset);
-                outcome.requests
+                outcome.connections.iter().for_each(forget_when_closed);
+                (outcome.requests > 0 && outcome.unanswered == 0).then_some(outcome.requests)
             }
             Err(reason) => self.server.give_up(reason),
         }
@@ -117,16 +118,15 @@ impl<'a> Loaded<'a> {
 
 /// The outcome, unless something was wrong: then another thing was measured.
 fn sound(outcome: LoadOutcome) -> Result<LoadOutcome, String> {
-    let LoadOutcome { errors, first_error, mismatches, unanswered, .. } = &outcome;
-    match (errors, mismatches, unanswered) {
-        (0, 0, 0) => Ok(outcome),
-        (0, 0, unanswered) => Err(format!("{unanswered} requests were not answered")),
-        (0, mismatches, _) => Err(format!("{mismatches} answers differed from what was sent")),
-        (errors, ..) => Err(format!("{errors} connections failed: {}", first_error.as_deref().unwrap_or_default())),
+    let LoadOutcome { errors, first_error, mismatches, .. } = &outcome;
+    match (errors, mismatches) {
+        (0, 0) => Ok(outcome),
+        (0, mismatches) => Err(format!("{mismatches} answers differed from what was sent")),
+        (errors, _) => Err(format!("{errors} connections failed: {}", first_error.as_deref().unwrap_or_default())),
     }
 }
 
-/// Closes a connection so that neither side remembers it.
-fn reset(connection: OwnedFd) {
-    set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket takes options");
+/// Lets a connection be closed so that neither side remembers it.
+fn forget_when_closed(connection: &OwnedFd) {
+    set_socket_linger(connection, Some(Duration::ZERO)).expect("a socket takes options");
 }
