@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use harness::descriptors;
 use harness::environment::{Build, Environment};
+use harness::floor::echo::DESCRIPTORS;
 use harness::floor::{self, Floor, FloorPlan};
 use harness::report::terminal;
 use indicatif::ProgressStyle;
@@ -19,6 +21,13 @@ use crate::output;
 pub(crate) fn run(arguments: &FloorArguments) -> Result<ExitCode, Failure> {
     let machine = Machine::this().map_err(Failure::run)?;
     let (server_cpus, client_cpus) = machine.sides(arguments.server_cpus.as_ref(), arguments.client_cpus.as_ref(), 1);
+    let needed = descriptors::needed(DESCRIPTORS);
+    if machine.descriptors < needed {
+        let open = machine.descriptors;
+        let message =
+            format!("this takes {needed} descriptors and a process may open {open}; raise the hard limit (ulimit -Hn)");
+        return Err(Failure::usage("floor", message));
+    }
     pin_to("floor", &server_cpus, &client_cpus)?;
     let plan = FloorPlan {
         payloads_bytes: arguments.payload.0.iter().map(|size| size.0).collect(),

@@ -1,8 +1,10 @@
 //! `harness floor`: prices, in an order that no machine can turn round.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::support::{harness, skipped};
+use crate::support::{HARNESS, Running, harness, skipped};
 
 /// As short as still says something; the CPU time that it takes does not depend on what else runs.
 const BRIEF: [&str; 7] = ["floor", "--rounds", "3", "--duration", "2ms", "--payload", "64,64KiB"];
@@ -113,4 +115,8 @@ fn what_cannot_be_measured_is_refused_in_one_line() {
         assert_eq!((ended.code(), ended.stdout.len(), ended.stderr.len()), (Some(2), 0, 1), "{ended:?}");
         assert!(ended.stderr[0].contains(expected) && ended.stderr[0].contains("harness floor --help"), "{ended:?}");
     }
+    let limited = "ulimit -n 200 && exec \"$0\" floor";
+    let ended = Running::start_command(Command::new("sh").args(["-c", limited, HARNESS])).end();
+    assert_eq!((ended.code(), ended.stdout.len(), ended.stderr.len()), (Some(2), 0, 1), "{ended:?}");
+    assert!(ended.stderr[0].contains("may open 200; raise the hard limit"), "{ended:?}");
 }

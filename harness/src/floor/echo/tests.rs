@@ -82,6 +82,18 @@ fn looks_in_vain_are_counted() {
 }
 
 #[test]
+fn a_server_that_only_looks_in_vain_costs_nothing() {
+    let (mut server, _client) = ends(CONNECTIONS, vec![1; 64]);
+    let mut vain = Vain::open().unwrap();
+    let over = AtomicBool::new(false);
+    let (priced_ns, cpu) = (vain.receive_ns().unwrap(), thread_cpu());
+    turn_until(&mut server, &End(&over), |counts, _| counts.receives_in_vain >= 100_000).unwrap();
+    let looked = server.counts.receives_in_vain as f64;
+    let share = priced_ns * looked / (thread_cpu().saturating_sub(cpu).as_secs_f64() * 1e9);
+    assert!((0.5..2.0).contains(&share), "{share}");
+}
+
+#[test]
 fn an_end_that_is_gone_is_an_error() {
     for shutdown in [Shutdown::Write, Shutdown::Both] {
         let Ends { server, client } = sockets::open(1).unwrap().remove(0);
