@@ -24,11 +24,14 @@ pub(super) fn draw(cell: &CellSummary, look: Look, left_out: &mut Vec<String>) -
     if !cell.backends.iter().any(|summary| summary.anatomy.is_known()) {
         return None;
     }
-    let mut first = grid(cell, Some(CALLS_PLACES));
+    let whole = cell.backends.iter().filter_map(|summary| calls(summary, None));
+    let longest = whole.map(|text| text.chars().count()).max().unwrap_or(0);
+    let places = CALLS_PLACES.min(longest);
+    let mut first = grid(cell, &|_| Some("…".repeat(places)));
     first.fit(look);
-    let room = look.columns.map(|columns| (CALLS_PLACES + columns).saturating_sub(first.width()));
+    let room = look.columns.map(|columns| (places + columns).saturating_sub(first.width()));
     // The same leave: what is added to the width is what was left over.
-    let mut grid = grid(cell, room);
+    let mut grid = grid(cell, &|summary| calls(summary, room));
     for name in grid.fit(look) {
         if !left_out.contains(&name) {
             left_out.push(name);
@@ -49,7 +52,12 @@ pub(super) fn notes(cells: &[CellSummary]) -> Vec<&'static str> {
     notes.into_iter().flatten().collect()
 }
 
-fn grid(cell: &CellSummary, room: Option<usize>) -> Grid {
+/// In as many characters as there is `room` for.
+fn calls(summary: &BackendSummary, room: Option<usize>) -> Option<String> {
+    calls::text(&summary.anatomy.calls_per_request, room)
+}
+
+fn grid(cell: &CellSummary, calls: &dyn Fn(&BackendSummary) -> Option<String>) -> Grid {
     let known = || cell.backends.iter().filter(|summary| summary.measured > 0);
     let column = |title: &str, text: &dyn Fn(&BackendSummary) -> Option<String>| {
         Column::plain(title, known().map(|summary| text(summary).unwrap_or_else(|| NONE.to_owned())))
@@ -57,7 +65,6 @@ fn grid(cell: &CellSummary, room: Option<usize>) -> Grid {
     let number = |title: &str, value: &dyn Fn(&BackendSummary) -> Option<f64>| {
         column(title, &|summary| value(summary).map(figures::three_digits))
     };
-    let calls = |summary: &BackendSummary| calls::text(&summary.anatomy.calls_per_request, room);
     let mut columns = vec![
         column("\nbackend", &|summary| Some(summary.backend.clone())).left(),
         number("requests\n/wake-up", &|summary| summary.anatomy.requests_per_wakeup).leaves(7),
@@ -69,7 +76,7 @@ fn grid(cell: &CellSummary, room: Option<usize>) -> Grid {
         column("kernel bytes\n/request", &|summary| bytes(summary.anatomy.kernel_bytes_per_request)).leaves(2),
         column("server CPU\n/request", &|summary| summary.server_cpu_ns_per_request.map(figures::duration)).leaves(3),
     ];
-    columns.insert(CALLS_PLACE, column("system calls\n/request", &calls).left());
+    columns.insert(CALLS_PLACE, column("system calls\n/request", calls).left());
     if known().any(|summary| summary.anatomy.floor.is_some()) {
         columns.push(number("\n× floor", &|summary| summary.anatomy.floor.map(|floor| floor.median)));
     }
@@ -134,13 +141,14 @@ mod tests {
     #[test]
     fn it_fits_the_terminal_and_calls_take_what_others_leave() {
         let trials: Vec<TrialRecord> = (0..6).map(|_| counted("epoll", Some(8000.0))).collect();
-        for columns in [50, 60, 80, 100, 120, 160, 200] {
+        let whole = drawn(&trials, None).0.unwrap().lines().map(|line| line.chars().count()).max().unwrap();
+        for columns in 40..whole + 10 {
             let (text, left_out) = drawn(&trials, Some(columns));
             let text = text.unwrap();
             assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
             assert!(text.contains("2.50") && text.contains("recvfrom 1.00"), "{columns}: {text}");
-            assert_eq!(left_out.is_empty(), columns >= 160, "{columns}: {left_out:?}\n{text}");
+            let is_whole = left_out.is_empty() && text.contains("epoll_pwait 0.25 …");
+            assert_eq!(is_whole, columns >= whole, "{columns}: {left_out:?}\n{text}");
         }
-        assert!(drawn(&trials, Some(160)).0.unwrap().contains("epoll_pwait 0.25 …"));
     }
 }
