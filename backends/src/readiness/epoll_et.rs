@@ -91,7 +91,7 @@ impl Readiness for EpollEt {
 
 #[cfg(test)]
 mod tests {
-    /// docs/ADDING_A_BACKEND.md walks through this file and the loop that it belongs to.
+    /// `docs/ADDING_A_BACKEND.md` walks through this file and the loop that it belongs to.
     #[test]
     fn what_the_walkthrough_shows_is_what_stands_here() {
         let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
