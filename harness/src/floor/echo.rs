@@ -118,7 +118,7 @@ impl Echo {
             let end = End(&over);
             let client = start(scope, "floor-client", move || {
                 cpus::pin(&asking)?;
-                ask_until(client, &end, warm_up + window + PATIENCE)
+                ask_until(client, &end, window.saturating_add(warm_up + PATIENCE))
             })?;
             let end = End(&over);
             let server = start(scope, "floor-server", move || {
