@@ -29,8 +29,8 @@ fn main() -> ExitCode {
     // Short, since there are many benches; the command line has the last word.
     let mut criterion = Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1200))
+        .warm_up_time(Duration::from_millis(250))
+        .measurement_time(Duration::from_secs(1))
         .configure_from_args();
     let place = Place::of_this_machine();
     round_trip::add_to(&mut criterion, &place);
