@@ -77,7 +77,7 @@ impl Figure {
             Self::P99 => percentile("p99"),
             Self::P999 => percentile("p99.9"),
             Self::ServerCpu => "server CPU time per request".to_owned(),
-            Self::Floor => "server CPU time per request, as a multiple of the floor".to_owned(),
+            Self::Floor => "server CPU per request ÷ the floor".to_owned(),
             Self::Syscalls => "system calls per request".to_owned(),
             Self::Memory => "server memory (max RSS)".to_owned(),
             Self::IdleMemory => "server memory per idle connection".to_owned(),

@@ -110,7 +110,7 @@ mod tests {
         assert!(table.legend().unwrap().starts_with(FLOOR));
 
         let chart = contents.charts.iter().find(|chart| chart.kind == "floor").unwrap();
-        assert_eq!(chart.title, "Server CPU time per request, as a multiple of the floor against connections");
+        assert_eq!(chart.title, "Server CPU per request ÷ the floor against connections");
         let points = chart.series.iter().flat_map(|series| &series.points);
         assert_eq!(points.map(|point| (point.y, point.interval)).collect::<Vec<_>>(), [(Some(2.5), Some([2.5; 2])); 4]);
         let markdown = markdown::draw(&contents);
