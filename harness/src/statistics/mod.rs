@@ -1,7 +1,7 @@
 //! From trials to figures: merged histograms, medians, how many samples a figure needs, and how sure a ratio is.
 
-mod censored;
 mod anatomy;
+mod censored;
 mod comparison;
 mod field;
 mod interval;
@@ -16,10 +16,10 @@ mod sorted;
 mod summary;
 mod threads;
 
-pub use censored::Censored;
 #[cfg(test)]
 pub(crate) use anatomy::tests::counted;
 pub use anatomy::{Anatomy, FloorMultiple, floor_multiple};
+pub use censored::Censored;
 pub use comparison::Comparison;
 #[cfg(test)]
 pub(crate) use comparison::tests;

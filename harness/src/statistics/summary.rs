@@ -5,8 +5,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::censored::Censored;
 use super::anatomy::Anatomy;
+use super::censored::Censored;
 use super::median::median;
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
