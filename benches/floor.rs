@@ -52,8 +52,8 @@ pub(crate) fn add_to(criterion: &mut Criterion, place: &Place) {
             bencher.iter_custom(|calls| {
                 let slice = expected.mul_f64(calls as f64).clamp(SHORTEST_SLICE, LONGEST_SLICE);
                 let ns = measure(&mut meter, charge, slice);
-                expected = Duration::from_secs_f64(ns / 1e9);
-                Duration::from_secs_f64(ns * calls as f64 / 1e9)
+                expected = Duration::from_secs_f64((ns / 1e9).max(0.0));
+                Duration::from_secs_f64((ns * calls as f64 / 1e9).max(0.0))
             });
         });
     }
