@@ -104,9 +104,9 @@ impl<'a> CapacitySearch<'a> {
         let mut floors = Floors::new(self.run.plan);
         let mut measure = |plan: &SweepPlan, slot: &Slot| {
             let begun = Instant::now();
-            let floor_ns = floors.ns_per_request(slot);
+            let floor = floors.of(slot, &[]);
             let mut trial = run_trial(Sweep { plan, seed, server_executable }, slot, &mut |_, _| {}, cancel);
-            record_floor(floor_ns, &mut trial);
+            record_floor(&floor, &mut trial);
             around.set(around.get().max(begun.elapsed().saturating_sub(plan.warmup() + plan.duration())));
             // One that was cut short says nothing; one that was measured is whole.
             (trial.measured.is_some() || !cancel.load(Ordering::Relaxed)).then_some(trial)

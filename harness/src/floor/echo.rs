@@ -35,8 +35,11 @@ pub(super) const RECEIVE_BYTES: usize = 128 * 1024;
 /// What a request has beside its payload: the bytes are as many as the servers under test get to answer.
 pub(super) const HEADER_BYTES: usize = 4;
 /// Of the window, how long at least both ends run before it, and which part of it.
-const WARM_UP: Duration = Duration::from_millis(5);
+const WARM_UP: Duration = Duration::from_millis(2);
 const WARM_UP_PART: u32 = 8;
+/// The price of a look is the mean of the one before the window and the one after it. Where that leaves more of an echo's cost
+/// in doubt, the window is not used.
+const MOST_DOUBT: f64 = 0.1;
 /// Where more of the server's time went into looking in vain, what is left of it says nothing.
 const MOST_IN_VAIN: f64 = 0.75;
 
@@ -178,8 +181,8 @@ struct Seen {
     counts: Counts,
     elapsed: Duration,
     cpu: Duration,
-    receive_in_vain_ns: f64,
-    send_in_vain_ns: f64,
+    /// What looks in vain took before the window and after it: a receive, and a send.
+    looked_ns: [[f64; 2]; 2],
 }
 
 fn serve(
@@ -199,13 +202,7 @@ fn serve(
     turn_until(server, end, |_, elapsed| elapsed > window)?;
     let (cpu, elapsed) = (thread_cpu().saturating_sub(cpu), start.elapsed());
     let looked_after = [vain.receive_ns()?, vain.send_ns()?];
-    Ok(Seen {
-        counts: server.counts.since(before),
-        elapsed,
-        cpu,
-        receive_in_vain_ns: f64::midpoint(looked_before[0], looked_after[0]),
-        send_in_vain_ns: f64::midpoint(looked_before[1], looked_after[1]),
-    })
+    Ok(Seen { counts: server.counts.since(before), elapsed, cpu, looked_ns: [looked_before, looked_after] })
 }
 
 /// Serves until it is `enough`, of what was counted and of the time since now.
@@ -222,12 +219,15 @@ fn turn_until(server: &mut Server, end: &End<'_>, enough: impl Fn(Counts, Durati
 
 impl Seen {
     fn cost(self, request_bytes: usize) -> Result<EchoCost, FloorError> {
-        let Self { counts, elapsed, cpu, receive_in_vain_ns, send_in_vain_ns } = self;
+        let Self { counts, elapsed, cpu, looked_ns: [before, after] } = self;
+        let [receive_in_vain_ns, send_in_vain_ns] = [0, 1].map(|look| f64::midpoint(before[look], after[look]));
         let cpu_ns = cpu.as_secs_f64() * 1e9;
-        let in_vain_ns =
-            counts.receives_in_vain as f64 * receive_in_vain_ns + counts.sends_in_vain as f64 * send_in_vain_ns;
+        let looks = [counts.receives_in_vain as f64, counts.sends_in_vain as f64];
+        let in_vain_ns = looks[0] * receive_in_vain_ns + looks[1] * send_in_vain_ns;
+        let doubt_ns: f64 = (0..2).map(|look| looks[look] * (after[look] - before[look]).abs() / 2.0).sum();
         let echoes = counts.bytes as f64 / request_bytes as f64;
-        if counts.bytes == 0 || in_vain_ns > MOST_IN_VAIN * cpu_ns {
+        let is_drowned = in_vain_ns > MOST_IN_VAIN * cpu_ns || doubt_ns > MOST_DOUBT * (cpu_ns - in_vain_ns);
+        if counts.bytes == 0 || is_drowned {
             return Err(FloorError::Drowned);
         }
         Ok(EchoCost {

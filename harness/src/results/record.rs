@@ -368,6 +368,15 @@ pub struct ServerMeasured {
     /// of server and load generator, measured before the block.
     #[serde(default)]
     pub floor_ns_per_request: Option<f64>,
+    /// Echoes that it rests on.
+    #[serde(default)]
+    pub floor_echoes: Option<u64>,
+    /// Share of the CPU time that went into looking for them in vain, and was taken off.
+    #[serde(default)]
+    pub floor_in_vain: Option<f64>,
+    /// Why there is no floor; null where there is one.
+    #[serde(default)]
+    pub floor_missing: Option<String>,
 }
 
 /// What a trial cost the load generator.

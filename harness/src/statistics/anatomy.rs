@@ -28,6 +28,8 @@ pub struct Anatomy {
     pub kernel_bytes_per_request: Option<f64>,
     /// CPU time as a multiple of the floor.
     pub floor: Option<FloorMultiple>,
+    /// Why trials have no floor, each reason once, with the number of trials that it holds for.
+    pub floor_missing: Vec<(String, usize)>,
 }
 
 /// CPU time for an answer ÷ the floor of the same machine and payload.
@@ -35,8 +37,10 @@ pub struct Anatomy {
 pub struct FloorMultiple {
     /// The median of the trials.
     pub median: f64,
-    /// Where it lies; none of fewer than 6 trials, or where some have no floor.
+    /// Where it lies; none of fewer than 6 trials.
     pub interval: Option<[f64; 2]>,
+    /// Trials that have a floor.
+    pub trials: usize,
 }
 
 impl Anatomy {
@@ -57,6 +61,7 @@ impl Anatomy {
             copied_bytes_per_request: for_each(|server| server.bytes_copied),
             kernel_bytes_per_request: for_each(|server| server.bytes_received?.checked_add(server.bytes_sent?)),
             floor: FloorMultiple::of(measured),
+            floor_missing: floor_missing(measured),
         }
     }
 
@@ -94,9 +99,19 @@ impl FloorMultiple {
     fn of(measured: &[&Measured]) -> Option<Self> {
         let mut multiples: Vec<f64> = measured.iter().filter_map(|measured| multiple(measured)).collect();
         multiples.sort_by(f64::total_cmp);
-        let interval = if multiples.len() == measured.len() { median_interval(&multiples) } else { None };
-        Some(Self { median: median(&multiples)?, interval })
+        Some(Self { median: median(&multiples)?, interval: median_interval(&multiples), trials: multiples.len() })
     }
+}
+
+fn floor_missing(measured: &[&Measured]) -> Vec<(String, usize)> {
+    let mut reasons: Vec<(String, usize)> = Vec::new();
+    for why in measured.iter().filter_map(|measured| server(measured)?.floor_missing.as_ref()) {
+        match reasons.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, trials)) => *trials += 1,
+            None => reasons.push((why.clone(), 1)),
+        }
+    }
+    reasons
 }
 
 /// CPU time of the server for one answer, as a multiple of the floor that was measured beside the trial.
@@ -157,11 +172,14 @@ pub(crate) mod tests {
             anatomy(&floors.iter().map(|floor| counted("epoll", *floor)).collect::<Vec<_>>()).floor
         };
         let floors = [5000.0, 8000.0, 10_000.0, 10_000.0, 16_000.0, 20_000.0].map(Some);
-        assert_eq!(of(&floors), Some(FloorMultiple { median: 2.0, interval: Some([1.0, 4.0]) }));
-        assert_eq!(of(&floors[..3]), Some(FloorMultiple { median: 2.5, interval: None }));
-        // What trials without a floor would say is not known.
+        assert_eq!(of(&floors), Some(FloorMultiple { median: 2.0, interval: Some([1.0, 4.0]), trials: floors.len() }));
+        assert_eq!(of(&floors[..3]), Some(FloorMultiple { median: 2.5, interval: None, trials: 3 }));
+        // What trials without a floor would say is not known; how many have one is told.
         let with_a_gap = [&floors[..], &[None]].concat();
-        assert_eq!(of(&with_a_gap), Some(FloorMultiple { median: 2.0, interval: None }));
+        assert_eq!(
+            of(&with_a_gap),
+            Some(FloorMultiple { median: 2.0, interval: Some([1.0, 4.0]), trials: floors.len() })
+        );
         assert_eq!(of(&[None, Some(0.0)]), None);
     }
 

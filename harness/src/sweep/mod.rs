@@ -44,8 +44,6 @@ pub trait Observer {
     fn trial_starts(&mut self, slot: &Slot);
     /// `open` of the idle connections of that trial are open, of `all`. Not called where there are to be none.
     fn idle_connections(&mut self, _open: usize, _all: usize) {}
-    /// There is no floor to hold trials against, from here on or of one block; why.
-    fn without_floor(&mut self, _why: &str) {}
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
     /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
@@ -86,12 +84,9 @@ fn run_slots(
             break;
         }
         observer.trial_starts(&slot);
-        let floor_ns = floors.ns_per_request(&slot);
-        if let Some(why) = floors.take_reason() {
-            observer.without_floor(&why);
-        }
+        let floor = floors.of(&slot, trials);
         let mut trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
-        floor::record(floor_ns, &mut trial);
+        floor::record(&floor, &mut trial);
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
         if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {

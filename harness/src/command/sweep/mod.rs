@@ -52,7 +52,6 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         Some(goal) => sweep::run_until(sweep, goal, &mut trials, &mut writer, &mut progress, &interrupted),
     };
     // Looked at last: that a reader has left is no error, and must not hide one.
-    let without_floor = progress.without_floor.take();
     let mut printed = progress.finish();
 
     let ranking = rank(&plan, &trials);
@@ -61,9 +60,6 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         let look = output::look();
         let tables = table::draw(&summarise(&plan, &trials), &ranking, look);
         let mut text = format!("{}\n\n{tables}", heading::draw(&run, writer.path(), look));
-        if let Some(why) = without_floor {
-            text = format!("{text}\n{}", look.prose_lines(&format!("trials without a floor (× floor): {why}")));
-        }
         if let Some(goal) = &goal {
             text = format!("{text}\n{}", look.prose_lines(&goal.to_string()));
         }

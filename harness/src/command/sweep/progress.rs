@@ -34,8 +34,6 @@ pub(super) struct Progress {
     /// What is said of the widest interval.
     widest: String,
     live: Live,
-    /// Why there was no floor, the first time.
-    pub(super) without_floor: Option<String>,
     /// Whether every trial could be written to standard output; after the first that could not, none was tried.
     printed: Result<(), Failure>,
 }
@@ -61,7 +59,6 @@ impl Progress {
             trial: String::new(),
             widest: String::new(),
             live: Live::default(),
-            without_floor: None,
             printed: Ok(()),
         }
     }
@@ -90,10 +87,6 @@ impl Observer for Progress {
         if half_width.is_finite() {
             self.widest = format!("widest ±{:.1} % · ", half_width * 100.0);
         }
-    }
-
-    fn without_floor(&mut self, why: &str) {
-        self.without_floor.get_or_insert_with(|| why.to_owned());
     }
 
     fn trial_ended(&mut self, trial: &TrialRecord) {

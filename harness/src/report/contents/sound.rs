@@ -45,6 +45,8 @@ fn absurd(trial: &TrialRecord) -> Option<String> {
         ("server.voluntary_switches ÷ requests", seldom(server.and_then(|server| server.voluntary_switches))),
         ("server.involuntary_switches ÷ requests", seldom(server.and_then(|server| server.involuntary_switches))),
         ("server.floor_ns_per_request", server.and_then(|server| server.floor_ns_per_request)),
+        ("server.floor_echoes", server.and_then(|server| server.floor_echoes).map(|echoes| echoes as f64)),
+        ("server.floor_in_vain", server.and_then(|server| server.floor_in_vain)),
         ("server.max_rss_bytes", server.and_then(|server| server.max_rss_bytes).map(|bytes| bytes as f64)),
         ("server.memory_bytes_per_idle_connection", server.and_then(|server| server.memory_bytes_per_idle_connection)),
     ];

@@ -14,10 +14,13 @@ const CALLS_PLACES: usize = 40;
 const CALLS_PLACE: usize = 1;
 
 const NOTE: &str = "where a request goes: a wake-up is a return from a call that waits; copied are bytes that the server itself \
-                    moved in memory, kernel bytes those received and sent";
+                    moved in memory, kernel bytes those received and sent; counts are scaled from the time between two looks at \
+                    the server to the window, so that in short trials they can be off by some percent";
 const FLOOR_NOTE: &str = "× floor: server CPU/request as a multiple of what the kernel charges here for one echo of that \
-                          payload with plain calls and no waiting (median of the trials); several requests in flight on a \
-                          connection (depth) or calls made in batches can go below 1";
+                          payload with plain calls and no waiting, each trial by the floor of its block, the median of those \
+                          that have one (and so no quotient of two columns); the floor is that of two CPUs that never rest, so \
+                          that sleeping and waking are above it; several requests in flight on a connection (depth) or calls \
+                          made in batches can go below 1";
 
 /// The table of a cell; none where no server counts anything. Adds to `left_out` what there was no room for.
 pub(super) fn draw(cell: &CellSummary, look: Look, left_out: &mut Vec<String>) -> Option<String> {
@@ -39,7 +42,25 @@ pub(super) fn draw(cell: &CellSummary, look: Look, left_out: &mut Vec<String>) -
     }
     let mut text = String::new();
     let _ = write!(text, "\n{}", grid.draw(look));
+    for note in without_floor(&cell.backends) {
+        let _ = writeln!(text, "{}", look.prose(&format!("  {note}"), 4));
+    }
     Some(text)
+}
+
+/// Why trials are not in the column of the floor, each reason once with the backends that it holds for.
+fn without_floor(backends: &[BackendSummary]) -> Vec<String> {
+    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    for summary in backends {
+        for (why, trials) in &summary.anatomy.floor_missing {
+            let whose = format!("{} {trials} of {}", summary.backend, summary.measured);
+            match notes.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, all)) => all.push(whose),
+                None => notes.push((why, vec![whose])),
+            }
+        }
+    }
+    notes.into_iter().map(|(why, whose)| format!("trials without a floor: {}: {why}", whose.join(", "))).collect()
 }
 
 /// What the columns mean, once for all cells.

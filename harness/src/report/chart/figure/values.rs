@@ -29,7 +29,10 @@ impl Figure {
         };
         value.ok_or_else(|| {
             let why = match self {
-                Self::Floor => "no floor was measured beside these trials",
+                Self::Floor => match summary.anatomy.floor_missing.first() {
+                    Some((why, _)) => return format!("no floor was measured beside these trials: {why}"),
+                    None => "no floor was measured beside these trials",
+                },
                 Self::Syscalls | Self::IdleMemory => "not known: servers that are not ours do not count them",
                 _ => "not known of this server",
             };
