@@ -27,7 +27,9 @@ pub(super) struct Peer<P: Protocol> {
     pub(super) sending: bool,
     /// Whether that is so much that nothing is to wait behind it.
     sends_much: bool,
-    /// To be closed when nothing is in flight and nothing is owed any more.
+    /// Sends that are over, but which the network may still read from the memory that they lent it.
+    pub(super) loans: u32,
+    /// To be closed when nothing is in flight, nothing is owed and nothing is lent any more.
     pub(super) ending: bool,
     pub(super) last_moved: Instant,
     /// Whether nothing was sent since something was received, and no receive has to follow: a reset may have been missed.
@@ -77,6 +79,7 @@ impl<P: Protocol> Peer<P> {
             receiving: Receiving::Ended,
             sending: false,
             sends_much: false,
+            loans: 0,
             ending: false,
             unanswered: false,
             abandoned: false,

@@ -137,14 +137,14 @@ impl<P: Protocol> Turns<'_, '_, P> {
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
         match completion {
             Completion::Received { id, result, last, more } => self.received(id, result, last, more),
-            Completion::Sent { id, result, payload } => self.sent(id, result, payload),
+            Completion::Sent { id, result, payload, lent } => {
+                self.peers[id.key as usize].loans += u32::from(lent);
+                self.sent(id, result, payload)
+            }
             Completion::Accepted { result, last } => self.accepted(result, last),
             Completion::NotCancelled { id } => self.cancel_again(id),
             Completion::Stopped => self.drain(),
-            Completion::LetGo { id, copied, done } => {
-                self.let_go(id, copied, done);
-                Ok(())
-            }
+            Completion::LetGo { id, copied, done } => self.let_go(id, copied, done),
             Completion::Closed => {
                 self.timers.closed();
                 Ok(())
@@ -331,13 +331,21 @@ impl<P: Protocol> Turns<'_, '_, P> {
         self.go_on(id)
     }
 
-    /// The network reads no more what was sent from where it lay, on a connection that may have ended since.
-    fn let_go(&mut self, id: Id, copied: bool, done: Option<Payload>) {
+    /// The network reads no more what was sent from where it lay, on a connection that may have been closed since.
+    fn let_go(&mut self, id: Id, copied: bool, done: Option<Payload>) -> io::Result<()> {
         self.counters.event(Event::ZeroCopyNotices);
         self.counters.events(Event::ZeroCopyCopied, copied.into());
         if let Some(memory) = done.and_then(|payload| self.ring.give_back(id, payload)) {
             self.buffers.give_back(memory);
         }
+        let Some(peer) = self.peers.get_mut(id.key as usize).filter(|peer| peer.id == id) else { return Ok(()) };
+        peer.loans -= 1;
+        if !peer.ending {
+            return Ok(());
+        }
+        // The peer has read some of what it had left lying.
+        self.timers.touch(&mut peer.last_moved);
+        self.go_on(id)
     }
 
     /// Starts whatever a connection can do next: send, receive, pause, or close.
@@ -380,8 +388,29 @@ impl<P: Protocol> Turns<'_, '_, P> {
                 self.ring.cancel_receive(id, self.counters)
             }
             Receiving::Pausing => Ok(()),
-            Receiving::Paused | Receiving::Starved | Receiving::Ended => self.close(id),
+            Receiving::Paused | Receiving::Starved | Receiving::Ended => self.end(id),
         }
+    }
+
+    /// Closes a connection on which nothing is in flight, once the network reads nothing from us any more that was sent on
+    /// it. A socket that is closed keeps what its peer does not read, and what is lent with it, for as long as the peer
+    /// likes, and nobody can take it back.
+    fn end(&mut self, id: Id) -> io::Result<()> {
+        let peer = &mut self.peers[id.key as usize];
+        if peer.loans == 0 {
+            return self.close(id);
+        }
+        if peer.is_abandoned() {
+            // The kernel drops what it has not got rid of, and the loans with it.
+            self.ring.reset_on_close(&peer.socket, self.counters)?;
+            return self.close(id);
+        }
+        if peer.shut_down_first() {
+            // The peer sees the end behind what it has not read.
+            self.ring.shut_down(&peer.socket, Shutdown::Write, self.counters)?;
+            self.ring.await_shut_downs(self.counters)?;
+        }
+        Ok(())
     }
 
     /// Forgets a connection on which nothing is in flight.

@@ -7,6 +7,7 @@ use backends::Event;
 use crate::backpressure::NeverReading;
 use crate::client::{Client, frame};
 use crate::server::{PROTOCOLS, Server, Setup};
+use crate::stopping::{leaves_its_answer_in_the_kernel, with_room};
 use crate::{Subject, process};
 
 pub(crate) fn half_close_drains(backend: Subject) {
@@ -44,6 +45,14 @@ pub(crate) fn a_peer_that_closes_is_closed(backend: Subject) {
     drop(client);
     server.wait_for(Event::Closed, 1);
     assert_eq!(server.count(Event::ConnectionErrors), 0);
+}
+
+pub(crate) fn a_peer_that_closes_behind_an_answer_it_never_read_is_closed(backend: Subject) {
+    let server = Server::start(backend, with_room(Setup::default()));
+    let (client, _) = leaves_its_answer_in_the_kernel(&server);
+    client.finish_sending();
+    drop(client);
+    server.wait_for(Event::Closed, 1);
 }
 
 pub(crate) fn half_a_frame_is_not_answered(backend: Subject) {

@@ -11,7 +11,9 @@ use backends::{Event, Limits};
 
 use crate::backpressure::{NeverReading, long_frame};
 use crate::client::{Client, HEADER_BYTES, frame};
+use crate::report::sends_zero_copy;
 use crate::server::{Server, Setup};
+use crate::stopping::with_room;
 use crate::{Subject, wait};
 
 const MAX_FRAME_BYTES: u32 = 1000;
@@ -175,6 +177,27 @@ fn half_closed_peer_was_idle(backend: Subject, idle_timeout: Duration) -> bool {
     });
     server.wait_for(Event::Closed, 1);
     half_closed.is_ok()
+}
+
+pub(crate) fn a_half_closed_peer_that_leaves_its_answer_in_the_kernel_is_closed(backend: Subject) {
+    let zero_copy = sends_zero_copy(backend);
+    // Where the kernel reads the answer from the server's memory, the peer holds that for as long as it may be idle.
+    let server =
+        Server::start(backend, with_room(if zero_copy { impatient(IDLE_TIMEOUTS[0]) } else { Setup::default() }));
+    let client = Client::with_little_room(&server);
+    let answer = frame(1, 100_000);
+    // On a busy machine it may be closed for being idle before that, which is as good.
+    let sent = (&client.stream).write_all(&answer);
+    let half_closed = sent.and_then(|()| client.stream.shutdown(Shutdown::Write));
+    server.wait_for(Event::Closed, 1);
+    assert_eq!(server.count(Event::IdleClosed), zero_copy.into());
+    assert_eq!(server.stop().count(Event::Forced), 0);
+    if !zero_copy {
+        // It has said all and was answered all; the rest is between the kernel and the peer.
+        half_closed.expect("the connection is open");
+        client.expect(&answer);
+        client.expect_eof();
+    }
 }
 
 pub(crate) fn a_slow_but_steady_reader_is_not_idle(backend: Subject) {

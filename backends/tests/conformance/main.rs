@@ -65,6 +65,7 @@ macro_rules! suite {
             endings::half_close_drains
             endings::half_close_drains_long_frames
             endings::a_peer_that_closes_is_closed
+            endings::a_peer_that_closes_behind_an_answer_it_never_read_is_closed
             endings::half_a_frame_is_not_answered
             endings::a_reset_in_mid_frame_leaves_the_others_untouched
             endings::a_reset_ends_a_peer_that_never_reads
@@ -84,6 +85,7 @@ macro_rules! suite {
             limits::an_idle_connection_is_closed_and_a_busy_one_is_not
             limits::a_peer_that_never_reads_is_idle
             limits::a_half_closed_peer_that_never_reads_is_idle
+            limits::a_half_closed_peer_that_leaves_its_answer_in_the_kernel_is_closed
             limits::a_slow_but_steady_reader_is_not_idle
             stopping::stops_without_connections
             stopping::stops_while_idle
@@ -92,6 +94,8 @@ macro_rules! suite {
             stopping::stops_all_threads
             stopping::stops_with_half_a_frame_pending
             stopping::stops_with_a_peer_that_never_reads
+            stopping::stops_with_an_answer_that_lies_in_the_kernel
+            stopping::an_answer_that_lies_in_the_kernel_is_read_after_the_stop
             stopping::a_peer_that_never_reads_holds_up_nobody_who_ends
             stopping::answers_what_was_sent_before_the_stop
             stopping::finishes_a_long_answer_after_the_stop

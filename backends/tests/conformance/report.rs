@@ -50,7 +50,8 @@ pub(crate) fn the_report_adds_up(backend: Subject) {
     assert_eq!(report.accepted_per_thread, [CONNECTIONS]);
 }
 
-fn sends_zero_copy(backend: Subject) -> bool {
+/// Whether the kernel sends from the server's memory, without a copy of its own.
+pub(crate) fn sends_zero_copy(backend: Subject) -> bool {
     let receipt = backend.probe().expect("a backend that runs is available");
     receipt
         .entries()

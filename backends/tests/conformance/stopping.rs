@@ -14,6 +14,8 @@ use backends::{Event, Limits};
 
 use crate::backpressure::{long_frame, offer};
 use crate::client::{Client, frame};
+use crate::queues::Queues;
+use crate::report::sends_zero_copy;
 use crate::server::{PROTOCOLS, Server, Setup};
 use crate::{Subject, wait};
 
@@ -110,6 +112,52 @@ pub(crate) fn stops_with_a_peer_that_never_reads(backend: Subject) {
     let report = server.stop();
     assert!(start.elapsed() >= drain_timeout, "given up after {:?} already", start.elapsed());
     assert_eq!(report.count(Event::Forced), 1, "the one that never reads is closed by force");
+}
+
+pub(crate) fn stops_with_an_answer_that_lies_in_the_kernel(backend: Subject) {
+    if sends_zero_copy(backend) {
+        // The kernel reads it from the server's memory: until the peer has it, the connection is as open as one that is
+        // owed something. What the peer gets of it, once that is closed by force, is the start at most.
+        let drain_timeout = Duration::from_millis(300);
+        let server = Server::start(backend, with_room(Setup::limited(Limits { drain_timeout, ..Limits::default() })));
+        let (client, answer) = leaves_its_answer_in_the_kernel(&server);
+        let report = server.stop();
+        assert_eq!(report.count(Event::Forced), 1, "the kernel has to let go of what it has not got rid of");
+        assert!(client.expect_until_the_end(&answer) < answer.len());
+        return;
+    }
+    let server = Server::start(backend, with_room(patient()));
+    let (client, answer) = leaves_its_answer_in_the_kernel(&server);
+    stops_at_once(server);
+    client.expect(&answer);
+    client.expect_eof();
+}
+
+pub(crate) fn an_answer_that_lies_in_the_kernel_is_read_after_the_stop(backend: Subject) {
+    let server = Server::start(backend, with_room(patient()));
+    let (client, answer) = leaves_its_answer_in_the_kernel(&server);
+    server.request_stop();
+    client.expect(&answer);
+    client.expect_eof();
+    server.wait_for(Event::Closed, 1);
+    assert_eq!(server.stop().count(Event::Forced), 0);
+}
+
+/// A server whose kernel takes all of an answer that its peer does not read.
+pub(crate) fn with_room(setup: Setup) -> Setup {
+    Setup { send_buffer_bytes: Some(512 * 1024), ..setup }
+}
+
+/// A client that has no room for an answer, does not read it and stays; and that answer, which its server has
+/// [room](with_room) to get rid of.
+pub(crate) fn leaves_its_answer_in_the_kernel(server: &Server) -> (Client, Vec<u8>) {
+    let client = Client::with_little_room(server);
+    let answer = frame(1, 100_000);
+    client.send(&answer);
+    wait::until("all of the answer lies in the kernel", || {
+        Queues::of(&client.stream).is_some_and(|queues| queues.to_client_bytes == answer.len() as u64)
+    });
+    (client, answer)
 }
 
 pub(crate) fn a_peer_that_never_reads_holds_up_nobody_who_ends(backend: Subject) {

@@ -65,8 +65,9 @@ pub(in crate::io_uring) enum Completion {
     /// What came in, `None` at the end of the stream. `last`: the receive has ended. `more`: it has not, and the kernel
     /// tries at once to receive what waits behind this.
     Received { id: Id, result: Result<Option<Input>, Errno>, last: bool, more: bool },
-    /// How many bytes went out, and what they were part of.
-    Sent { id: Id, result: Result<usize, Errno>, payload: Payload },
+    /// How many bytes went out, and what they were part of. `lent`: the network may still read it, and a
+    /// [`LetGo`](Self::LetGo) follows.
+    Sent { id: Id, result: Result<usize, Errno>, payload: Payload, lent: bool },
     /// The network does not read any more what was sent from where it lay, or had `copied` it; `done` is what nobody
     /// needs any more.
     LetGo { id: Id, copied: bool, done: Option<Payload> },

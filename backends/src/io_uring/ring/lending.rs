@@ -94,7 +94,7 @@ impl Ring {
             Err(Errno::AGAIN | Errno::INTR | Errno::CANCELED) => Ok(0),
             other => other.map(|sent_bytes| sent_bytes as usize),
         };
-        Completion::Sent { id, result, payload }
+        Completion::Sent { id, result, payload, lent: !last }
     }
 
     /// Nothing is to be sent any more from what is lent at `place`: the memory, once nothing reads it.

@@ -182,7 +182,7 @@ impl Ring {
             Some(Err(Errno::NOMEM | Errno::NOBUFS)) if is_bundle => Ok(0),
             Some(Err(error)) => Err(error),
         };
-        Completion::Sent { id, result, payload }
+        Completion::Sent { id, result, payload, lent: false }
     }
 
     /// Finds out which silent sends have succeeded: of those that were made, the ones that no completion speaks of.
