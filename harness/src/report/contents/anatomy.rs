@@ -124,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn a_multiple_that_rests_on_some_of_the_trials_says_on_how_many() {
+        let run = run("2026-01-01T00:00:00Z", &[1], &["epoll"]);
+        let floor_ns = |block| (block > 2).then_some(8000.0);
+        let file = file("run.jsonl", run, 8, |trial| trial.measured = counted("", floor_ns(trial.block)).measured);
+        let contents = Contents::of(&[file]);
+        assert_eq!(table(&contents).rows[0].last().unwrap().text, "2.50 [2.50, 2.50] of 6 of 8 trials");
+    }
+
+    #[test]
     fn without_a_floor_there_is_neither_column_nor_chart() {
         let contents = contents(None);
         let table = table(&contents);
