@@ -21,7 +21,8 @@ const ENOUGH_WINDOWS: usize = 3;
 const LEAST_ECHOES: f64 = 5.0;
 /// and so often that is tried.
 const TRIES: usize = 3;
-/// A machine that is too busy may be less so at the next block; one that was so as many times in a row is not waited for.
+/// A machine that is too busy may be less so at the next block. Where nothing moves it takes seconds to find that out; after as
+/// many blocks in a row without a floor that is not tried again.
 const BUSY_BLOCKS: usize = 3;
 
 /// The CPUs have to be two: on one, the ends would wait for each other.
@@ -34,8 +35,9 @@ pub(crate) type BlockFloor = Result<Measured, String>;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Measured {
     ns_per_request: f64,
-    echoes: u64,
-    in_vain: f64,
+    /// Neither is known of a floor from an older file.
+    echoes: Option<u64>,
+    in_vain: Option<f64>,
 }
 
 /// The floors of the blocks of a run, as they come.
@@ -55,13 +57,13 @@ impl Floors {
         Self { pair, last: None, busy_blocks: 0 }
     }
 
-    /// That of the block of `slot`: the one that `trials` of the block have already, or else measured now where the block
-    /// begins.
+    /// That of the block of `slot`: what `trials` of the block say already, be it that there is none, or else measured now
+    /// where the block begins.
     pub(crate) fn of(&mut self, slot: &Slot, trials: &[TrialRecord]) -> BlockFloor {
         match &self.last {
             Some((block, floor)) if *block == slot.block => floor.clone(),
             _ => {
-                let floor = recorded(slot.block, trials).map_or_else(|| self.measure(slot), Ok);
+                let floor = recorded(slot.block, trials).unwrap_or_else(|| self.measure(slot));
                 self.last = Some((slot.block, floor.clone()));
                 floor
             }
@@ -69,7 +71,13 @@ impl Floors {
     }
 
     fn measure(&mut self, slot: &Slot) -> BlockFloor {
-        let error = match measure(slot.cell.payload_bytes, self.pair.clone()?) {
+        let measured = measure(slot.cell.payload_bytes, self.pair.clone()?);
+        self.judge(measured)
+    }
+
+    /// Whether there is hope for the next block.
+    fn judge(&mut self, measured: Result<Measured, FloorError>) -> BlockFloor {
+        let error = match measured {
             Ok(floor) => {
                 self.busy_blocks = 0;
                 return Ok(floor);
@@ -88,15 +96,16 @@ impl Floors {
 }
 
 /// What a trial of the block says, of a run that goes on.
-fn recorded(block: usize, trials: &[TrialRecord]) -> Option<Measured> {
+fn recorded(block: usize, trials: &[TrialRecord]) -> Option<BlockFloor> {
     let servers = trials.iter().filter(|trial| trial.block == block).filter_map(|trial| trial.measured.as_ref());
     servers.filter_map(|measured| measured.server.as_ref()).find_map(|server| {
-        let ServerMeasured { floor_ns_per_request, floor_echoes, floor_in_vain, .. } = server;
-        Some(Measured {
-            ns_per_request: (*floor_ns_per_request)?,
-            echoes: (*floor_echoes)?,
-            in_vain: (*floor_in_vain)?,
-        })
+        let ServerMeasured { floor_ns_per_request, floor_echoes, floor_in_vain, floor_missing, .. } = server;
+        match *floor_ns_per_request {
+            Some(ns_per_request) => {
+                Some(Ok(Measured { ns_per_request, echoes: *floor_echoes, in_vain: *floor_in_vain }))
+            }
+            None => floor_missing.clone().map(Err),
+        }
     })
 }
 
@@ -131,8 +140,8 @@ impl Measured {
         };
         Self {
             ns_per_request: middle(|cost| cost.cpu_ns_per_echo),
-            echoes: costs.iter().map(|cost| cost.echoes).sum::<f64>() as u64,
-            in_vain: middle(EchoCost::in_vain),
+            echoes: Some(costs.iter().map(|cost| cost.echoes).sum::<f64>() as u64),
+            in_vain: Some(middle(EchoCost::in_vain)),
         }
     }
 }
@@ -143,8 +152,8 @@ pub(crate) fn record(floor: &BlockFloor, trial: &mut TrialRecord) {
     match floor {
         Ok(floor) => {
             server.floor_ns_per_request = Some(floor.ns_per_request);
-            server.floor_echoes = Some(floor.echoes);
-            server.floor_in_vain = Some(floor.in_vain);
+            server.floor_echoes = floor.echoes;
+            server.floor_in_vain = floor.in_vain;
         }
         Err(why) => server.floor_missing = Some(why.clone()),
     }
@@ -157,7 +166,7 @@ mod tests {
     use crate::results::tests::{failed_trial, trial};
     use crate::sweep::slots;
 
-    const FLOOR: Measured = Measured { ns_per_request: 3300.0, echoes: 1000, in_vain: 0.25 };
+    const FLOOR: Measured = Measured { ns_per_request: 3300.0, echoes: Some(1000), in_vain: Some(0.25) };
 
     #[test]
     fn where_both_sides_have_one_cpu_there_is_no_floor_and_every_trial_says_why() {
@@ -192,10 +201,31 @@ mod tests {
     fn a_block_that_is_gone_on_with_keeps_its_floor() {
         let plan = plan();
         let slot = slots(&plan, 1).remove(0);
-        let mut begun = TrialRecord { block: slot.block, ..trial("epoll") };
-        record(&Ok(FLOOR), &mut begun);
-        let mut floors = Floors { pair: Err("no pair".to_owned()), last: None, busy_blocks: 0 };
-        assert_eq!(floors.of(&slot, &[begun]), Ok(FLOOR));
+        let older = Measured { echoes: None, in_vain: None, ..FLOOR };
+        for floor in [Ok(FLOOR), Ok(older), Err("it was busy then".to_owned())] {
+            let mut begun = TrialRecord { block: slot.block, ..trial("epoll") };
+            record(&floor, &mut begun);
+            let mut floors = Floors { pair: Err("no pair".to_owned()), last: None, busy_blocks: 0 };
+            assert_eq!(floors.of(&slot, &[begun]), floor);
+        }
+    }
+
+    #[test]
+    fn a_machine_that_is_busy_is_tried_again_and_one_where_nothing_moves_not_for_ever() {
+        let pair = Pair::of(&[0].into_iter().collect(), &[1].into_iter().collect()).ok_or_else(String::new);
+        let mut floors = Floors { pair, last: None, busy_blocks: 0 };
+        let mut goes_on_after = |measured| {
+            let _ = floors.judge(measured);
+            floors.pair.is_ok()
+        };
+        for _ in 0..2 * BUSY_BLOCKS {
+            assert!(goes_on_after(Err(FloorError::Drowned)));
+        }
+        assert!(goes_on_after(Ok(FLOOR)));
+        for _ in 1..BUSY_BLOCKS {
+            assert!(goes_on_after(Err(FloorError::Stuck)));
+        }
+        assert!(!goes_on_after(Err(FloorError::Stuck)));
     }
 
     #[test]
@@ -212,7 +242,7 @@ mod tests {
             send_in_vain_ns: 0.0,
         };
         let floor = Measured::of(&[window(3000.0, 100.0), window(99_000.0, 10.0), window(3200.0, 50.0)]);
-        assert_eq!((floor.ns_per_request, floor.echoes), (3200.0, 160));
+        assert_eq!((floor.ns_per_request, floor.echoes), (3200.0, Some(160)));
         assert!(is_enough(&window(1.0, 5.0)) && !is_enough(&window(1.0, 4.0)) && !is_enough(&window(-1.0, 9.0)));
     }
 }

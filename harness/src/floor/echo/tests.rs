@@ -94,6 +94,21 @@ fn a_server_that_only_looks_in_vain_costs_nothing() {
 }
 
 #[test]
+fn a_window_in_which_the_price_of_a_look_changed_is_not_used() {
+    let window = |after_ns: f64| Seen {
+        counts: Counts { bytes: 68 * 100, receives_in_vain: 1000, ..Counts::default() },
+        elapsed: Duration::from_micros(600),
+        cpu: Duration::from_micros(500),
+        looked_ns: [[200.0, 300.0], [after_ns, 300.0]],
+    };
+    assert!((window(200.0).cost(68).unwrap().cpu_ns_per_echo - 3000.0).abs() < 1e-6);
+    assert!(window(220.0).cost(68).is_ok());
+    for after_ns in [100.0, 280.0] {
+        assert!(matches!(window(after_ns).cost(68), Err(FloorError::Drowned)), "{after_ns}");
+    }
+}
+
+#[test]
 fn an_end_that_is_gone_is_an_error() {
     for shutdown in [Shutdown::Write, Shutdown::Both] {
         let Ends { server, client } = sockets::open(1).unwrap().remove(0);

@@ -6,7 +6,7 @@ use crate::figures::{self, NONE};
 use crate::report::answer::place::Setting;
 use crate::report::calls;
 use crate::report::selection::Speaker;
-use crate::statistics::{Anatomy, BackendSummary, summarise_cells};
+use crate::statistics::{BackendSummary, summarise_cells};
 
 /// Of the median of the multiples of the floor.
 pub(super) const FLOOR: &str = "× floor";
@@ -14,7 +14,8 @@ pub(super) const FLOOR: &str = "× floor";
 /// What is below the table.
 pub(super) const LEGEND: &str = "× floor: server CPU time per request as a multiple of what the kernel charges on the same \
                                  machine for one echo of that payload with plain calls and no waiting, the median of the \
-                                 trials [where the median of many more lies]; several requests in flight on a connection \
+                                 trials that have a floor [where the median of many more lies], and so no quotient of two \
+                                 columns; several requests in flight on a connection \
                                  (depth) or calls made in batches can go below 1";
 
 /// From system calls to the floor.
@@ -36,7 +37,7 @@ pub(super) fn of(speakers: &[Speaker<'_>], settings: &[Setting], several: bool) 
                 let mut row = vec![word(&backend.backend)];
                 row.extend(settings.iter().map(|setting| place(*setting, &summary.cell)));
                 row.extend(figures_of(backend));
-                row.push(floor(&backend.anatomy));
+                row.push(floor(backend));
                 rows.push((row, several.then(|| word(run.file))));
             }
         }
@@ -72,11 +73,16 @@ fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
     ]
 }
 
-fn floor(anatomy: &Anatomy) -> Entry {
-    let Some(floor) = anatomy.floor else { return Entry { text: NONE.to_owned(), value: None } };
+/// With the number of trials that it rests on where some have no floor.
+fn floor(summary: &BackendSummary) -> Entry {
+    let Some(floor) = summary.anatomy.floor else { return Entry { text: NONE.to_owned(), value: None } };
     let ends = |ends: [f64; 2]| format!(" [{}]", ends.map(figures::three_digits).join(", "));
     let interval = floor.interval.map_or(String::new(), ends);
-    number(Some(floor.median), |median| figures::three_digits(median) + &interval)
+    let of_some = match summary.measured {
+        all if floor.trials < all => format!(" of {} of {all} trials", floor.trials),
+        _ => String::new(),
+    };
+    number(Some(floor.median), |median| figures::three_digits(median) + &interval + &of_some)
 }
 
 #[cfg(test)]
@@ -115,6 +121,15 @@ mod tests {
         assert_eq!(points.map(|point| (point.y, point.interval)).collect::<Vec<_>>(), [(Some(2.5), Some([2.5; 2])); 4]);
         let markdown = markdown::draw(&contents);
         assert!(markdown.contains("**Where a request goes**") && markdown.contains("| 2.50 "), "{markdown}");
+    }
+
+    #[test]
+    fn a_multiple_that_rests_on_some_of_the_trials_says_on_how_many() {
+        let run = run("2026-01-01T00:00:00Z", &[1], &["epoll"]);
+        let floor_ns = |block| (block > 2).then_some(8000.0);
+        let file = file("run.jsonl", run, 8, |trial| trial.measured = counted("", floor_ns(trial.block)).measured);
+        let contents = Contents::of(&[file]);
+        assert_eq!(table(&contents).rows[0].last().unwrap().text, "2.50 [2.50, 2.50] of 6 of 8 trials");
     }
 
     #[test]

@@ -18,8 +18,8 @@ const NOTE: &str = "where a request goes: a wake-up is a return from a call that
                     the server to the window, so that in short trials they can be off by some percent";
 const FLOOR_NOTE: &str = "× floor: server CPU/request as a multiple of what the kernel charges here for one echo of that \
                           payload with plain calls and no waiting, each trial by the floor of its block, the median of those \
-                          that have one (and so no quotient of two columns); the floor is that of two CPUs that never rest, so \
-                          that sleeping and waking are above it; several requests in flight on a connection (depth) or calls \
+                          that have one (and so no quotient of two columns); the floor is that of 64 connections and of one CPU \
+                          against another, neither of which ever rests, so that sleeping and waking are above it; several requests in flight on a connection (depth) or calls \
                           made in batches can go below 1";
 
 /// The table of a cell; none where no server counts anything. Adds to `left_out` what there was no room for.
@@ -48,7 +48,8 @@ pub(super) fn draw(cell: &CellSummary, look: Look, left_out: &mut Vec<String>) -
     Some(text)
 }
 
-/// Why trials are not in the column of the floor, each reason once with the backends that it holds for.
+/// How many trials are in the column of the floor where some are not, and why those are not: each reason once, with the
+/// backends that it holds for.
 fn without_floor(backends: &[BackendSummary]) -> Vec<String> {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for summary in backends {
@@ -60,7 +61,14 @@ fn without_floor(backends: &[BackendSummary]) -> Vec<String> {
             }
         }
     }
-    notes.into_iter().map(|(why, whose)| format!("trials without a floor: {}: {why}", whose.join(", "))).collect()
+    let some = backends.iter().filter_map(|summary| {
+        let trials = summary.anatomy.floor?.trials;
+        (trials < summary.measured).then(|| format!("{} {trials} of {}", summary.backend, summary.measured))
+    });
+    let some: Vec<String> = some.collect();
+    let rest = (!some.is_empty()).then(|| format!("× floor rests on some of the trials only: {}", some.join(", ")));
+    let reasons = notes.into_iter().map(|(why, whose)| format!("trials without a floor: {}: {why}", whose.join(", ")));
+    rest.into_iter().chain(reasons).collect()
 }
 
 /// What the columns mean, once for all cells.
@@ -157,6 +165,26 @@ mod tests {
         assert!(notes(&cells(trial("epoll"))).is_empty());
         assert_eq!(notes(&cells(counted("epoll", None))), [NOTE]);
         assert_eq!(notes(&cells(counted("epoll", Some(1.0)))), [NOTE, FLOOR_NOTE]);
+    }
+
+    #[test]
+    fn how_many_trials_have_no_floor_is_said_with_each_reason_once() {
+        let missing = || {
+            let mut trial = counted("epoll", None);
+            let server = trial.measured.as_mut().unwrap().server.as_mut().unwrap();
+            server.floor_missing = Some("it was busy".to_owned());
+            trial
+        };
+        let with_gaps = [counted("epoll", Some(8000.0)), missing(), missing(), counted("epoll", None)];
+        let text = drawn(&with_gaps, None).0.unwrap();
+        for note in [
+            "× floor rests on some of the trials only: epoll 1 of 4",
+            "trials without a floor: epoll 2 of 4: it was busy",
+        ] {
+            assert_eq!(text.matches(note).count(), 1, "{note} in {text}");
+        }
+        let whole = drawn(&[counted("epoll", Some(8000.0))], None).0.unwrap();
+        assert!(!whole.contains("rests on") && !whole.contains("without a floor"), "{whole}");
     }
 
     #[test]
