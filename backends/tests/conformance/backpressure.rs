@@ -137,6 +137,10 @@ pub(crate) fn peers_that_never_read_cost_nobody_else_calls(backend: Subject) {
     if backend.info().waiting != Waiting::Sleeps {
         return;
     }
+    // Where completions come by themselves, some need no call and others one of their own: how many is a matter of luck.
+    if backend.info().model == IoModel::Completion && !is_asked_for_completions(backend) {
+        return;
+    }
     let peers = match backend.info().isolation {
         Isolation::Full => 100,
         Isolation::Places(places) => places - 1,
