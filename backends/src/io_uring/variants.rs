@@ -75,7 +75,7 @@ pub(super) static VARIANTS: &[Variant] = &[
         [
             "the naive port: accept, recv and send one at a time, into memory of each connection, on a plain ring",
             "you want to know what a straight port of a blocking server to io_uring gets you",
-            "anything is to be fast: each message takes an operation more than it has to, and idle peers hold memory",
+            "peers are many or idle: each holds memory; and each message takes an operation more than it has to",
         ],
     ),
     variant(
