@@ -14,6 +14,7 @@ use rustix::io::retry_on_intr;
 use crate::client::{Client, HEADER_BYTES, frame};
 use crate::queues::Queues;
 use crate::server::{PROTOCOLS, Server, Setup};
+use crate::sizes::SIZES;
 use crate::stopping::wait_until_arrived;
 use crate::{Subject, wait};
 
@@ -79,10 +80,10 @@ pub(crate) fn a_peer_that_never_reads_is_read_from_no_more(backend: Subject) {
 
 pub(crate) fn peers_that_read_now_and_then_are_owed_no_more(backend: Subject) {
     let peers = match backend.info().isolation {
-        Isolation::Full => 6,
-        Isolation::Places(places) => places.min(6),
+        Isolation::Full => SIZES.reading_now_and_then,
+        Isolation::Places(places) => places.min(SIZES.reading_now_and_then),
     };
-    for protocol in PROTOCOLS {
+    for protocol in PROTOCOLS.into_iter().take(SIZES.protocols_read_so) {
         let server = Server::start(backend, Setup::of(protocol));
         let mut reading: Vec<NeverReading> = (0..peers).map(|_| NeverReading::connect(&server)).collect();
         let held_max = held_bytes_max(backend, &server);

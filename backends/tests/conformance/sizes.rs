@@ -21,6 +21,9 @@ pub(crate) struct Sizes {
     pub(crate) signals: u64,
     /// Lives of a server, one after the other. To end a ring with a table of its own takes the kernel a while.
     pub(crate) lives: usize,
+    /// Peers that send all they can and read some of the answers now and then, in each of so many protocols.
+    pub(crate) reading_now_and_then: usize,
+    pub(crate) protocols_read_so: usize,
 }
 
 const EVERY_RUN: Sizes = Sizes {
@@ -32,6 +35,8 @@ const EVERY_RUN: Sizes = Sizes {
     waiting: 120,
     signals: 500,
     lives: 15,
+    reading_now_and_then: 2,
+    protocols_read_so: 1,
 };
 
 const FULL: Sizes = Sizes {
@@ -43,6 +48,8 @@ const FULL: Sizes = Sizes {
     waiting: 1200,
     signals: 20_000,
     lives: 100,
+    reading_now_and_then: 6,
+    protocols_read_so: 2,
 };
 
 /// The sizes of this run.
