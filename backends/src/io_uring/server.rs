@@ -343,7 +343,7 @@ impl<P: Protocol> Turns<'_, '_, P> {
         if !peer.ending {
             return Ok(());
         }
-        // The peer has read some of what it had left lying.
+        // The peer has taken all of what one send left lying; how far it is with the next is not told.
         self.timers.touch(&mut peer.last_moved);
         self.go_on(id)
     }

@@ -31,6 +31,9 @@ pub enum FloorError {
     /// So few echoes came about that their cost is lost in what looking for them takes.
     #[error("the other CPU was too busy to send anything worth measuring: leave both CPUs alone meanwhile")]
     Drowned,
+    /// So few echoes came about in the longest window that their cost says nothing.
+    #[error("an echo of that payload takes too long to be measured beside trials: see `harness floor --payload`")]
+    Slow,
     /// Nothing to measure on.
     #[error("there is no CPU to measure on")]
     NoCpu,

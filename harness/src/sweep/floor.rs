@@ -17,8 +17,10 @@ const WINDOW: Duration = Duration::from_millis(6);
 const WINDOWS: usize = 5;
 /// but it takes so many that were not,
 const ENOUGH_WINDOWS: usize = 3;
-/// each with so many echoes at least,
+/// each with so many echoes at least, for which a window becomes longer where the payload is,
 const LEAST_ECHOES: f64 = 5.0;
+/// up to this,
+const LONGEST_WINDOW: Duration = Duration::from_millis(100);
 /// and so often that is tried.
 const TRIES: usize = 3;
 /// A machine that is too busy may be less so at the next block. Where nothing moves it takes seconds to find that out; after as
@@ -84,7 +86,7 @@ impl Floors {
             }
             Err(error) => error,
         };
-        let is_passing = matches!(error, FloorError::Drowned | FloorError::Stuck);
+        let is_passing = matches!(error, FloorError::Drowned | FloorError::Slow | FloorError::Stuck);
         self.busy_blocks += 1;
         // What is wrong otherwise would be so the next time; and to find nothing takes seconds where nothing moves.
         let is_slow = matches!(error, FloorError::Stuck) && self.busy_blocks >= BUSY_BLOCKS;
@@ -111,12 +113,14 @@ fn recorded(block: usize, trials: &[TrialRecord]) -> Option<BlockFloor> {
 
 fn measure(payload_bytes: u32, pair: Pair) -> Result<Measured, FloorError> {
     let mut echo = Echo::open(payload_bytes, pair)?;
+    let (mut window, mut why) = (WINDOW, FloorError::Drowned);
     for _ in 0..TRIES {
         let mut costs = Vec::with_capacity(WINDOWS);
         for _ in 0..WINDOWS {
-            match echo.measure(WINDOW) {
-                Ok(cost) => costs.extend(Some(cost).filter(is_enough)),
-                Err(FloorError::Drowned) => {}
+            match echo.measure(window) {
+                Ok(cost) if is_enough(&cost) => costs.push(cost),
+                Ok(_) => (window, why) = ((window * 2).min(LONGEST_WINDOW), FloorError::Slow),
+                Err(FloorError::Drowned) => why = FloorError::Drowned,
                 Err(error) => return Err(error),
             }
         }
@@ -124,7 +128,7 @@ fn measure(payload_bytes: u32, pair: Pair) -> Result<Measured, FloorError> {
             return Ok(Measured::of(&costs));
         }
     }
-    Err(FloorError::Drowned)
+    Err(why)
 }
 
 fn is_enough(cost: &EchoCost) -> bool {
