@@ -1,7 +1,8 @@
 //! Ctrl-C and its like: the first asks to end in good order, the second ends at once.
 
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 
 use anyhow::Context;
@@ -11,13 +12,23 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::failure::Failure;
 
+/// The first signal; 0 before there was any.
+static FIRST: AtomicU8 = AtomicU8::new(0);
+
+/// What a command that was interrupted, and has something to show all the same, exits with: 128 and the signal, as shells
+/// say it of those that died of one. 130 after Ctrl-C.
+pub(crate) fn exit_code() -> ExitCode {
+    ExitCode::from(128 + FIRST.load(Ordering::Relaxed))
+}
+
 /// Calls `ask_to_end` at the first SIGINT or SIGTERM. The second ends the process as if nobody had listened.
 pub(crate) fn on_signal(ask_to_end: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals").map_err(Failure::Run)?;
     // One thread for both: two signals that come together are still a first and a second.
     thread::spawn(move || {
         let mut signals = signals.forever();
-        if signals.next().is_some() {
+        if let Some(first) = signals.next() {
+            FIRST.store(u8::try_from(first).unwrap_or(0), Ordering::Relaxed);
             ask_to_end();
         }
         if let Some(second) = signals.next() {

@@ -10,7 +10,7 @@ use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
 use harness::report::terminal::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
-use harness::verdict::{Evidence, judge};
+use harness::verdict::{Evidence, LoadEnd, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
@@ -27,14 +27,15 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let style = ProgressStyle::with_template("{pos}/{len} {bar:24} idle connections are open");
     let bar = ProgressBar::new(0).with_style(style.expect("the template is a constant"));
     let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?), bar);
-    let outcome = load::run(&plan, &mut watched, &interrupted).map_err(|error| match error {
+    let outcome = load::run_until_cancelled(&plan, &mut watched, &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
         error @ LoadError::Engine { .. } => Failure::usage("load", error.to_string()),
-        LoadError::Cancelled => {
-            Failure::Run(anyhow!("interrupted before the end, so nothing was measured; ask for a shorter --duration"))
-        }
+        LoadError::Cancelled => Failure::Run(anyhow!(
+            "interrupted before the window opened, so nothing was measured: see --warmup and --duration"
+        )),
         error => Failure::run(error),
     })?;
+    let cut_short = outcome.cut_short;
     let interference = watched.0.finish(own_use(&plan, &outcome));
     let trial = trial(cell, outcome, interference);
     if arguments.json {
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     } else {
         output::print(&format!("target         {}\n{}", plan.target, measurement::draw(&trial)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if cut_short { interrupt::exit_code() } else { ExitCode::SUCCESS })
 }
 
 fn cell(arguments: &LoadArguments) -> Cell {
@@ -140,11 +141,9 @@ impl load::Observer for Watched {
 }
 
 fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialRecord {
-    let first_error = outcome.first_error.clone();
-    let due = outcome.due;
+    let end = LoadEnd::of(&outcome);
     let measured = Measured { interference, ..Measured::new(outcome, None) };
-    let evidence = Evidence { first_error, due, ..Evidence::of(&measured, &cell) };
-    let judgement = judge(&evidence);
+    let judgement = judge(&Evidence::of(&measured, &cell).with_end(&end));
     TrialRecord {
         trial: 1,
         block: 1,

@@ -1,5 +1,7 @@
 //! How far one connection has come. Knows nothing of sockets, and so serves every engine.
 
+use rustix::io::Errno;
+
 use super::in_flight::{InFlight, Request};
 use super::schedule::Schedule;
 use super::traffic::{Incoming, Outgoing, Received, Traffic};
@@ -35,7 +37,14 @@ pub(super) enum Loss {
     #[error("the server sent more than it was asked for")]
     Unsolicited,
     #[error("a connection broke: {0}")]
-    Broken(rustix::io::Errno),
+    Broken(Errno),
+}
+
+impl Loss {
+    /// Whether the server ended the connection, in order or not.
+    pub(super) fn is_the_servers(self) -> bool {
+        matches!(self, Self::Closed | Self::Broken(Errno::CONNRESET | Errno::PIPE))
+    }
 }
 
 impl Connection {

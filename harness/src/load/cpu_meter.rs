@@ -53,6 +53,15 @@ impl CpuMeter {
         }
     }
 
+    /// The window closes earlier than it was to.
+    #[cold]
+    pub(super) fn set_window(&mut self, window: Window) {
+        self.window = window;
+        if self.opened.is_some() && self.closed.is_none() {
+            self.next_reading_ns = window.closes_ns;
+        }
+    }
+
     /// The use of a thread that ends at `now_ns`; nothing if that is before the window.
     pub(super) fn finish(mut self, now_ns: u64) -> CpuUse {
         self.at(now_ns);

@@ -80,7 +80,7 @@ impl<'run> Prepared<'run> {
     }
 
     /// Carries the load until it is over.
-    pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End<'_>) -> io::Result<Finished<'run>> {
+    pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End) -> io::Result<Finished<'run>> {
         match self {
             Self::Epoll(epoll) => epoll.run(share, clock, end),
             Self::IoUring(io_uring) => io_uring.run(share, clock, end),

@@ -14,6 +14,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use super::clock::{Clock, to_timespec};
 use super::connection::Loss;
 use super::cpu_meter::CpuMeter;
+use super::received::received_bytes;
 use super::run::{End, Finished};
 use super::share::Share;
 use super::timer::Timer;
@@ -57,7 +58,7 @@ impl Epoll {
     }
 
     /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.
-    pub(super) fn run<'run>(self, share: Share<'run>, clock: Clock, end: &End<'_>) -> io::Result<Finished<'run>> {
+    pub(super) fn run<'run>(self, share: Share<'run>, clock: Clock, end: &End) -> io::Result<Finished<'run>> {
         let small = share.frame_bytes() <= SMALL_RECEIVE_BYTES;
         let receive_bytes = if small { SMALL_RECEIVE_BYTES } else { LARGE_RECEIVE_BYTES };
         let meter = CpuMeter::new(share.window());
@@ -108,12 +109,15 @@ impl Run<'_> {
         }
     }
 
-    fn turn_until_over(&mut self, end: &End<'_>) -> io::Result<()> {
+    fn turn_until_over(&mut self, end: &End) -> io::Result<()> {
         let mut settled = false;
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let now_ns = self.now_ns();
             self.send_all_due(now_ns);
+            if let Some(at_ns) = end.cut_ns() {
+                self.cut(at_ns, now_ns);
+            }
             let over = self.share.is_over(now_ns);
             if !settled && (over || self.share.is_settled(now_ns)) {
                 settled = true;
@@ -202,9 +206,15 @@ impl Run<'_> {
 
     fn lose(&mut self, connection: usize, loss: Loss, now_ns: u64) {
         // Closing takes the socket out of the epoll set.
-        if self.io.sockets[connection].take().is_some() {
-            self.share.lost(connection, loss, now_ns);
+        if let Some(socket) = self.io.sockets[connection].take() {
+            self.share.lost(connection, loss, received_bytes(&socket.fd), now_ns);
         }
+    }
+
+    #[cold]
+    fn cut(&mut self, at_ns: u64, now_ns: u64) {
+        self.share.cut(at_ns, now_ns);
+        self.meter.set_window(self.share.window());
     }
 
     /// Reads the clock.

@@ -56,6 +56,11 @@ pub(super) fn greet(
     Ok(())
 }
 
+/// Length of the greeting before requests of `frame_bytes`.
+pub(super) fn greeting_bytes(frame_bytes: usize) -> usize {
+    if frame_bytes <= HEADER_BYTES + LONGEST_PAYLOAD_BYTES as usize { frame_bytes } else { HEADER_BYTES }
+}
+
 /// A frame of zeros.
 fn greeting(payload_bytes: u32) -> Vec<u8> {
     let payload_bytes = if payload_bytes <= LONGEST_PAYLOAD_BYTES { payload_bytes } else { 0 };
@@ -131,6 +136,14 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         greet(target, &[connected.into()], 64, deadline, &AtomicBool::new(false)).unwrap();
         server.join().unwrap();
+    }
+
+    #[test]
+    fn the_greeting_is_as_long_as_it_is_said_to_be() {
+        for payload_bytes in [0, 64, LONGEST_PAYLOAD_BYTES, LONGEST_PAYLOAD_BYTES + 1, 1 << 20] {
+            let frame_bytes = HEADER_BYTES + payload_bytes as usize;
+            assert_eq!(greeting(payload_bytes).len(), greeting_bytes(frame_bytes), "{payload_bytes}");
+        }
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod greet;
 mod idle;
 mod in_flight;
 mod io_uring;
+mod losses;
 mod occupancy;
+mod received;
 mod recorder;
 pub mod rehearsal;
 mod run;
@@ -43,7 +45,7 @@ use hdrhistogram::Histogram;
 
 pub use engine::Engine;
 pub use error::LoadError;
-pub use run::run;
+pub use run::{run, run_until_cancelled};
 pub use visits::{Visitor, Visits};
 
 /// What to send, where, how fast and for how long.
@@ -146,7 +148,8 @@ pub enum Arrivals {
 pub struct LoadOutcome {
     /// Requests sent in the window that were answered.
     pub requests: u64,
-    /// Length of the window, as planned.
+    /// Length of the window: as planned, unless the last connection was lost or the run was told to end before its end.
+    /// There was no load after that, and all rates are over the time that there was. Zero where that was in the warm-up.
     pub elapsed: Duration,
     /// Requests that were due in the window, as its schedule had them; a Poisson process draws more or fewer of them
     /// than rate × duration. None in a closed loop, where nothing is due.
@@ -174,7 +177,8 @@ pub struct LoadOutcome {
     /// a client as many ports as it had connections, until none is left to listen on; a server the one that it had.
     /// So they are best kept until the server has ended.
     pub connections: Vec<OwnedFd>,
-    /// Answers that came in each of equally long parts of the window, whenever their requests were sent.
+    /// Answers that came in each of equally long parts of the window as it was planned, whenever their requests were sent:
+    /// of those parts that were over when it ended.
     pub slices: Vec<u64>,
     /// Requests in flight, on average over the window; counted by themselves, and not from their service times.
     pub in_flight_mean: f64,
@@ -190,6 +194,13 @@ pub struct LoadOutcome {
     pub slice_service_ns: Vec<u64>,
     /// Idle connections that were not open any more at the end, or on which something had come.
     pub idle_lost: u64,
+    /// The time of the window in which connections were lost already, as a share of the time of all of them.
+    pub lost_share: f64,
+    /// Answers after which the server closes connections, where nearly all of those that were lost agree on that; the one to
+    /// the harness' own greeting counts.
+    pub closed_after: Option<u64>,
+    /// Whether the run was told to end before all was measured that was to be.
+    pub cut_short: bool,
 }
 
 /// What the generator itself cost.

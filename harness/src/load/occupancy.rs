@@ -29,6 +29,11 @@ impl Occupancy {
         self.in_flight -= requests as u64;
     }
 
+    /// The window is another from here on: it closes earlier.
+    pub(super) fn set_window(&mut self, window: Window) {
+        self.window = window;
+    }
+
     /// The average; those that are still in flight stay so until the end of the window.
     pub(super) fn mean(mut self) -> f64 {
         self.advance(self.window.closes_ns);

@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use super::in_flight::Request;
+use super::losses::Losses;
 use super::occupancy::Occupancy;
 use super::schedule::Schedule;
 use super::slices::Slices;
@@ -39,6 +40,7 @@ pub(super) struct Recorder {
     after_window_ns: u64,
     /// Connections that had something to do in the window, and no answer to it.
     pub(super) silent_connections: u64,
+    pub(super) losses: Losses,
     /// Of all requests, those of the warm-up included, while the run goes on.
     occupancy: Occupancy,
 }
@@ -61,6 +63,7 @@ impl Recorder {
             before_window_ns: 0,
             after_window_ns: 0,
             silent_connections: 0,
+            losses: Losses::default(),
             occupancy: Occupancy::new(window),
         }
     }
@@ -118,6 +121,23 @@ impl Recorder {
         in_window
     }
 
+    /// The window closes earlier than it was to.
+    pub(super) fn set_window(&mut self, window: Window) {
+        self.window = window;
+        self.occupancy.set_window(window);
+    }
+
+    /// There was no load after `end_ns`, and so there is no window.
+    pub(super) fn end_window(&mut self, end_ns: u64) {
+        let Window { opens_ns, closes_ns, .. } = self.window;
+        self.set_window(Window { closes_ns: end_ns.clamp(opens_ns, closes_ns), ..self.window });
+    }
+
+    /// The window as it was in the end.
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+
     /// The run is over.
     pub(super) fn finish(mut self) -> Self {
         self.in_flight_mean = self.occupancy.clone().mean();
@@ -159,6 +179,7 @@ impl Recorder {
         self.before_window_ns += other.before_window_ns;
         self.after_window_ns += other.after_window_ns;
         self.silent_connections += other.silent_connections;
+        self.losses.merge(other.losses);
         self.first_error = [self.first_error, other.first_error].into_iter().flatten().min();
         self
     }

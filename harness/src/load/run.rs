@@ -3,7 +3,7 @@
 use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -27,8 +27,14 @@ use super::{ClientCost, Engine, LoadOutcome, LoadPlan, Observer, Pace};
 /// How long the end of a run may go unseen by the thread that waits for the window.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
+/// From the moment at which a run is told to end early to the end of its window: by then every thread has looked.
+const CUT_AFTER_NS: u64 = 100_000_000;
+
+/// How long it may go unseen that the last answer has come.
+const LONGEST_WAIT: Duration = Duration::from_millis(1);
+
 /// Carries out a plan. Blocks until the last answer to what is measured has come or was given up, or until `cancel` is
-/// set.
+/// set, which leaves nothing.
 ///
 /// The soft limit on open files is raised to the hard limit.
 ///
@@ -37,6 +43,36 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 /// [`LoadError`], where the load could not be carried out as planned. Connections that break during the run are
 /// counted in the outcome instead.
 pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<LoadOutcome, LoadError> {
+    carry_out(plan, observer, cancel, Cancelled::IsLost)
+}
+
+/// The same, but what was measured is kept: where `cancel` is set while the window is open, it closes, and the outcome is
+/// [`cut_short`](LoadOutcome::cut_short).
+///
+/// # Errors
+///
+/// As of [`run`]; [`LoadError::Cancelled`] where `cancel` was set before the window opened.
+pub fn run_until_cancelled(
+    plan: &LoadPlan,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+) -> Result<LoadOutcome, LoadError> {
+    carry_out(plan, observer, cancel, Cancelled::IsKept)
+}
+
+/// What becomes of a run that is cancelled in its window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cancelled {
+    IsLost,
+    IsKept,
+}
+
+fn carry_out(
+    plan: &LoadPlan,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+    cancelled: Cancelled,
+) -> Result<LoadOutcome, LoadError> {
     plan.check()?;
     allow_descriptors(plan.connections)?;
     let engine = plan.engine.granted(plan.payload_bytes)?;
@@ -47,7 +83,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     // Where a server accepts in the order of arrival, it has accepted all idle ones when it has answered these.
     let mut sockets = connect(plan.target, plan.connections, plan.payload_bytes, cancel)?;
 
-    let end = End::new(cancel, plan.threads);
+    let end = End::new(plan.threads);
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
             engine,
@@ -56,25 +92,72 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
             share,
         });
         let (clock, threads) = start(scope, jobs, &end)?;
-        let over = || end.is_abandoned() || threads.iter().all(ScopedJoinHandle::is_finished);
-        sleep_until(window.opens_ns, clock, over);
-        observer.window_opens();
-        sleep_until(window.closes_ns, clock, over);
-        if !end.is_abandoned() {
-            observer.window_closed();
-        }
+        watch(window, clock, &threads, observer, &Stop { cancel, cancelled, end: &end });
         threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
     })?;
-    if cancel.load(Ordering::Relaxed) {
+    if end.is_abandoned() {
         return Err(LoadError::Cancelled);
     }
     let mut outcome = outcome(plan, engine, finished);
+    let is_whole = outcome.elapsed == plan.duration && outcome.unanswered == 0;
+    outcome.cut_short = end.cut_ns().is_some() && !is_whole;
     outcome.idle_lost = idle.lost();
     if outcome.idle_lost > 0 {
         let lost = || format!("{} idle connections were closed, or sent what nobody had asked for", outcome.idle_lost);
         outcome.first_error.get_or_insert_with(lost);
     }
     Ok(outcome)
+}
+
+/// Looks at a run from its beginning to its end: tells the observer of the window, and the threads of a request to stop.
+fn watch(window: Window, clock: Clock, threads: &[Thread<'_, '_>], observer: &mut dyn Observer, stop: &Stop<'_>) {
+    let finished = || threads.iter().all(ScopedJoinHandle::is_finished);
+    let over = || stop.end.is_abandoned() || finished();
+    sleep_until(window.opens_ns, clock, || over() || stop.is_asked_for());
+    if stop.is_asked_for() {
+        // Nothing was measured.
+        stop.end.abandon();
+    }
+    if stop.end.is_abandoned() {
+        return;
+    }
+    observer.window_opens();
+    sleep_until(window.closes_ns, clock, || over() || stop.is_asked_for());
+    if stop.is_asked_for() && !over() {
+        let at_ns = clock.now_ns().saturating_add(CUT_AFTER_NS);
+        stop.tell(at_ns);
+        sleep_until(at_ns.min(window.closes_ns), clock, over);
+    }
+    if stop.end.is_abandoned() {
+        return;
+    }
+    observer.window_closed();
+    while !over() {
+        if stop.is_asked_for() {
+            stop.tell(clock.now_ns());
+        }
+        thread::sleep(LONGEST_WAIT);
+    }
+}
+
+/// A request to stop, and what it does.
+struct Stop<'a> {
+    cancel: &'a AtomicBool,
+    cancelled: Cancelled,
+    end: &'a End,
+}
+
+impl Stop<'_> {
+    fn is_asked_for(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, at_ns: u64) {
+        match self.cancelled {
+            Cancelled::IsLost => self.end.abandon(),
+            Cancelled::IsKept => self.end.cut(at_ns),
+        }
+    }
 }
 
 /// What a thread comes back with.
@@ -89,17 +172,24 @@ pub(super) struct Finished<'run> {
 /// Whether threads may leave the run. One whose own part is settled carries on: answers that the others still await
 /// are to come under the load that they were asked for under.
 #[derive(Debug)]
-pub(super) struct End<'a> {
-    cancel: &'a AtomicBool,
-    /// A thread could not go on, so the run is worth nothing.
-    failed: AtomicBool,
+pub(super) struct End {
+    /// The run is worth nothing: it was cancelled, or a thread could not go on.
+    abandoned: AtomicBool,
+    /// When the window is to close instead; [`NOT_CUT`] where it is not.
+    cut_ns: AtomicU64,
     /// Threads that still await answers.
     unsettled: AtomicUsize,
 }
 
-impl<'a> End<'a> {
-    pub(super) fn new(cancel: &'a AtomicBool, threads: usize) -> Self {
-        Self { cancel, failed: AtomicBool::new(false), unsettled: AtomicUsize::new(threads) }
+const NOT_CUT: u64 = u64::MAX;
+
+impl End {
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            abandoned: AtomicBool::new(false),
+            cut_ns: AtomicU64::new(NOT_CUT),
+            unsettled: AtomicUsize::new(threads),
+        }
     }
 
     /// Told once by each thread that has all the answers it can get.
@@ -111,9 +201,22 @@ impl<'a> End<'a> {
         self.is_abandoned() || self.unsettled.load(Ordering::Relaxed) == 0
     }
 
-    /// Cancelled or failed.
+    /// When the window is to close, where that is earlier than it was planned to be.
+    pub(super) fn cut_ns(&self) -> Option<u64> {
+        Some(self.cut_ns.load(Ordering::Relaxed)).filter(|&at_ns| at_ns != NOT_CUT)
+    }
+
+    /// The first call decides.
+    fn cut(&self, at_ns: u64) {
+        let _ = self.cut_ns.compare_exchange(NOT_CUT, at_ns, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     fn is_abandoned(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+        self.abandoned.load(Ordering::Relaxed)
     }
 }
 
@@ -131,7 +234,7 @@ type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, Load
 fn start<'scope, 'run>(
     scope: &'scope Scope<'scope, 'run>,
     jobs: impl Iterator<Item = Job<'run>>,
-    end: &'run End<'run>,
+    end: &'run End,
 ) -> Result<(Clock, Vec<Thread<'scope, 'run>>), LoadError> {
     let (ready, readiness) = mpsc::channel();
     // To give up is to drop these: threads that wait for the clock then leave.
@@ -161,7 +264,7 @@ impl<'run> Job<'run> {
         self,
         ready: mpsc::Sender<Result<(), LoadError>>,
         start: &mpsc::Receiver<Clock>,
-        end: &End<'_>,
+        end: &End,
     ) -> Result<Finished<'run>, LoadError> {
         let (engine, outcome) = match prepare(self.engine, self.cpu, self.sockets, &self.share) {
             Ok(engine) => (Some(engine), Ok(())),
@@ -172,7 +275,7 @@ impl<'run> Job<'run> {
         drop(ready);
         let (Some(engine), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
         engine.run(self.share, clock, end).map_err(|cause| {
-            end.failed.store(true, Ordering::Relaxed);
+            end.abandon();
             LoadError::Kernel { what: "wait for events", cause }
         })
     }
@@ -221,12 +324,16 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         waited: finished.iter().filter_map(|thread| thread.cpu.waited).reduce(f64::max),
         clock_step_ns: clock_step_ns(),
     };
-    let seen = finished.into_iter().map(|thread| thread.share.finish()).reduce(Recorder::merge);
+    // Where the last connection was lost, or the window was told to close, the load ended, and with it the window.
+    let end_ns = finished.iter().map(|thread| thread.share.ended_ns()).max().unwrap_or(0);
+    let planned = finished[0].share.window();
+    let seen = finished.into_iter().map(|thread| thread.share.finish(end_ns)).reduce(Recorder::merge);
     let seen = seen.expect("a plan has at least one thread");
+    let Window { opens_ns, closes_ns, .. } = seen.window();
     LoadOutcome {
         requests: seen.latency.len(),
         in_flight_edges: seen.in_flight_edges(),
-        elapsed: plan.duration,
+        elapsed: Duration::from_nanos(closes_ns - opens_ns),
         due: (plan.pace != Pace::Closed).then_some(seen.due),
         service: seen.service.unwrap_or_else(|| seen.latency.clone()),
         latency: seen.latency,
@@ -237,11 +344,14 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         censored: seen.censored,
         client,
         connections,
-        slices: seen.slices.answers().to_vec(),
+        slices: seen.slices.answers(end_ns).to_vec(),
         in_flight_mean: seen.in_flight_mean,
         silent_connections: seen.silent_connections,
         unanswered: seen.unanswered,
-        slice_service_ns: seen.slices.mean_service_ns(),
+        slice_service_ns: seen.slices.mean_service_ns(end_ns),
         idle_lost: 0,
+        lost_share: seen.losses.lost_share(planned, plan.connections),
+        closed_after: seen.losses.closed_after(planned.closes_ns),
+        cut_short: false,
     }
 }

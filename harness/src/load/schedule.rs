@@ -10,6 +10,9 @@ use super::{Arrivals, LoadPlan, Pace};
 
 const NS_PER_S: f64 = 1e9;
 
+/// Requests of a Poisson process that are drawn to be counted, where they were never sent.
+const MOST_DRAWN: u64 = 1000;
+
 /// The times at which the requests of one connection are due, from the next one on.
 #[derive(Clone, Debug)]
 pub(super) enum Schedule {
@@ -134,13 +137,22 @@ impl Poisson {
         self.due_ns -= self.mean_gap_ns * (1.0 - uniform).ln();
     }
 
+    /// The first of them are drawn. Of the others there are as many as the rate says: how many a process would draw differs
+    /// from that by less than a hundredth, where there are more than ten times as many of all connections, and to draw
+    /// them would take a time that grows with the rate.
     fn count_before(mut self, end_ns: u64) -> u64 {
-        let mut count = 0;
-        while self.due_ns() < end_ns {
+        let drawn = self.draw_before(end_ns);
+        drawn + to_ns(((end_ns as f64 - self.due_ns) / self.mean_gap_ns).ceil().max(0.0))
+    }
+
+    /// Draws those that are due before then, up to [`MOST_DRAWN`], and says how many they were.
+    fn draw_before(&mut self, end_ns: u64) -> u64 {
+        let mut drawn = 0;
+        while self.due_ns() < end_ns && drawn < MOST_DRAWN {
             self.advance();
-            count += 1;
+            drawn += 1;
         }
-        count
+        drawn
     }
 }
 
@@ -254,6 +266,26 @@ mod tests {
     fn a_day_at_the_highest_rate_is_counted_at_once() {
         let schedule = only(&plan(1, LoadPlan::MAX_RATE_RPS, Arrivals::Constant));
         assert_eq!(schedule.count_before(86_400 * SECOND_NS), 864_000_000_000);
+    }
+
+    #[test]
+    fn what_a_poisson_process_never_sent_is_drawn_up_to_a_number_that_no_plan_changes() {
+        let day_ns = 86_400 * SECOND_NS;
+        for (rate_rps, end_ns) in [(0.5, SECOND_NS), (100.0, SECOND_NS), (LoadPlan::MAX_RATE_RPS, day_ns)] {
+            let Schedule::Poisson(mut process) = only(&plan(1, rate_rps, Arrivals::Poisson)) else { unreachable!() };
+            let counted = process.clone().count_before(end_ns);
+            let drawn = process.draw_before(end_ns);
+            let expected = rate_rps * end_ns as f64 / 1e9;
+            assert!(drawn <= MOST_DRAWN);
+            // Five standard deviations of what was drawn; exact where that is all.
+            assert!(
+                (counted as f64 - expected).abs() < 5.0 * (MOST_DRAWN as f64).sqrt() + 1.0,
+                "{counted} at {rate_rps}/s"
+            );
+            assert!(drawn == MOST_DRAWN || counted == drawn, "{counted}, {drawn} drawn");
+            // A part is never more than the whole.
+            assert!(process.clone().count_before(end_ns / 3) <= process.count_before(end_ns));
+        }
     }
 
     fn plan(connections: usize, rate_rps: f64, arrivals: Arrivals) -> LoadPlan {

@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::connection::{Connection, Loss};
+use super::greet::greeting_bytes;
 use super::recorder::Recorder;
 use super::schedule::Schedule;
 use super::traffic::Traffic;
@@ -148,8 +149,9 @@ impl<'run> Share<'run> {
         Ok(())
     }
 
-    /// A connection has ended; told once for each. What was in flight will not be answered.
-    pub(super) fn lost(&mut self, connection: usize, loss: Loss, now_ns: u64) {
+    /// A connection has ended; told once for each. What was in flight will not be answered. `received_bytes`: what had come
+    /// on it from the beginning on, as far as that is known.
+    pub(super) fn lost(&mut self, connection: usize, loss: Loss, received_bytes: Option<u64>, now_ns: u64) {
         let progress = &mut self.connections[connection];
         progress.lost = true;
         let in_flight = progress.in_flight.len();
@@ -158,6 +160,8 @@ impl<'run> Share<'run> {
         self.recorder.given_up(in_flight, now_ns);
         self.awaited -= unanswered;
         self.alive -= 1;
+        let answers = received_bytes.filter(|_| loss.is_the_servers()).map(|bytes| self.answers_in(bytes));
+        self.recorder.losses.add(now_ns, answers);
         // After the window, a server may hang up on a connection that owes nothing.
         if now_ns < self.window.closes_ns || in_flight > 0 {
             let requests = if in_flight == 1 { "request" } else { "requests" };
@@ -175,8 +179,30 @@ impl<'run> Share<'run> {
         self.alive == 0 || now_ns >= self.window.gives_up_ns
     }
 
-    /// What the share has seen, with all that was not done counted as censored.
-    pub(super) fn finish(mut self) -> Recorder {
+    /// Closes the window at `at_ns`, or now if that has passed; see [`Window::cut`].
+    #[cold]
+    pub(super) fn cut(&mut self, at_ns: u64, now_ns: u64) {
+        self.window.cut(at_ns, now_ns);
+        self.recorder.set_window(self.window);
+    }
+
+    /// When there was no load of this share any more: when its last connection was lost, or the window closed.
+    pub(super) fn ended_ns(&self) -> u64 {
+        let last_lost_ns = self.recorder.losses.last_ns().filter(|_| self.alive == 0);
+        last_lost_ns.unwrap_or(u64::MAX).min(self.window.closes_ns)
+    }
+
+    /// Answers of which so many bytes have come, the one to the greeting included.
+    fn answers_in(&self, received_bytes: u64) -> u64 {
+        let frame_bytes = self.traffic.frame_bytes() as u64;
+        let after_greeting = received_bytes.checked_sub(greeting_bytes(self.traffic.frame_bytes()) as u64);
+        after_greeting.map_or(0, |bytes| 1 + bytes / frame_bytes)
+    }
+
+    /// What the share has seen, with all that was not done counted as censored. No share had any load after `end_ns`: what
+    /// would have been due later was not.
+    pub(super) fn finish(mut self, end_ns: u64) -> Recorder {
+        self.recorder.end_window(end_ns);
         self.recorder.never_answered(self.awaited);
         for connection in self.connections {
             let never_sent = self.recorder.never_sent(connection.schedule);
@@ -208,7 +234,7 @@ mod tests {
         share.release(0, 150);
         assert_eq!(send(&mut share, 0).len(), traffic.frame_bytes());
         assert_eq!(share.next_due_ns(), None);
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.send_lag.len(), seen.censored), (1, 50, 0, 2));
         assert_eq!((seen.due, seen.unanswered), (0, 2));
     }
@@ -227,7 +253,7 @@ mod tests {
         let answer = send(&mut share, 0);
         assert_eq!(answer.len(), traffic.frame_bytes());
         share.received(0, &answer, 260).unwrap();
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.send_lag.max(), seen.send_lag.min()), (30, 0));
         // Intended at 0 and at 100; sent at 30 and at 250.
         assert_eq!((seen.latency.max(), seen.latency.min()), (250, 160));
@@ -265,7 +291,7 @@ mod tests {
             assert_eq!(answer.len(), traffic.frame_bytes());
             share.received(0, &answer, answered_ns).unwrap();
         }
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
         // One in flight all the time: 1350 ns measured, of which 400 were after the window, and 50 more in it.
         assert!((seen.in_flight_mean - 1.0).abs() < 1e-9 && (seen.in_flight_edges() + 0.35).abs() < 1e-9);
@@ -287,7 +313,7 @@ mod tests {
         }
         share.received(0, &late, CLOSES_NS + 20).unwrap();
         assert!(share.is_settled(CLOSES_NS + 20) && !share.is_over(CLOSES_NS + 20));
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (2, CLOSES_NS + 20, 0));
     }
 
@@ -299,7 +325,7 @@ mod tests {
         // The other nine, and one that was due after the window.
         share.release(0, CLOSES_NS);
         assert_eq!(send(&mut share, 0).len(), 11 * traffic.frame_bytes());
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.due, seen.send_lag.len(), seen.censored), (10, 1, 10));
         // Of those, one was in flight in the window.
         assert_eq!(seen.unanswered, 1);
@@ -317,7 +343,7 @@ mod tests {
         share.release(0, 400);
         let answer = send(&mut share, 0);
         share.received(0, &answer, 1300).unwrap();
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.due, seen.latency.len(), seen.latency.max(), seen.censored), (10, 1, 1200, 10));
     }
 
@@ -326,11 +352,11 @@ mod tests {
         let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, Pace::Closed) });
         let mut share = only_share(&plan, &traffic);
         share.release(0, 0);
-        share.lost(1, Loss::Closed, CLOSES_NS);
+        share.lost(1, Loss::Closed, None, CLOSES_NS);
         assert!(!share.is_settled(CLOSES_NS) && !share.is_over(CLOSES_NS));
-        share.lost(0, Loss::Closed, CLOSES_NS);
+        share.lost(0, Loss::Closed, None, CLOSES_NS);
         assert!(share.is_settled(CLOSES_NS) && share.is_over(CLOSES_NS));
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.errors, seen.censored, seen.unanswered), (1, 1, 1));
         let (at_ns, error) = seen.first_error.unwrap();
         assert_eq!(at_ns, CLOSES_NS);
@@ -348,7 +374,7 @@ mod tests {
                 let answer = send(&mut share, 0);
                 share.received(0, &answer, sent_ns + 50).unwrap();
             }
-            let seen = share.finish();
+            let seen = share.finish(CLOSES_NS);
             assert!((seen.in_flight_mean - in_flight_mean).abs() < 1e-9, "{}", seen.in_flight_mean);
             let throughput_per_ns = seen.latency.len() as f64 / CLOSES_NS as f64;
             assert!((throughput_per_ns * seen.latency.mean() - in_flight_mean).abs() < 0.01);
@@ -362,8 +388,8 @@ mod tests {
         (0..3).for_each(|connection| share.release(connection, 0));
         let answer = send(&mut share, 0);
         share.received(0, &answer, 10).unwrap();
-        share.lost(1, Loss::Closed, 20);
-        assert_eq!(share.finish().silent_connections, 2);
+        share.lost(1, Loss::Closed, None, 20);
+        assert_eq!(share.finish(CLOSES_NS).silent_connections, 2);
 
         // Every 100 ns in turn, so that the last has its only request after the window.
         let plan = LoadPlan { connections: 11, ..super::tests::plan(1, every_100_ns()) };
@@ -372,7 +398,7 @@ mod tests {
         let answer = send(&mut share, 0);
         share.received(0, &answer, 10).unwrap();
         // Of the others, nine had something to do.
-        assert_eq!(share.finish().silent_connections, 9);
+        assert_eq!(share.finish(CLOSES_NS).silent_connections, 9);
     }
 
     #[test]
@@ -380,8 +406,8 @@ mod tests {
         let (traffic, plan) = (traffic(), plan(2, Pace::Closed));
         let mut share = only_share(&plan, &traffic);
         share.release(0, CLOSES_NS);
-        share.lost(0, Loss::Closed, CLOSES_NS + 1);
-        let seen = share.finish();
+        share.lost(0, Loss::Closed, None, CLOSES_NS + 1);
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.errors, seen.censored), (1, 0));
     }
 
@@ -390,12 +416,84 @@ mod tests {
         let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, every_100_ns()) });
         let mut share = only_share(&plan, &traffic);
         share.release(1, 0);
-        share.lost(1, Loss::Closed, 50);
+        share.lost(1, Loss::Closed, None, 50);
         assert_eq!(share.take_due(100), Some(1));
         share.release(1, 100);
         assert!(share.is_settled(CLOSES_NS));
-        let seen = share.finish();
+        let seen = share.finish(CLOSES_NS);
         assert_eq!((seen.send_lag.len(), seen.errors, seen.censored), (0, 1, 10));
+    }
+
+    #[test]
+    fn where_all_connections_were_lost_there_is_no_window_any_more_and_nothing_is_due() {
+        let (traffic, plan) = (traffic(), LoadPlan { connections: 2, ..plan(1, every_100_ns()) });
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        let answer = send(&mut share, 0);
+        share.received(0, &answer, 50).unwrap();
+        share.release(1, 100);
+        share.lost(0, Loss::Closed, None, 150);
+        assert_eq!(share.ended_ns(), CLOSES_NS);
+        share.lost(1, Loss::Closed, None, 400);
+        assert_eq!(share.ended_ns(), 400);
+        let seen = share.finish(400);
+        // Due at 0, 100, 200 and 300; of those one was answered, one in flight, and two were never sent.
+        assert_eq!((seen.due, seen.latency.len(), seen.unanswered, seen.censored), (4, 1, 1, 3));
+        // From 0 to 50, and from 100 to 400.
+        assert!((seen.in_flight_mean - 350.0 / 400.0).abs() < 1e-9, "{}", seen.in_flight_mean);
+        assert_eq!(seen.window().closes_ns, 400);
+    }
+
+    #[test]
+    fn what_was_lost_in_the_warm_up_leaves_no_window() {
+        let (traffic, mut plan) = (traffic(), plan(1, every_100_ns()));
+        plan.warmup = Duration::from_nanos(500);
+        let mut share = only_share(&plan, &traffic);
+        share.release(0, 0);
+        share.lost(0, Loss::Closed, None, 150);
+        assert_eq!(share.ended_ns(), 150);
+        let seen = share.finish(150);
+        assert_eq!((seen.due, seen.window().opens_ns, seen.window().closes_ns), (0, 500, 500));
+    }
+
+    #[test]
+    fn a_window_that_is_cut_short_measures_what_was_sent_before_its_end() {
+        let (traffic, plan) = (traffic(), plan(1, Pace::Closed));
+        let mut share = only_share(&plan, &traffic);
+        // Every 100 ns, answered after 60; cut at 300, while the third is on its way.
+        for sent_ns in [0, 100, 200] {
+            share.release(0, sent_ns);
+            let answer = send(&mut share, 0);
+            if sent_ns == 200 {
+                share.cut(240, 230);
+                assert!(!share.is_settled(240));
+            }
+            share.received(0, &answer, sent_ns + 60).unwrap();
+        }
+        assert!(share.is_settled(260) && share.ended_ns() == 240);
+        share.release(0, 260);
+        let seen = share.finish(240);
+        assert_eq!((seen.latency.len(), seen.censored, seen.unanswered), (3, 0, 0));
+        // From 0 to 60, from 100 to 160 and from 200 to 240.
+        assert!((seen.in_flight_mean - 160.0 / 240.0).abs() < 1e-9, "{}", seen.in_flight_mean);
+    }
+
+    #[test]
+    fn answers_are_counted_as_the_server_sees_them() {
+        let (short, empty) = (Traffic::new(64, 16), Traffic::new(0, 16));
+        for (traffic, frame_bytes) in [(&short, 68), (&empty, 4)] {
+            let plan = plan(1, Pace::Closed);
+            let share = only_share(&plan, traffic);
+            // The end of the stream counts as a byte.
+            let of = |bytes| share.answers_in(bytes);
+            assert_eq!([0, 1, frame_bytes, frame_bytes + 1].map(of), [0, 0, 1, 1]);
+            assert_eq!([3 * frame_bytes - 1, 3 * frame_bytes, 3 * frame_bytes + 1].map(of), [2, 3, 3]);
+        }
+        // Long requests are greeted with an empty frame.
+        let long = Traffic::new(10_000, 1);
+        let plan = plan(1, Pace::Closed);
+        let share = only_share(&plan, &long);
+        assert_eq!([4, 5, 4 + 10_004, 4 + 2 * 10_004 + 1].map(|bytes| share.answers_in(bytes)), [1, 1, 2, 3]);
     }
 
     fn traffic() -> Traffic {

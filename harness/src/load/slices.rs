@@ -36,13 +36,19 @@ impl Slices {
     #[cold]
     fn go_on(&mut self) {
         self.current += 1;
+        self.ends_ns = if self.current > SLICES { u64::MAX } else { self.end_of_ns(self.current) };
+    }
+
+    /// When so many parts are over.
+    fn end_of_ns(&self, parts: usize) -> u64 {
         let Window { opens_ns, closes_ns, .. } = self.window;
-        self.ends_ns = if self.current > SLICES {
-            u64::MAX
-        } else {
-            let part = u128::from(closes_ns - opens_ns) * self.current as u128 / SLICES as u128;
-            opens_ns + u64::try_from(part).expect("a part of the window is no longer than it")
-        };
+        let length_ns = u128::from(closes_ns - opens_ns) * parts as u128 / SLICES as u128;
+        opens_ns + u64::try_from(length_ns).expect("a part of the window is no longer than it")
+    }
+
+    /// How many of the parts were over at `end_ns`, when the load ended.
+    fn over_at(&self, end_ns: u64) -> usize {
+        (1..=SLICES).take_while(|&parts| self.end_of_ns(parts) <= end_ns).count()
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -51,14 +57,14 @@ impl Slices {
         }
     }
 
-    /// Of the window alone.
-    pub(super) fn answers(&self) -> &[u64] {
-        &self.answers[1..=SLICES]
+    /// Of the window alone; where the load ended at `end_ns`, of those parts that were over then.
+    pub(super) fn answers(&self, end_ns: u64) -> &[u64] {
+        &self.answers[1..=self.over_at(end_ns)]
     }
 
     /// How long they took on average; 0 where there were none.
-    pub(super) fn mean_service_ns(&self) -> Vec<u64> {
-        let parts = self.service_ns[1..=SLICES].iter().zip(self.answers());
+    pub(super) fn mean_service_ns(&self, end_ns: u64) -> Vec<u64> {
+        let parts = self.service_ns[1..=SLICES].iter().zip(self.answers(end_ns));
         parts.map(|(service_ns, &answers)| service_ns.checked_div(answers).unwrap_or(0)).collect()
     }
 }
@@ -84,12 +90,22 @@ mod tests {
         }
         let mut expected = [0; SLICES];
         (expected[0], expected[1], expected[SLICES - 1]) = (3, 4, 8);
-        assert_eq!(slices.answers(), expected);
-        let service_ns = slices.mean_service_ns();
+        assert_eq!(slices.answers(window.closes_ns), expected);
+        let service_ns = slices.mean_service_ns(window.closes_ns);
         // (1 × 100 + 2 × 109) / 3
         assert_eq!((service_ns[0], service_ns[1], service_ns[2]), (106, 111, 0));
         let other = slices.clone();
         slices.merge(&other);
-        assert_eq!((slices.answers()[1], slices.mean_service_ns()[1]), (8, 111));
+        assert_eq!((slices.answers(u64::MAX)[1], slices.mean_service_ns(u64::MAX)[1]), (8, 111));
+    }
+
+    #[test]
+    fn of_a_load_that_ended_early_there_are_the_parts_that_were_whole() {
+        let window = Window::new(Duration::from_nanos(100), Duration::from_nanos(10 * SLICES as u64));
+        let mut slices = Slices::new(window);
+        (100..130).for_each(|now_ns| slices.add(1, 5, now_ns));
+        assert_eq!((slices.answers(125), slices.mean_service_ns(125)), ([10, 10].as_slice(), vec![5, 5]));
+        assert_eq!((slices.answers(130).len(), slices.answers(109).len(), slices.answers(0).len()), (3, 0, 0));
+        assert_eq!(slices.answers(window.closes_ns).len(), SLICES);
     }
 }

@@ -158,7 +158,7 @@ pub struct Measured {
     pub mismatches: u64,
     /// Requests not sent in time or never answered.
     pub censored: u64,
-    /// Length of the window.
+    /// Length of the window, which ends early where there is no load any more.
     pub elapsed_ns: u64,
     /// Answers a second.
     pub throughput_rps: f64,
@@ -197,11 +197,14 @@ pub struct Measured {
     /// The mean service time of the answers in each of the slices; 0 where there were none.
     #[serde(default)]
     pub slice_service_ns: Vec<u64>,
+    /// The time of the window in which connections were lost already, as a share of the time of all of them.
+    #[serde(default)]
+    pub lost_share: Option<f64>,
 }
 
 impl Measured {
     /// The fields, which are all written whether or not there is a measurement.
-    const FIELDS: [&str; 20] = [
+    const FIELDS: [&str; 21] = [
         "requests",
         "errors",
         "mismatches",
@@ -222,6 +225,7 @@ impl Measured {
         "interference",
         "unanswered",
         "slice_service_ns",
+        "lost_share",
     ];
 
     /// What the load generator saw, and what the server's process is known to have spent on it.
@@ -257,6 +261,7 @@ impl Measured {
             interference: Interference::default(),
             unanswered: Some(load.unanswered),
             slice_service_ns: load.slice_service_ns,
+            lost_share: Some(load.lost_share),
         }
     }
 }
@@ -464,6 +469,9 @@ pub(crate) mod tests {
             unanswered: 0,
             slice_service_ns: vec![1_000_000; 40],
             idle_lost: 0,
+            lost_share: 0.0,
+            closed_after: None,
+            cut_short: false,
         };
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),
@@ -514,7 +522,7 @@ pub(crate) mod tests {
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
                      latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
                      slices in_flight_mean in_flight_edges silent_connections interference unanswered \
-                     slice_service_ns idle_connections";
+                     slice_service_ns lost_share idle_connections";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
@@ -547,7 +555,7 @@ pub(crate) mod tests {
         for field in ["slices", "in_flight_mean", "in_flight_edges", "silent_connections", "interference"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
-        for field in ["unanswered", "slice_service_ns"] {
+        for field in ["unanswered", "slice_service_ns", "lost_share"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
         let of_server = ["busiest_thread", "connections_per_thread", "busy_per_thread", "wakeups", "bytes_received"];

@@ -19,7 +19,7 @@ use crate::load::{self, LoadOutcome, LoadPlan};
 use crate::plan::{Cell, server_of};
 use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
 use crate::run_delay::ThreadCounts;
-use crate::verdict::{Evidence, judge};
+use crate::verdict::{Evidence, LoadEnd, closing, judge};
 
 /// Told how many idle connections are open, and how many there are to be.
 pub(crate) type TellsIdle<'a> = &'a mut dyn FnMut(usize, usize);
@@ -109,9 +109,7 @@ fn measure(
     server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0))?;
     let outcome = outcome.map_err(|error| server.with_last_words(error.to_string()))?;
     if outcome.requests == 0 && outcome.errors == load.connections as u64 {
-        let first = outcome.first_error.unwrap_or_default();
-        let error = format!("the server answered nothing, and all connections to it broke ({first})");
-        return Err(server.with_last_words(error));
+        return Err(server.with_last_words(lost_all(&outcome, load.connections)));
     }
     let threads = readings.as_ref().and_then(|(_, closed)| closed.threads.as_ref());
     let cpus = match threading {
@@ -120,9 +118,9 @@ fn measure(
     };
     let left_cpus = threads.is_some_and(|threads| threads.leaves(&plan.server_cpus));
     // A load that has lost all its connections ends before the window does, and nothing happens from then on.
-    let ended_early = outcome.errors == load.connections as u64;
+    let ended_early = outcome.elapsed < load.duration;
     let spans = readings.as_ref().map(|(opened, closed)| Spans::between(opened, closed)).unwrap_or_default();
-    let elapsed = (!ended_early).then_some(outcome.elapsed);
+    let looked = if ended_early { Looked::AfterTheEndOf(outcome.elapsed) } else { Looked::AtBothEnds(outcome.elapsed) };
     let most =
         readings.as_ref().and_then(|(opened, closed)| closed.counts.as_ref()?.most_since(opened.counts.as_ref()?));
     let busiest_thread = most.map(|most| most.ran);
@@ -137,7 +135,7 @@ fn measure(
         memory_bytes_per_idle_connection: idle.bytes_per_connection(load.idle_connections),
         connections_per_thread,
         busy_per_thread,
-        ..spans.measured(elapsed, outcome.requests, cpus)
+        ..spans.measured(looked, outcome.requests, cpus)
     };
     if info.is_some_and(|info| info.waiting.hides_load()) {
         // It is always busy, so this does not say whether it could have done more.
@@ -155,6 +153,20 @@ fn measure(
         client_waited: outcome.client.waited.filter(|_| client_alone),
     });
     Ok(Trial { outcome, server, interference, left_cpus })
+}
+
+/// Why there is nothing to be measured where all connections were lost and none of the requests was answered.
+fn lost_all(outcome: &LoadOutcome, connections: usize) -> String {
+    let when = if outcome.elapsed.is_zero() {
+        "all connections were lost before the window opened"
+    } else {
+        "all connections were lost, and no request in the window was answered"
+    };
+    match (outcome.closed_after, &outcome.first_error) {
+        (Some(answers), _) => format!("{}: {when}", closing(answers, connections)),
+        (None, Some(first)) => format!("{when} ({first})"),
+        (None, None) => when.to_owned(),
+    }
 }
 
 /// What came of a trial.
@@ -266,6 +278,16 @@ struct Span<T> {
     between: Duration,
 }
 
+/// When the server was looked at, in a window of that length.
+#[derive(Clone, Copy, Debug)]
+enum Looked {
+    /// When it opened and when it closed, as exactly as may be: counts are scaled to it.
+    AtBothEnds(Duration),
+    /// The load ended early, and the second look came some time after that. Nothing happened in between, so that the counts
+    /// are those of the window.
+    AfterTheEndOf(Duration),
+}
+
 /// What a server spent between two snapshots; none where a reading failed.
 #[derive(Debug, Default)]
 struct Spans {
@@ -297,10 +319,17 @@ impl Spans {
         Self { cpu, own: own.or_else(|| threads.and_then(|(opened, closed)| seen_counts(opened, closed))) }
     }
 
-    /// In a window of the length `elapsed`; between the readings where that is none.
-    fn measured(&self, elapsed: Option<Duration>, requests: u64, cpus: usize) -> ServerMeasured {
+    /// In the window.
+    fn measured(&self, looked: Looked, requests: u64, cpus: usize) -> ServerMeasured {
+        let (elapsed, load_ended) = match looked {
+            Looked::AtBothEnds(elapsed) => (Some(elapsed), None),
+            Looked::AfterTheEndOf(elapsed) => (None, Some(elapsed)),
+        };
         let cpu_ns = self.cpu.map(|cpu| scaled(cpu.count, cpu.between, elapsed));
-        let utilisation = self.cpu.and_then(|cpu| per(cpu.count as f64, cpu.between.as_secs_f64() * 1e9 * cpus as f64));
+        let utilisation = self.cpu.and_then(|cpu| {
+            let time = load_ended.unwrap_or(cpu.between);
+            per(cpu.count as f64, time.as_secs_f64() * 1e9 * cpus as f64)
+        });
         let own =
             |count: fn(&OwnCounts) -> u64| self.own.as_ref().map(|own| scaled(count(&own.count), own.between, elapsed));
         let calls = self.own.as_ref().and_then(|own| {
@@ -398,14 +427,12 @@ fn scaled(count: u64, between: Duration, elapsed: Option<Duration>) -> u64 {
 
 fn with_measurement(sweep: Sweep<'_>, slot: &Slot, trial: Trial) -> TrialRecord {
     let Trial { outcome, server, interference, left_cpus } = trial;
-    let (first_error, due) = (outcome.first_error.clone(), outcome.due);
+    let end = LoadEnd::of(&outcome);
     let measured = Measured { interference, ..Measured::new(outcome, Some(server)) };
     let judgement = judge(&Evidence {
-        first_error,
-        due,
         cpus_shared: sweep.plan.server_cpus.overlaps(&sweep.plan.client_cpus),
         server_left_its_cpus: left_cpus,
-        ..Evidence::of(&measured, &slot.cell)
+        ..Evidence::of(&measured, &slot.cell).with_end(&end)
     });
     TrialRecord {
         trial: slot.trial,
@@ -478,15 +505,17 @@ mod tests {
         let opened = snapshot(at, 100, Some(report(0, 1000)));
         let closed = snapshot(at + Duration::from_millis(1100), 650, Some(report(1250, 3500)));
         let spans = Spans::between(&opened, &closed);
-        let measured = spans.measured(Some(Duration::from_secs(1)), 1000, 1);
+        let measured = spans.measured(Looked::AtBothEnds(Duration::from_secs(1)), 1000, 1);
         assert_eq!((measured.cpu_ns, measured.cpu_ns_per_request), (Some(500_000_000), Some(500_000.0)));
         assert!((measured.utilisation.unwrap() - 0.5).abs() < 1e-9);
         assert_eq!((measured.voluntary_switches, measured.involuntary_switches), (Some(1000), Some(0)));
         assert_eq!(measured.syscalls, Some(2000));
         assert_eq!((measured.wakeups, measured.bytes_copied, measured.bytes_sent), (Some(500), Some(0), None));
         assert_eq!(measured.syscalls_by_name, Some(BTreeMap::from([("read".to_owned(), 2000)])));
-        // A load that ended early leaves nothing to scale to.
-        assert_eq!(spans.measured(None, 1000, 1).cpu_ns, Some(550_000_000));
+        // After a load that ended early there was nothing to count: all of it is of the time that it took.
+        let early = spans.measured(Looked::AfterTheEndOf(Duration::from_millis(1000)), 1000, 1);
+        assert_eq!((early.cpu_ns, early.syscalls), (Some(550_000_000), Some(2500)));
+        assert!((early.utilisation.unwrap() - 0.55).abs() < 1e-9);
     }
 
     #[test]
@@ -515,7 +544,10 @@ mod tests {
         let blind = Snapshot { cpu: None, ..snapshot(at, 0, None) };
         let seen = snapshot(at, 0, Some(report(1, 1)));
         for (opened, closed) in [(&blind, &seen), (&seen, &blind)] {
-            assert_eq!(Spans::between(opened, closed).measured(None, 1, 1), ServerMeasured::default());
+            assert_eq!(
+                Spans::between(opened, closed).measured(Looked::AtBothEnds(Duration::ZERO), 1, 1),
+                ServerMeasured::default()
+            );
         }
     }
 }

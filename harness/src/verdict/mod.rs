@@ -5,6 +5,7 @@
 mod answers;
 mod bottleneck;
 mod generator;
+mod losses;
 mod machine;
 mod spread;
 mod steadiness;
@@ -12,11 +13,12 @@ mod steadiness;
 mod tests;
 
 use crate::interference::Interference;
-use crate::load::Pace;
+use crate::load::{LoadOutcome, Pace};
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
 pub(crate) use generator::{BUSY_GENERATOR, LATE_GENERATOR};
+pub(crate) use losses::closing;
 
 /// What is known of a trial that has a measurement.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,13 @@ pub struct Evidence {
     pub errors: u64,
     /// How the first of them broke.
     pub first_error: Option<String>,
+    /// The time of the window in which connections were lost already, as a share of the time of all of them; `None` where
+    /// that is not known.
+    pub lost_share: Option<f64>,
+    /// Answers after which the server closes connections, where nearly all of those that were lost agree on that.
+    pub closed_after: Option<u64>,
+    /// Whether the run was told to end before all was measured that was to be.
+    pub cut_short: bool,
     /// Answers that differed from what was sent.
     pub mismatches: u64,
     /// Requests not sent in time or never answered.
@@ -80,13 +89,17 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What a measurement of `cell` by itself says; it does not know what was due, nor who used which CPUs.
+    /// What a measurement of `cell` by itself says; it does not know what was due, how the run ended, nor who used which
+    /// CPUs.
     #[must_use]
     pub fn of(measured: &Measured, cell: &Cell) -> Self {
         Self {
             requests: measured.requests,
             errors: measured.errors,
             first_error: None,
+            lost_share: measured.lost_share,
+            closed_after: None,
+            cut_short: false,
             mismatches: measured.mismatches,
             censored: measured.censored,
             // Older files do not tell them apart.
@@ -122,9 +135,38 @@ impl Evidence {
         }
     }
 
+    /// With what the record of a load does not keep.
+    #[must_use]
+    pub fn with_end(self, end: &LoadEnd) -> Self {
+        let LoadEnd { first_error, due, closed_after, cut_short } = end.clone();
+        Self { first_error, due, closed_after, cut_short, ..self }
+    }
+
     /// Answers a second.
     fn throughput_rps(&self) -> f64 {
         self.requests as f64 * 1e9 / self.elapsed_ns.max(1) as f64
+    }
+}
+
+/// What a load says of itself that its record does not keep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadEnd {
+    first_error: Option<String>,
+    due: Option<u64>,
+    closed_after: Option<u64>,
+    cut_short: bool,
+}
+
+impl LoadEnd {
+    /// Of a load that has ended.
+    #[must_use]
+    pub fn of(load: &LoadOutcome) -> Self {
+        Self {
+            first_error: load.first_error.clone(),
+            due: load.due,
+            closed_after: load.closed_after,
+            cut_short: load.cut_short,
+        }
     }
 }
 
@@ -143,7 +185,7 @@ pub struct Judgement {
 /// Judges a trial.
 #[must_use]
 pub fn judge(evidence: &Evidence) -> Judgement {
-    let invalid = answers::reasons_against(evidence);
+    let invalid = [losses::reasons_against(evidence), answers::reasons_against(evidence)].concat();
     let mut suspect = Vec::new();
     // Without an answer, nothing else says anything.
     if evidence.requests > 0 {
@@ -152,7 +194,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         suspect.extend(machine::reasons_to_doubt(evidence));
         suspect.extend(spread::reason_to_doubt(evidence));
     }
-    let suspect = [answers::reasons_to_doubt(evidence), suspect].concat();
+    let suspect = [losses::reasons_to_doubt(evidence), answers::reasons_to_doubt(evidence), suspect].concat();
     let verdict = match (invalid.is_empty(), suspect.is_empty()) {
         (false, _) => Verdict::Invalid,
         (true, false) => Verdict::Suspect,

@@ -8,6 +8,9 @@ fn sound() -> Evidence {
         requests: 100_000,
         errors: 0,
         first_error: None,
+        lost_share: Some(0.0),
+        closed_after: None,
+        cut_short: false,
         mismatches: 0,
         censored: 0,
         unanswered: 0,
@@ -61,6 +64,54 @@ fn only_reason(evidence: &Evidence) -> String {
 fn verdict(evidence: &Evidence) -> (Verdict, String) {
     let judgement = judge(evidence);
     (judgement.verdict, judgement.reasons.join(" | "))
+}
+
+#[test]
+fn connections_that_were_lost_for_a_part_that_matters_make_a_trial_invalid() {
+    let lost = |share| Evidence { errors: 1, first_error: Some("reset".into()), lost_share: share, ..sound() };
+    assert_eq!(judge(&lost(Some(0.01))).verdict, Verdict::Suspect);
+    let judged = judge(&lost(Some(0.011)));
+    let expected = "connections were lost for more than 1 % of their time in the window; the first: reset";
+    assert_eq!((judged.verdict, judged.reasons.as_slice()), (Verdict::Invalid, [expected.to_owned()].as_slice()));
+    // Older files do not say, and are not judged anew.
+    assert_eq!(judge(&lost(None)).verdict, Verdict::Suspect);
+}
+
+#[test]
+fn a_server_that_closes_connections_after_so_many_answers_is_said_to() {
+    let closing = |answers, connections, share| {
+        let evidence = Evidence {
+            errors: connections as u64,
+            connections,
+            closed_after: Some(answers),
+            lost_share: Some(share),
+            ..sound()
+        };
+        let judged = judge(&evidence);
+        (judged.verdict, judged.reasons[0].clone())
+    };
+    let much = "connections were lost for more than 1 % of their time in the window";
+    let expected = format!("the server closes connections after 3,000 answers: {much}");
+    assert_eq!(closing(3000, 50, 0.6), (Verdict::Invalid, expected));
+    assert!(closing(1, 50, 0.6).1.starts_with("the server closes connections after 1 answer: "));
+    assert!(closing(0, 50, 0.6).1.starts_with("the server closes connections without an answer: "));
+    assert!(closing(7, 1, 0.6).1.starts_with("the server closed the connection after 7 answers: "));
+    let expected = "connections were lost: the server closes connections after 3,000 answers".to_owned();
+    assert_eq!(closing(3000, 50, 0.001), (Verdict::Suspect, expected));
+}
+
+#[test]
+fn where_all_connections_were_lost_in_the_warm_up_nothing_is_said_of_answers() {
+    let nothing = Evidence { errors: 50, lost_share: Some(1.0), elapsed_ns: 0, requests: 0, ..sound() };
+    assert_eq!(judge(&nothing).reasons[0], "all connections were lost before the window opened");
+    assert!(!judge(&nothing).reasons.iter().any(|reason| reason.contains("no request was answered")));
+}
+
+#[test]
+fn a_run_that_was_interrupted_is_suspect_and_says_so() {
+    let judged = judge(&Evidence { cut_short: true, ..sound() });
+    assert_eq!(judged.verdict, Verdict::Suspect);
+    assert!(judged.reasons[0].starts_with("cut short"), "{judged:?}");
 }
 
 #[test]

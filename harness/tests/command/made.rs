@@ -86,6 +86,7 @@ fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
             interference: harness::interference::Interference::default(),
             unanswered: None,
             slice_service_ns: Vec::new(),
+            lost_share: None,
         }),
         verdict: Verdict::Valid,
         reasons: Vec::new(),

@@ -30,6 +30,7 @@ use self::ring::{Other, Received, Ring};
 use super::clock::Clock;
 use super::connection::Loss;
 use super::cpu_meter::CpuMeter;
+use super::received::received_bytes;
 use super::run::{End, Finished};
 use super::share::Share;
 
@@ -72,7 +73,7 @@ impl<'run> IoUring<'run> {
     }
 
     /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.
-    pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End<'_>) -> io::Result<Finished<'run>> {
+    pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End) -> io::Result<Finished<'run>> {
         let mut run = Run::new(self, share, clock);
         run.start()?;
         run.turn_until_over(end)?;
@@ -146,11 +147,14 @@ impl<'run> Run<'run> {
         Ok(())
     }
 
-    fn turn_until_over(&mut self, end: &End<'_>) -> io::Result<()> {
+    fn turn_until_over(&mut self, end: &End) -> io::Result<()> {
         let mut settled = false;
         loop {
             self.dispatch_all()?;
             let now_ns = self.last_ns;
+            if let Some(at_ns) = end.cut_ns() {
+                self.cut(at_ns, now_ns);
+            }
             let over = self.share.is_over(now_ns);
             if !settled && (over || self.share.is_settled(now_ns)) {
                 settled = true;
@@ -345,8 +349,15 @@ impl<'run> Run<'run> {
     fn lose(&mut self, connection: usize, loss: Loss, now_ns: u64) {
         let Some(socket) = self.io.peers[connection].socket.take() else { return };
         // Closing alone would not end the receive on it, and so neither the connection.
+        let received_bytes = received_bytes(&socket);
         let _ = shutdown(&socket, Shutdown::Both);
-        self.share.lost(connection, loss, now_ns);
+        self.share.lost(connection, loss, received_bytes, now_ns);
+    }
+
+    #[cold]
+    fn cut(&mut self, at_ns: u64, now_ns: u64) {
+        self.share.cut(at_ns, now_ns);
+        self.meter.set_window(self.share.window());
     }
 
     /// Reads the clock.

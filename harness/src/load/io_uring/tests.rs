@@ -1,6 +1,5 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -42,13 +41,13 @@ fn without_free_buffers_every_answer_is_taken_and_pauses_are_slept_through() {
     let io = IoUring::with_shape(sockets, Shape { buffers: 2, buffer_bytes: 4096 }).unwrap();
     let mut run = Run::new(io, share, Clock::start());
     run.start().unwrap();
-    run.turn_until_over(&End::new(&AtomicBool::new(false), 1)).unwrap();
+    run.turn_until_over(&End::new(1)).unwrap();
 
     let Run { io, share, starvations, .. } = run;
     let enters = io.ring.enters;
     drop(io);
     server.join().unwrap();
-    let seen = share.finish();
+    let seen = share.finish(u64::MAX);
     let answers = seen.latency.len();
     assert_eq!((seen.errors, seen.mismatches, seen.censored), (0, 0, 0));
     assert!(answers >= CONNECTIONS as u64 && starvations >= answers / 4, "{answers} answers, {starvations} starved");
