@@ -1,12 +1,13 @@
 //! Ctrl-C and its like: the first asks to end in good order, the second ends at once.
 
-use std::process::ExitCode;
+use std::fs;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -18,25 +19,25 @@ static FIRST: AtomicU8 = AtomicU8::new(0);
 /// What a command that was interrupted, and has something to show all the same, exits with: 128 and the signal, as shells
 /// say it of those that died of one. 130 after Ctrl-C.
 pub(crate) fn exit_code() -> ExitCode {
-    ExitCode::from(128 + FIRST.load(Ordering::Relaxed))
+    ExitCode::from(code(FIRST.load(Ordering::Relaxed).into()))
 }
 
-/// Calls `ask_to_end` at the first SIGINT or SIGTERM. The second ends the process as if nobody had listened.
+/// Calls `ask_to_end` at the first SIGINT, SIGTERM or SIGHUP. The second ends the process.
 pub(crate) fn on_signal(ask_to_end: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals").map_err(Failure::Run)?;
-    // One thread for both: two signals that come together are still a first and a second.
-    thread::spawn(move || {
+    let mut signals = Signals::new(signals()).context("cannot handle signals").map_err(Failure::Run)?;
+    // One thread for all: two signals that come together are still a first and a second.
+    let thread = thread::Builder::new().name("signals".to_owned());
+    let thread = thread.spawn(move || {
         let mut signals = signals.forever();
         if let Some(first) = signals.next() {
             FIRST.store(u8::try_from(first).unwrap_or(0), Ordering::Relaxed);
             ask_to_end();
         }
         if let Some(second) = signals.next() {
-            // Known signals have a default action, and that of these two is to end.
-            let _ = emulate_default_handler(second);
+            end_now(second);
         }
     });
-    Ok(())
+    thread.map(drop).context("cannot start a thread that waits for signals").map_err(Failure::Run)
 }
 
 /// A flag that the first signal sets.
@@ -45,4 +46,40 @@ pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
     let set = Arc::clone(&flag);
     on_signal(move || set.store(true, Ordering::Relaxed))?;
     Ok(flag)
+}
+
+/// For a command that has nothing to keep. By itself a signal ends any process but the first of a container, which it would
+/// not even reach.
+pub(crate) fn end_at_once() {
+    if process::id() == 1 {
+        // Without it, the command still comes to its own end.
+        let _ = on_signal(|| end_now(FIRST.load(Ordering::Relaxed).into()));
+    }
+}
+
+/// As if nobody had listened; for the first process of a container that means to ignore the signal.
+fn end_now(signal: i32) {
+    if process::id() != 1 {
+        // Known signals have a default action, and that of these is to end.
+        let _ = emulate_default_handler(signal);
+    }
+    process::exit(code(signal).into());
+}
+
+fn code(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(1)
+}
+
+/// Those that ask a process to end. `nohup` asks it to outlive its terminal, and is obeyed.
+fn signals() -> Vec<i32> {
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    [SIGINT, SIGTERM].into_iter().chain(hang_up).collect()
+}
+
+/// Whether the process was started with that signal ignored. Without /proc that is not known, and it is not.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

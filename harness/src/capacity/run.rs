@@ -14,7 +14,7 @@ use super::found::BackendCapacity;
 use super::search::Tactics;
 use crate::load::LoadPlan;
 use crate::plan::{CapacityPlan, Cell, SweepPlan};
-use crate::results::{Record, TrialRecord, WriteError, Writer};
+use crate::results::{Moved, Record, TrialRecord, WriteError, Writer};
 use crate::slo::Slo;
 use crate::sweep::{Floors, Slot, Sweep, record_floor, run_trial};
 
@@ -49,6 +49,8 @@ pub trait Observer {
     fn trial_starts(&mut self, slot: &Slot, repeats: usize, left: Duration);
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
+    /// The results file was taken away, and its records are elsewhere now.
+    fn file_moved(&mut self, _moved: &Moved) {}
 }
 
 /// The search for the capacity of several backends.
@@ -147,7 +149,9 @@ impl<'a> CapacitySearch<'a> {
                 observer.trial_starts(&slot, self.contenders[index].repeats(), self.usual_time_left());
                 let Some(trial) = measure(&plan, &slot) else { return Ok(()) };
                 let record = Record::Trial(Box::new(trial));
-                writer.append(&record)?;
+                if let Some(moved) = writer.append(&record)? {
+                    observer.file_moved(&moved);
+                }
                 let Record::Trial(trial) = record else { unreachable!("it was made a trial above") };
                 self.trials += 1;
                 observer.trial_ended(&trial);

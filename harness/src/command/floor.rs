@@ -15,7 +15,7 @@ use super::measuring::pin_to;
 use crate::cli::floor::FloorArguments;
 use crate::cli::machine::Machine;
 use crate::failure::Failure;
-use crate::output;
+use crate::{interrupt, output};
 
 /// Measures and prints. What this machine does not have is said, and no failure.
 pub(crate) fn run(arguments: &FloorArguments) -> Result<ExitCode, Failure> {
@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &FloorArguments) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("floor", message));
     }
     pin_to("floor", &server_cpus, &client_cpus)?;
+    let interrupted = interrupt::flag()?;
     let plan = FloorPlan {
         payloads_bytes: arguments.payload.0.iter().map(|size| size.0).collect(),
         server_cpus,
@@ -41,15 +42,19 @@ pub(crate) fn run(arguments: &FloorArguments) -> Result<ExitCode, Failure> {
     let bar =
         live::bar(Some(plan.rounds as u64), arguments.quiet).with_style(style.expect("the template is a constant"));
     bar.tick();
-    let floor = floor::survey(&plan, || bar.inc(1));
+    let floor = floor::survey(&plan, &interrupted, || bar.inc(1));
     bar.finish_and_clear();
     let floor = floor.map_err(Failure::run)?;
+    let (taken, rounds) = (floor.rounds, plan.rounds);
+    if taken < rounds {
+        output::say(&format!("note: interrupted after {taken} of {rounds} rounds; figures are of those"));
+    }
     if arguments.json {
         output::print_json(&Json { build: Build::current(), environment: Environment::read(), floor })?;
     } else {
         output::print(&terminal::floor::draw(&floor, &Build::current(), output::look()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if taken < rounds { interrupt::exit_code() } else { ExitCode::SUCCESS })
 }
 
 /// Explained to people by `harness floor --help`.

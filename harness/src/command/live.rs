@@ -2,9 +2,11 @@
 
 use harness::figures;
 use harness::plan::Cell;
-use harness::results::TrialRecord;
+use harness::results::{Moved, TrialRecord, WriteError, Writer};
 use harness::statistics::Spread;
 use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use crate::output;
 
 /// A line for what runs and one for what ended.
 pub(super) const TEMPLATE_BELOW: &str = "{wide_msg}\n{prefix}";
@@ -19,6 +21,19 @@ pub(super) fn bar(length: Option<u64>, is_quiet: bool) -> ProgressBar {
 pub(super) fn fitted(text: &str) -> String {
     let columns = console::Term::stderr().size().1;
     console::truncate_str(text, columns.into(), "…").into_owned()
+}
+
+/// Says where the results are now, above the bar.
+pub(super) fn say_moved(bar: &ProgressBar, moved: &Moved) {
+    bar.suspend(|| output::say(&format!("warning: {moved}")));
+}
+
+/// Sees that what was written is in a file, before it is named for the last time.
+pub(super) fn settle(writer: &mut Writer) -> Result<(), WriteError> {
+    if let Some(moved) = writer.settle()? {
+        output::say(&format!("warning: {moved}"));
+    }
+    Ok(())
 }
 
 /// Figures of the trials so far.

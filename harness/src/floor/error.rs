@@ -46,6 +46,9 @@ pub enum FloorError {
     /// Nothing was measured.
     #[error("no round was taken: ask for one at least")]
     NoRounds,
+    /// It was told to stop before there was anything to show.
+    #[error("interrupted before the first round ended, so nothing was measured; ask for a shorter --duration")]
+    Stopped,
 }
 
 impl FloorError {

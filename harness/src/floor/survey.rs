@@ -2,6 +2,9 @@
 
 mod rounds;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -35,7 +38,7 @@ pub struct Floor {
     pub client_cpu: Option<usize>,
     /// Why nothing was measured between two CPUs; null where it was.
     pub two_cpus_missing: Option<String>,
-    /// How often each price was taken.
+    /// How often each price was taken; as often as planned, unless that was interrupted.
     pub rounds: usize,
     /// For how long, each time.
     pub slice_ns: u64,
@@ -89,24 +92,64 @@ pub struct TwoCpus {
     pub rounds_left_out: usize,
 }
 
-/// Measures, on threads of its own, and tells `progress` of every round that has ended.
+/// How long a request to stop may go unseen.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
+/// Measures, on threads of its own, and tells `progress` of every round that has ended. Where `stop` is set meanwhile, it is
+/// the floor of the rounds until then, at once: what was under way is left to its thread, which ends when it has taken the
+/// price that it was at.
 ///
 /// # Errors
 ///
-/// [`FloorError`]. That there is one CPU only, or no `io_uring`, is none.
-pub fn survey(plan: &FloorPlan, mut progress: impl FnMut() + Send) -> Result<Floor, FloorError> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("floor".to_owned()).spawn_scoped(scope, || {
-            let mut rounds = Rounds::new(plan)?;
-            for _ in 0..plan.rounds {
-                rounds.take()?;
+/// [`FloorError`]. That there is one CPU only, or no `io_uring`, is none; [`FloorError::Stopped`] where `stop` was set before
+/// the first round had ended.
+pub fn survey(plan: &FloorPlan, stop: &AtomicBool, mut progress: impl FnMut()) -> Result<Floor, FloorError> {
+    let (ended, rounds) = mpsc::channel();
+    let left = Arc::new(AtomicBool::new(false));
+    let (plan, is_left) = (plan.clone(), Arc::clone(&left));
+    let thread = thread::Builder::new().name("floor".to_owned()).spawn(move || {
+        let measured = take_all(&plan, &is_left, &ended);
+        // Whoever has stopped does not want it any more.
+        let _ = ended.send(measured.map(|()| None));
+    });
+    let thread = thread.map_err(FloorError::kernel("start a thread"))?;
+    let mut floor = None;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            left.store(true, Ordering::Relaxed);
+            return floor.ok_or(FloorError::Stopped);
+        }
+        match rounds.recv_timeout(LONGEST_WAIT) {
+            Ok(Ok(Some(so_far))) => {
+                floor = Some(so_far);
                 progress();
             }
-            rounds.finish()
-        });
-        let thread = thread.map_err(FloorError::kernel("start a thread"))?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+            Ok(Ok(None)) => {
+                // It has nothing left to do.
+                let _ = thread.join();
+                return floor.ok_or(FloorError::NoRounds);
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let panic = thread.join().expect_err("it says how it ends, or panics");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+type SoFar = Result<Option<Floor>, FloorError>;
+
+/// Takes the rounds, and sends what all of them so far came to.
+fn take_all(plan: &FloorPlan, is_left: &AtomicBool, ended: &mpsc::Sender<SoFar>) -> Result<(), FloorError> {
+    let mut rounds = Rounds::new(plan)?;
+    for _ in 0..plan.rounds {
+        if !rounds.take(is_left)? || ended.send(rounds.so_far().map(Some)).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -128,7 +171,7 @@ mod tests {
     fn every_price_is_taken_in_every_round() {
         let (server, client) = cpus::split(&cpus::cores().unwrap(), 1);
         let mut rounds = 0;
-        let floor = survey(&plan(server, client), || rounds += 1).unwrap();
+        let floor = survey(&plan(server, client), &AtomicBool::new(false), || rounds += 1).unwrap();
         assert_eq!(rounds, 2);
         let prices = [&floor.system_call, &floor.epoll_wait_ready, &floor.eventfd_write_read, &floor.context_switch];
         let echoes = floor.echoes.iter().map(|echo| &echo.one_cpu);
@@ -144,7 +187,7 @@ mod tests {
     #[test]
     fn on_one_cpu_there_is_a_reason_in_place_of_what_takes_two() {
         let cpu: CpuSet = cpus::cores().unwrap()[0].iter().take(1).collect();
-        let floor = survey(&plan(cpu.clone(), cpu), || ()).unwrap();
+        let floor = survey(&plan(cpu.clone(), cpu), &AtomicBool::new(false), || ()).unwrap();
         assert!(floor.two_cpus_missing.unwrap().contains("two different CPUs"));
         assert!(floor.client_cpu.is_none() && floor.cross_cpu_wake_up.is_none());
         assert!(floor.echoes.iter().all(|echo| echo.two_cpus.is_none() && echo.one_cpu.median_ns > 0.0));
@@ -152,7 +195,28 @@ mod tests {
 
     #[test]
     fn without_a_cpu_nothing_can_be_measured() {
-        let error = survey(&plan(CpuSet::default(), CpuSet::default()), || ()).unwrap_err();
+        let error = survey(&plan(CpuSet::default(), CpuSet::default()), &AtomicBool::new(false), || ()).unwrap_err();
         assert!(matches!(error, FloorError::NoCpu), "{error}");
+    }
+
+    #[test]
+    fn a_survey_that_is_stopped_is_that_of_the_rounds_until_then() {
+        let cpu: CpuSet = cpus::cores().unwrap()[0].iter().take(1).collect();
+        let plan = FloorPlan { rounds: 10_000, payloads_bytes: vec![64], ..plan(cpu.clone(), cpu) };
+        let (stop, mut rounds) = (AtomicBool::new(false), 0);
+        let floor = survey(&plan, &stop, || {
+            rounds += 1;
+            stop.store(rounds == 2, Ordering::Relaxed);
+        });
+        let floor = floor.unwrap();
+        assert_eq!((floor.rounds, floor.system_call.rounds_ns.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_survey_that_is_stopped_in_its_first_round_has_nothing_however_long_a_price_takes() {
+        let cpu: CpuSet = cpus::cores().unwrap()[0].iter().take(1).collect();
+        let plan = FloorPlan { slice: Duration::from_secs(1), ..plan(cpu.clone(), cpu) };
+        let stopped = survey(&plan, &AtomicBool::new(true), || ()).unwrap_err();
+        assert!(matches!(stopped, FloorError::Stopped), "{stopped}");
     }
 }

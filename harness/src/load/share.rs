@@ -234,7 +234,7 @@ mod tests {
         share.release(0, 150);
         assert_eq!(send(&mut share, 0).len(), traffic.frame_bytes());
         assert_eq!(share.next_due_ns(), None);
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.send_lag.len(), seen.censored), (1, 50, 0, 2));
         assert_eq!((seen.due, seen.unanswered), (0, 2));
     }
@@ -253,7 +253,7 @@ mod tests {
         let answer = send(&mut share, 0);
         assert_eq!(answer.len(), traffic.frame_bytes());
         share.received(0, &answer, 260).unwrap();
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.send_lag.max(), seen.send_lag.min()), (30, 0));
         // Intended at 0 and at 100; sent at 30 and at 250.
         assert_eq!((seen.latency.max(), seen.latency.min()), (250, 160));
@@ -291,7 +291,7 @@ mod tests {
             assert_eq!(answer.len(), traffic.frame_bytes());
             share.received(0, &answer, answered_ns).unwrap();
         }
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
         // One in flight all the time: 1350 ns measured, of which 400 were after the window, and 50 more in it.
         assert!((seen.in_flight_mean - 1.0).abs() < 1e-9 && (seen.in_flight_edges() + 0.35).abs() < 1e-9);
@@ -313,7 +313,7 @@ mod tests {
         }
         share.received(0, &late, CLOSES_NS + 20).unwrap();
         assert!(share.is_settled(CLOSES_NS + 20) && !share.is_over(CLOSES_NS + 20));
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (2, CLOSES_NS + 20, 0));
     }
 
@@ -325,7 +325,7 @@ mod tests {
         // The other nine, and one that was due after the window.
         share.release(0, CLOSES_NS);
         assert_eq!(send(&mut share, 0).len(), 11 * traffic.frame_bytes());
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.due, seen.send_lag.len(), seen.censored), (10, 1, 10));
         // Of those, one was in flight in the window.
         assert_eq!(seen.unanswered, 1);
@@ -343,7 +343,7 @@ mod tests {
         share.release(0, 400);
         let answer = send(&mut share, 0);
         share.received(0, &answer, 1300).unwrap();
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.due, seen.latency.len(), seen.latency.max(), seen.censored), (10, 1, 1200, 10));
     }
 
@@ -356,7 +356,7 @@ mod tests {
         assert!(!share.is_settled(CLOSES_NS) && !share.is_over(CLOSES_NS));
         share.lost(0, Loss::Closed, None, CLOSES_NS);
         assert!(share.is_settled(CLOSES_NS) && share.is_over(CLOSES_NS));
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.errors, seen.censored, seen.unanswered), (1, 1, 1));
         let (at_ns, error) = seen.first_error.unwrap();
         assert_eq!(at_ns, CLOSES_NS);
@@ -374,7 +374,7 @@ mod tests {
                 let answer = send(&mut share, 0);
                 share.received(0, &answer, sent_ns + 50).unwrap();
             }
-            let seen = share.finish(CLOSES_NS);
+            let seen = share.finish(u64::MAX);
             assert!((seen.in_flight_mean - in_flight_mean).abs() < 1e-9, "{}", seen.in_flight_mean);
             let throughput_per_ns = seen.latency.len() as f64 / CLOSES_NS as f64;
             assert!((throughput_per_ns * seen.latency.mean() - in_flight_mean).abs() < 0.01);
@@ -389,7 +389,7 @@ mod tests {
         let answer = send(&mut share, 0);
         share.received(0, &answer, 10).unwrap();
         share.lost(1, Loss::Closed, None, 20);
-        assert_eq!(share.finish(CLOSES_NS).silent_connections, 2);
+        assert_eq!(share.finish(u64::MAX).silent_connections, 2);
 
         // Every 100 ns in turn, so that the last has its only request after the window.
         let plan = LoadPlan { connections: 11, ..super::tests::plan(1, every_100_ns()) };
@@ -398,7 +398,7 @@ mod tests {
         let answer = send(&mut share, 0);
         share.received(0, &answer, 10).unwrap();
         // Of the others, nine had something to do.
-        assert_eq!(share.finish(CLOSES_NS).silent_connections, 9);
+        assert_eq!(share.finish(u64::MAX).silent_connections, 9);
     }
 
     #[test]
@@ -407,7 +407,7 @@ mod tests {
         let mut share = only_share(&plan, &traffic);
         share.release(0, CLOSES_NS);
         share.lost(0, Loss::Closed, None, CLOSES_NS + 1);
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.errors, seen.censored), (1, 0));
     }
 
@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(share.take_due(100), Some(1));
         share.release(1, 100);
         assert!(share.is_settled(CLOSES_NS));
-        let seen = share.finish(CLOSES_NS);
+        let seen = share.finish(u64::MAX);
         assert_eq!((seen.send_lag.len(), seen.errors, seen.censored), (0, 1, 10));
     }
 

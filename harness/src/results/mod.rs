@@ -10,6 +10,7 @@ mod histogram;
 mod plain_names;
 mod reader;
 mod record;
+mod rescue;
 mod schema;
 mod writer;
 
@@ -26,5 +27,6 @@ pub use record::{
     SendLagSummary, ServerMeasured, TrialRecord, Verdict,
 };
 pub(crate) use record::{per, saturating_ns};
+pub use rescue::Moved;
 pub use schema::{schema, schema_text};
 pub use writer::{WriteError, Writer};

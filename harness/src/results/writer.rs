@@ -1,16 +1,20 @@
-//! Appends records to a results file, each in one write, so that what was finished stays whatever happens next.
+//! Appends records to a results file, each in one write, so that what was finished stays whatever happens next: also where
+//! the file is removed, renamed, replaced or emptied meanwhile.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Record;
+use super::rescue::{Moved, Place};
 
 /// A results file that is being written.
 #[derive(Debug)]
 pub struct Writer {
     file: File,
     path: PathBuf,
+    /// Where it has its records, and a copy of them; none for what is no regular file.
+    place: Option<Place>,
 }
 
 /// Why a results file could not be written.
@@ -36,7 +40,8 @@ impl Writer {
     /// Starts a new file. What is no regular file (a pipe, a device) may exist already.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
         let special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
-        let opened = OpenOptions::new().write(true).create_new(!special).open(path);
+        // What was written may have to be read again.
+        let opened = OpenOptions::new().read(!special).write(true).create_new(!special).open(path);
         match opened {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(WriteError::Exists(path.to_owned())),
             opened => Self::own(opened, path),
@@ -48,6 +53,7 @@ impl Writer {
     pub fn resume(path: &Path, intact_bytes: u64) -> Result<Self, WriteError> {
         let mut writer = Self::own(OpenOptions::new().read(true).write(true).open(path), path)?;
         writer.cut(intact_bytes).map_err(|error| writer.failed(error))?;
+        writer.place = Place::of(&writer.file, path);
         Ok(writer)
     }
 
@@ -63,11 +69,28 @@ impl Writer {
         if last == *b"\n" { Ok(()) } else { self.file.write_all(b"\n") }
     }
 
-    /// Appends one line.
-    pub fn append(&mut self, record: &Record) -> Result<(), WriteError> {
+    /// Appends one line. Where the file was not any more what it had become, that is put right before, and what was done is
+    /// returned.
+    pub fn append(&mut self, record: &Record) -> Result<Option<Moved>, WriteError> {
         let mut line = serde_json::to_vec(record).map_err(|error| self.failed(error.into()))?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(|error| self.failed(error))
+        let moved = self.settle()?;
+        self.file.write_all(&line).map_err(|error| self.failed(error))?;
+        if let Some(place) = &mut self.place {
+            place.wrote(&line);
+        }
+        Ok(moved)
+    }
+
+    /// Sees that all that was written is in the file at [`path`](Self::path). Where it was taken away meanwhile, it is written
+    /// anew, there or beside it; where it was renamed, the path is another.
+    pub fn settle(&mut self) -> Result<Option<Moved>, WriteError> {
+        let Some(place) = &mut self.place else { return Ok(None) };
+        let moved = place.settle(&mut self.file, &self.path).map_err(|error| self.failed(error))?;
+        if let Some(moved) = &moved {
+            self.path.clone_from(&moved.to);
+        }
+        Ok(moved)
     }
 
     /// Where it is.
@@ -85,7 +108,10 @@ impl Writer {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => Err(WriteError::Busy(path)),
             // A file system without locks is no reason not to write.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { file, path }),
+            Ok(()) | Err(TryLockError::Error(_)) => {
+                let place = Place::of(&file, &path);
+                Ok(Self { file, path, place })
+            }
         }
     }
 

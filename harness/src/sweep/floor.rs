@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_floor_is_that_of_its_block() {
         let plan = plan();
-        let slots = slots(&plan, 1);
+        let slots: Vec<Slot> = slots(&plan, 1).collect();
         let mut floors = Floors { pair: Err("no pair".to_owned()), last: Some((1, Ok(FLOOR))), busy_blocks: 0 };
         let of_blocks: Vec<bool> = slots.iter().map(|slot| floors.of(slot, &[]).is_ok()).collect();
         assert_eq!(of_blocks, slots.iter().map(|slot| slot.block == 1).collect::<Vec<_>>());
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_block_that_is_gone_on_with_keeps_its_floor() {
         let plan = plan();
-        let slot = slots(&plan, 1).remove(0);
+        let slot = slots(&plan, 1).next().unwrap();
         let older = Measured { echoes: None, in_vain: None, ..FLOOR };
         for floor in [Ok(FLOOR), Ok(older), Err("it was busy then".to_owned())] {
             let mut begun = TrialRecord { block: slot.block, ..trial("epoll") };

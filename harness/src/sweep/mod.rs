@@ -14,18 +14,19 @@ mod tree;
 mod trial;
 mod until;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use floor::{Floors, record as record_floor};
 pub use generator::measure_generator;
-pub use order::{Slot, further_slots, slots};
+pub use order::{Slot, further_slots, slots, slots_count};
 pub use resume::{Mismatch, check_resumable};
 pub(crate) use trial::run as run_trial;
 pub use until::{Goal, run_until};
 
 use crate::plan::SweepPlan;
-use crate::results::{Record, TrialRecord, WriteError, Writer};
+use crate::results::{Moved, Record, TrialRecord, WriteError, Writer};
 
 /// What to run and with what.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,8 @@ pub trait Observer {
     fn trial_ended(&mut self, trial: &TrialRecord);
     /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
     fn round_starts(&mut self, _trials: usize, _half_width: f64) {}
+    /// The results file was taken away, and its records are elsewhere now.
+    fn file_moved(&mut self, _moved: &Moved) {}
 }
 
 /// Runs every trial that is not among `trials` already, and adds it to them when it is written.
@@ -71,15 +74,15 @@ pub fn run(
 /// Runs those of the slots whose trial is not there already.
 fn run_slots(
     sweep: Sweep<'_>,
-    mut pending: Vec<Slot>,
+    pending: impl IntoIterator<Item = Slot>,
     trials: &mut Vec<TrialRecord>,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
-    pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
+    let done: HashSet<usize> = trials.iter().map(|trial| trial.trial).collect();
     let mut floors = Floors::new(sweep.plan);
-    for slot in pending {
+    for slot in pending.into_iter().filter(|slot| !done.contains(&slot.trial)) {
         if cancel.load(Ordering::Relaxed) {
             break;
         }
@@ -93,7 +96,9 @@ fn run_slots(
             break;
         }
         let record = Record::Trial(Box::new(trial));
-        writer.append(&record)?;
+        if let Some(moved) = writer.append(&record)? {
+            observer.file_moved(&moved);
+        }
         let Record::Trial(trial) = record else { unreachable!("it was made a trial above") };
         observer.trial_ended(&trial);
         trials.push(*trial);

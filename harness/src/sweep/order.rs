@@ -25,18 +25,28 @@ pub struct Slot {
     pub arrivals_seed: u64,
 }
 
-/// All trials of a plan, in order. The same plan and seed give the same order, today and with the next version:
-/// `--resume` relies on it.
-#[must_use]
-pub fn slots(plan: &SweepPlan, seed: u64) -> Vec<Slot> {
-    let mut random = Pcg64Mcg::seed_from_u64(seed);
-    let mut cells = plan.cells();
-    let mut entrants = plan.entrants();
-    let mut blocks = Vec::with_capacity(plan.trials * cells.len());
+/// All trials of a plan, in order, as they are asked for: what a plan could run in a year takes no memory. The same plan and
+/// seed give the same order, today and with the next version: `--resume` relies on it.
+pub fn slots(plan: &SweepPlan, seed: u64) -> impl Iterator<Item = Slot> + use<> {
+    let mut order = Pcg64Mcg::seed_from_u64(seed);
+    let (mut cells, mut entrants) = (plan.cells(), plan.entrants());
+    // Arrivals come from the same numbers, after those that the order of all rounds takes.
+    let mut arrivals = order.clone();
+    let mut places = (vec![(); cells.len()], vec![(); entrants.len()]);
     for _round in 0..plan.trials {
-        blocks.extend(round(&mut cells, &mut entrants, &mut random));
+        places.0.shuffle(&mut arrivals);
+        places.0.iter().for_each(|()| places.1.shuffle(&mut arrivals));
     }
-    slots_of(blocks, 0, &mut random)
+    (0..plan.trials).flat_map(move |rounds_before| {
+        let blocks_before = rounds_before * cells.len();
+        slots_of(round(&mut cells, &mut entrants, &mut order), blocks_before, &mut arrivals)
+    })
+}
+
+/// How many there are.
+#[must_use]
+pub fn slots_count(plan: &SweepPlan) -> usize {
+    plan.trials.saturating_mul(plan.cells().len()).saturating_mul(plan.entrants().len())
 }
 
 /// The trials of a round that follows those of the plan, the first being `round` 1. They are numbered as if all of them
@@ -95,7 +105,7 @@ mod tests {
     #[test]
     fn every_backend_is_tried_as_often_as_asked_in_every_cell() {
         let plan = plan();
-        let slots = slots(&plan, 1);
+        let slots: Vec<Slot> = slots(&plan, 1).collect();
         for cell in plan.cells() {
             for backend in &plan.backends {
                 let trials = slots.iter().filter(|slot| slot.cell == cell && slot.backend == *backend).count();
@@ -107,7 +117,7 @@ mod tests {
     #[test]
     fn a_block_is_one_trial_of_every_backend_in_one_cell() {
         let plan = plan();
-        for block in slots(&plan, 1).chunks(plan.backends.len()) {
+        for block in slots(&plan, 1).collect::<Vec<_>>().chunks(plan.backends.len()) {
             assert!(block.iter().all(|slot| slot.block == block[0].block && slot.cell == block[0].cell));
             assert!(block.iter().all(|slot| slot.arrivals_seed == block[0].arrivals_seed));
             assert!(plan.backends.iter().all(|backend| block.iter().any(|slot| slot.backend == *backend)));
@@ -117,7 +127,7 @@ mod tests {
     #[test]
     fn a_round_visits_every_cell_before_any_comes_again() {
         let plan = plan();
-        let slots = slots(&plan, 1);
+        let slots: Vec<Slot> = slots(&plan, 1).collect();
         let (first, second) = slots.split_at(slots.len() / 2);
         for cell in plan.cells() {
             assert!(first.iter().any(|slot| slot.cell == cell) && second.iter().any(|slot| slot.cell == cell));
@@ -125,8 +135,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_of_a_plan_does_not_depend_on_how_often_it_is_asked() {
+        let plan = plan();
+        assert_eq!(slots(&plan, 42).count(), slots_count(&plan));
+        // As it was when all of them were made at once: the order of all rounds first, and then their arrivals.
+        let mut random = Pcg64Mcg::seed_from_u64(42);
+        let (mut cells, mut entrants) = (plan.cells(), plan.entrants());
+        let rounds = (0..plan.trials).flat_map(|_| round(&mut cells, &mut entrants, &mut random)).collect();
+        assert_eq!(slots(&plan, 42).collect::<Vec<_>>(), slots_of(rounds, 0, &mut random));
+    }
+
+    #[test]
+    fn the_first_trials_of_a_plan_for_years_are_there_at_once() {
+        let plan = SweepPlan { trials: 1_000_000, ..plan() };
+        assert_eq!(slots(&plan, 42).take(3).map(|slot| slot.trial).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
     fn runs_with_neighbouring_seeds_share_no_arrivals() {
-        let seeds = |seed| slots(&plan(), seed).into_iter().map(|slot| slot.arrivals_seed).collect::<HashSet<_>>();
+        let seeds = |seed| slots(&plan(), seed).map(|slot| slot.arrivals_seed).collect::<HashSet<_>>();
         assert_eq!(seeds(42).len(), plan().trials * plan().cells().len(), "each block has its own");
         assert!(seeds(42).is_disjoint(&seeds(43)));
     }
@@ -134,7 +161,7 @@ mod tests {
     #[test]
     fn further_rounds_go_on_where_the_plan_ends_and_repeat_nothing() {
         let plan = SweepPlan { twice: vec!["poll".to_owned()], ..plan() };
-        let planned = slots(&plan, 42);
+        let planned: Vec<Slot> = slots(&plan, 42).collect();
         let (first, second) = (further_slots(&plan, 42, 1), further_slots(&plan, 42, 2));
         let all: Vec<&Slot> = planned.iter().chain(&first).chain(&second).collect();
         assert!(all.iter().enumerate().all(|(index, slot)| slot.trial == index + 1));
@@ -152,9 +179,9 @@ mod tests {
     #[test]
     fn the_order_of_a_seed_never_changes() {
         let order: Vec<(String, usize)> =
-            slots(&plan(), 42).into_iter().map(|slot| (slot.backend, slot.cell.connections)).collect();
+            slots(&plan(), 42).map(|slot| (slot.backend, slot.cell.connections)).collect();
         let first: Vec<(&str, usize)> = order.iter().take(6).map(|(name, n)| (name.as_str(), *n)).collect();
         assert_eq!(first, [("epoll", 1), ("poll", 1), ("epoll", 1), ("poll", 1), ("epoll", 64), ("poll", 64)]);
-        assert_ne!(slots(&plan(), 42), slots(&plan(), 43));
+        assert!(!slots(&plan(), 42).eq(slots(&plan(), 43)));
     }
 }

@@ -17,7 +17,7 @@ use harness::results::{Record, RunRecord, WriteError, Writer};
 
 use self::progress::Progress;
 use super::measuring::{THIS_EXECUTABLE, describe, pin, random_seed};
-use super::{destination, heading};
+use super::{destination, heading, live};
 use crate::cli::capacity::CapacityArguments;
 use crate::cli::machine::Machine;
 use crate::failure::Failure;
@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: CapacityArguments) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new(&capacity, arguments.quiet);
     let written = search.search(&mut writer, &mut progress, &interrupted);
     progress.finish();
+    let written = written.and_then(|()| live::settle(&mut writer));
 
     let capacities = search.capacities();
     // Looked at last: that a reader has left is no error, and must not hide one.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::capacity::Observer;
 use harness::figures;
 use harness::plan::CapacityPlan;
-use harness::results::TrialRecord;
+use harness::results::{Moved, TrialRecord};
 use harness::sweep::Slot;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
@@ -48,6 +48,10 @@ impl Observer for Progress {
             self.bar.position()
         ));
         self.bar.tick();
+    }
+
+    fn file_moved(&mut self, moved: &Moved) {
+        live::say_moved(&self.bar, moved);
     }
 
     fn trial_ended(&mut self, trial: &TrialRecord) {

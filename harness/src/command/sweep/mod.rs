@@ -3,6 +3,7 @@
 mod attainment;
 mod progress;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use anyhow::anyhow;
 use harness::environment::Conditions;
 use harness::figures;
 use harness::load;
+use harness::plan::SweepPlan;
 use harness::report::terminal::{standings, table};
 use harness::results::TrialRecord;
 use harness::statistics::{rank, summarise};
@@ -19,8 +21,8 @@ use harness::sweep::{self, Sweep};
 use self::attainment::Attainment;
 use self::progress::{Progress, Show};
 use super::destination::Destination;
-use super::heading;
 use super::measuring::{THIS_EXECUTABLE, describe, pin};
+use super::{heading, live};
 use crate::cli::SweepArguments;
 use crate::cli::machine::Machine;
 use crate::cli::settings::Settings;
@@ -46,13 +48,14 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume, describe)?;
     let sweep = Sweep { plan: &plan, seed: run.seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let show = Show { quiet: arguments.quiet, json: arguments.json };
-    let mut progress = Progress::new(&plan, pending(sweep, &trials), trials.len(), show);
+    let mut progress = Progress::new(&plan, pending(&plan, &trials), trials.len(), show);
     let written = match goal {
         None => sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted),
         Some(goal) => sweep::run_until(sweep, goal, &mut trials, &mut writer, &mut progress, &interrupted),
     };
     // Looked at last: that a reader has left is no error, and must not hide one.
     let mut printed = progress.finish();
+    let written = written.and_then(|()| live::settle(&mut writer));
 
     let ranking = rank(&plan, &trials);
     let goal = goal.map(|goal| Attainment::of(&ranking, goal));
@@ -76,7 +79,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     }
     let missed = goal.as_ref().and_then(Attainment::missed);
     if interrupted.load(Ordering::Relaxed) {
-        let (finished, left) = (trials.len(), pending(sweep, &trials));
+        let (finished, left) = (trials.len(), pending(&plan, &trials));
         if left > 0 {
             let slots = finished + left;
             return Err(Failure::Run(anyhow!("interrupted after {finished} of {slots} trials; to go on, {go_on}")));
@@ -95,9 +98,10 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
 }
 
 /// Trials of the plan that are not there yet.
-fn pending(sweep: Sweep<'_>, trials: &[TrialRecord]) -> usize {
-    let slots = sweep::slots(sweep.plan, sweep.seed);
-    slots.iter().filter(|slot| trials.iter().all(|trial| trial.trial != slot.trial)).count()
+fn pending(plan: &SweepPlan, trials: &[TrialRecord]) -> usize {
+    let planned = sweep::slots_count(plan);
+    let finished: HashSet<usize> = trials.iter().map(|trial| trial.trial).filter(|&trial| trial <= planned).collect();
+    planned - finished.len()
 }
 
 /// Refuses to call it done where nothing was measured.

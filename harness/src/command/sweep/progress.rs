@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use harness::plan::SweepPlan;
-use harness::results::{Record, TrialRecord};
+use harness::results::{Moved, Record, TrialRecord};
 use harness::sweep::{Observer, Slot};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
@@ -87,6 +87,10 @@ impl Observer for Progress {
         if half_width.is_finite() {
             self.widest = format!("widest ±{:.1} % · ", half_width * 100.0);
         }
+    }
+
+    fn file_moved(&mut self, moved: &Moved) {
+        live::say_moved(&self.bar, moved);
     }
 
     fn trial_ended(&mut self, trial: &TrialRecord) {

@@ -1,5 +1,6 @@
 //! One round after the other.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::floor::{
@@ -21,6 +22,7 @@ const CALLS: [Charge; 7] = [
 /// What was measured so far.
 pub(super) struct Rounds<'a> {
     plan: &'a FloorPlan,
+    taken: usize,
     meter: Meter,
     calls: [Vec<Round>; CALLS.len()],
     /// By payload.
@@ -41,28 +43,36 @@ impl<'a> Rounds<'a> {
         let meter = Meter::open(&plan.server_cpus, &plan.client_cpus)?;
         let echoes = plan.payloads_bytes.iter();
         let echoes = echoes.map(|&payload_bytes| Echoes { payload_bytes, ..Echoes::default() }).collect();
-        Ok(Self { plan, meter, calls: Default::default(), echoes })
+        Ok(Self { plan, taken: 0, meter, calls: Default::default(), echoes })
     }
 
-    /// Takes every price once.
-    pub(super) fn take(&mut self) -> Result<(), FloorError> {
+    /// Takes every price once; false where `stop` was set meanwhile, and the round is not whole.
+    pub(super) fn take(&mut self, stop: &AtomicBool) -> Result<bool, FloorError> {
         let slice = self.plan.slice;
         for (rounds, charge) in self.calls.iter_mut().zip(CALLS) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
             if self.meter.missing(charge).is_none() {
                 rounds.push(self.meter.measure(charge, slice)?);
             }
         }
         for echoes in &mut self.echoes {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
             let charge = Charge::EchoOnOneCpu { payload_bytes: echoes.payload_bytes };
             echoes.one_cpu.push(self.meter.measure(charge, slice)?);
             if let Some(pair) = self.meter.pair() {
                 echoes.take_two_cpus(pair, slice)?;
             }
         }
-        Ok(())
+        self.taken += 1;
+        Ok(true)
     }
 
-    pub(super) fn finish(self) -> Result<Floor, FloorError> {
+    /// Of the rounds until now, all of which have to be whole.
+    pub(super) fn so_far(&self) -> Result<Floor, FloorError> {
         let price = |charge| {
             let place = CALLS.iter().position(|&one| one == charge)?;
             Price::of(&self.calls[place])
@@ -77,7 +87,7 @@ impl<'a> Rounds<'a> {
             server_cpu: self.meter.server_cpu(),
             client_cpu: self.meter.pair().map(Pair::client),
             two_cpus_missing: self.meter.missing(Charge::CrossCpuWakeUp).or_else(drowned),
-            rounds: self.plan.rounds,
+            rounds: self.taken,
             slice_ns: u64::try_from(self.plan.slice.as_nanos()).unwrap_or(u64::MAX),
             system_call: always(Charge::SystemCall)?,
             epoll_wait_ready: always(Charge::EpollWaitReady)?,
