@@ -1,7 +1,7 @@
 //! Ctrl-C and its like: the first asks to end in good order, the second ends at once.
 
 use std::fs;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread;
@@ -19,25 +19,25 @@ static FIRST: AtomicU8 = AtomicU8::new(0);
 /// What a command that was interrupted, and has something to show all the same, exits with: 128 and the signal, as shells
 /// say it of those that died of one. 130 after Ctrl-C.
 pub(crate) fn exit_code() -> ExitCode {
-    ExitCode::from(code(FIRST.load(Ordering::Relaxed).into()))
+    ExitCode::from(128 + FIRST.load(Ordering::Relaxed))
 }
 
-/// Calls `ask_to_end` at the first SIGINT, SIGTERM or SIGHUP. The second ends the process.
+/// Calls `ask_to_end` at the first SIGINT, SIGTERM or SIGHUP. The second ends the process as if nobody had listened.
 pub(crate) fn on_signal(ask_to_end: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let mut signals = Signals::new(signals()).context("cannot handle signals").map_err(Failure::Run)?;
+    let mut signals = Signals::new(heeded()).context("cannot handle signals").map_err(Failure::Run)?;
     // One thread for all: two signals that come together are still a first and a second.
-    let thread = thread::Builder::new().name("signals".to_owned());
-    let thread = thread.spawn(move || {
+    thread::spawn(move || {
         let mut signals = signals.forever();
         if let Some(first) = signals.next() {
             FIRST.store(u8::try_from(first).unwrap_or(0), Ordering::Relaxed);
             ask_to_end();
         }
         if let Some(second) = signals.next() {
-            end_now(second);
+            // Known signals have a default action, and that of these is to end.
+            let _ = emulate_default_handler(second);
         }
     });
-    thread.map(drop).context("cannot start a thread that waits for signals").map_err(Failure::Run)
+    Ok(())
 }
 
 /// A flag that the first signal sets.
@@ -48,30 +48,8 @@ pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(flag)
 }
 
-/// For a command that has nothing to keep. By itself a signal ends any process but the first of a container, which it would
-/// not even reach.
-pub(crate) fn end_at_once() {
-    if process::id() == 1 {
-        // Without it, the command still comes to its own end.
-        let _ = on_signal(|| end_now(FIRST.load(Ordering::Relaxed).into()));
-    }
-}
-
-/// As if nobody had listened; for the first process of a container that means to ignore the signal.
-fn end_now(signal: i32) {
-    if process::id() != 1 {
-        // Known signals have a default action, and that of these is to end.
-        let _ = emulate_default_handler(signal);
-    }
-    process::exit(code(signal).into());
-}
-
-fn code(signal: i32) -> u8 {
-    u8::try_from(128 + signal).unwrap_or(1)
-}
-
 /// Those that ask a process to end. `nohup` asks it to outlive its terminal, and is obeyed.
-fn signals() -> Vec<i32> {
+fn heeded() -> Vec<i32> {
     let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
     [SIGINT, SIGTERM].into_iter().chain(hang_up).collect()
 }

@@ -23,13 +23,9 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::failure::Failure;
-use crate::interrupt;
 
 /// Does what was asked.
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
-    if has_nothing_to_keep(&command) {
-        interrupt::end_at_once();
-    }
     match command {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
@@ -45,26 +41,5 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Schema => schema::run(),
-    }
-}
-
-/// Whether an interrupted command leaves nothing behind that would be worth a moment: it only reads and prints. The others
-/// say themselves what a signal does.
-fn has_nothing_to_keep(command: &Command) -> bool {
-    match command {
-        Command::List(_)
-        | Command::Compare(_)
-        | Command::Doctor(_)
-        | Command::Completions(_)
-        | Command::Man(_)
-        | Command::Report(_)
-        | Command::Export(_)
-        | Command::Schema => true,
-        Command::Serve(_)
-        | Command::Load(_)
-        | Command::Sweep(_)
-        | Command::Capacity(_)
-        | Command::Floor(_)
-        | Command::Guard(_) => false,
     }
 }
