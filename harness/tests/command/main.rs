@@ -19,6 +19,7 @@ mod mistakes;
 mod report;
 mod schema;
 mod serve;
+mod short_window;
 mod skipping;
 mod strangers;
 mod support;
