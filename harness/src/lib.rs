@@ -23,6 +23,9 @@ pub mod load;
 pub mod plain;
 pub mod plan;
 pub mod process_tree;
+#[cfg(test)]
+#[path = "../tests/command/quiet.rs"]
+mod quiet;
 pub mod report;
 pub mod results;
 pub mod run_delay;

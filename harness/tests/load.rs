@@ -2,7 +2,11 @@
 //!
 //! An engine that this machine refuses is named on stderr and passed over; `REQUIRE_BACKENDS=all` makes that a failure.
 //!
-//! Bounds on times are far wider than the effects they tell apart, so that a busy machine does not fail a test.
+//! What is demanded are counts and orders, and times only in relation to each other: a busy machine, or a slow one, does not
+//! fail a test. What needs a quiet machine is behind `needs_quiet_machine`.
+
+#[path = "command/quiet.rs"]
+mod quiet;
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -16,6 +20,7 @@ use harness::load::{Arrivals, Engine, LoadError, LoadOutcome, LoadPlan, Observer
 use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
+use quiet::needs_quiet_machine;
 
 /// Makes every test one test for each engine.
 macro_rules! over_each_engine {
@@ -40,7 +45,8 @@ over_each_engine! {
     a_short_listen_queue_does_not_hold_up_the_connections,
     one_mangled_byte_is_one_mismatch,
     an_open_loop_keeps_to_its_rate,
-    requests_leave_at_their_times,
+    every_request_leaves_once,
+    requests_leave_at_their_times_on_a_quiet_machine,
     requests_that_a_slow_server_leaves_are_censored,
     an_open_loop_shows_a_stall_in_every_request_that_it_delayed,
     a_closed_loop_shows_a_stall_only_in_the_requests_in_flight,
@@ -69,30 +75,27 @@ fn over(engine: Engine, test: fn(Engine)) {
 }
 
 fn every_answer_of_a_closed_loop_is_counted_once(engine: Engine) {
-    let plan = LoadPlan { connections: 10, depth: 3, ..plan(engine, serve(echo)) };
-    let outcome = carry_out(&plan);
-    assert_clean(&outcome);
+    let outcome = clean(|| LoadPlan { connections: 10, depth: 3, ..plan(engine, serve(echo)) });
     assert_eq!(outcome.latency, outcome.service);
-    assert!(outcome.send_lag.is_empty());
-    assert_eq!((outcome.elapsed, outcome.due), (plan.duration, None));
+    assert!(outcome.send_lag.is_empty() && outcome.client.timers.is_none());
+    assert_eq!(outcome.due, None);
     assert!(outcome.client.cpu > Duration::ZERO);
     assert!(outcome.client.utilisation > 0.0 && outcome.client.utilisation <= 1.0);
 }
 
 fn several_threads_share_the_connections(engine: Engine) {
-    let plan = LoadPlan { connections: 7, threads: 3, cpus: vec![first_allowed_cpu()], ..plan(engine, serve(echo)) };
-    let outcome = carry_out(&plan);
-    assert_clean(&outcome);
+    let cpus = vec![first_allowed_cpu()];
+    let outcome = clean(|| LoadPlan { connections: 7, threads: 3, cpus: cpus.clone(), ..plan(engine, serve(echo)) });
     assert_eq!(outcome.client.threads, 3);
 }
 
 fn loads_ipv6_and_empty_payloads(engine: Engine) {
     let target = serve_on(TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap(), echo);
-    assert_clean(&carry_out(&LoadPlan { payload_bytes: 0, depth: 2, ..plan(engine, target) }));
+    clean(|| LoadPlan { payload_bytes: 0, depth: 2, ..plan(engine, target) });
 }
 
 fn pipelines(engine: Engine) {
-    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 16, ..plan(engine, serve(echo)) }));
+    clean(|| LoadPlan { connections: 2, depth: 16, ..plan(engine, serve(echo)) });
 }
 
 fn large_payloads_fill_the_socket_buffers(engine: Engine) {
@@ -100,12 +103,12 @@ fn large_payloads_fill_the_socket_buffers(engine: Engine) {
     // Accepted sockets inherit it, so sends are short from the first frame on.
     socket2::SockRef::from(&listener).set_recv_buffer_size(4096).unwrap();
     let target = serve_on(listener, echo);
-    assert_clean(&carry_out(&LoadPlan { connections: 2, payload_bytes: 1 << 20, depth: 2, ..plan(engine, target) }));
+    clean(|| LoadPlan { connections: 2, payload_bytes: 1 << 20, depth: 2, ..plan(engine, target) });
 }
 
 /// More than an engine has buffers for.
 fn many_long_answers_at_once(engine: Engine) {
-    assert_clean(&carry_out(&LoadPlan { connections: 100, payload_bytes: 200_000, ..plan(engine, serve(echo)) }));
+    clean(|| LoadPlan { connections: 100, payload_bytes: 200_000, ..plan(engine, serve(echo)) });
 }
 
 fn answers_may_come_in_tiny_pieces(engine: Engine) {
@@ -118,35 +121,43 @@ fn answers_may_come_in_tiny_pieces(engine: Engine) {
         }
         Ok(())
     });
-    assert_clean(&carry_out(&LoadPlan { connections: 2, depth: 2, ..plan(engine, target) }));
+    clean(|| LoadPlan { connections: 2, depth: 2, ..plan(engine, target) });
 }
 
 fn a_short_listen_queue_does_not_hold_up_the_connections(engine: Engine) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    // Left to the kernel, what does not fit would be tried again once a second, two at a time.
-    socket2::SockRef::from(&listener).listen(1).unwrap();
-    let target = serve_on(listener, |stream, number| {
-        assert!(number < 200);
-        echo(stream, number)
+    clean(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // Left to the kernel, what does not fit would be tried again once a second, two at a time.
+        socket2::SockRef::from(&listener).listen(1).unwrap();
+        let target = serve_on(listener, |stream, number| {
+            assert!(number < 200);
+            echo(stream, number)
+        });
+        LoadPlan { connections: 200, ..plan(engine, target) }
     });
-    let outcome = carry_out(&LoadPlan { connections: 200, ..plan(engine, target) });
-    assert_clean(&outcome);
 }
 
 fn one_mangled_byte_is_one_mismatch(engine: Engine) {
-    let target = serve(|mut stream, number| {
-        let mut bytes_before = if number == 0 { 5000 } else { usize::MAX };
-        answer(&mut stream, |piece| {
-            if let Some(byte) = piece.get_mut(bytes_before) {
-                *byte ^= 1;
-                bytes_before = usize::MAX;
-            } else {
-                bytes_before -= piece.len();
-            }
+    let target = || {
+        serve(|mut stream, number| {
+            let mut bytes_before = if number == 0 { 5000 } else { usize::MAX };
+            answer(&mut stream, |piece| {
+                if let Some(byte) = piece.get_mut(bytes_before) {
+                    *byte ^= 1;
+                    bytes_before = usize::MAX;
+                } else {
+                    bytes_before -= piece.len();
+                }
+            })
         })
+    };
+    // As long as it takes to come to that byte.
+    in_time(200, |duration| {
+        let outcome = carry_out(&LoadPlan { connections: 3, duration, ..plan(engine, target()) });
+        assert_eq!((outcome.errors, outcome.censored), (0, 0));
+        assert!(outcome.mismatches <= 1, "{} mismatches", outcome.mismatches);
+        if outcome.mismatches == 1 { Ok(()) } else { Err(outcome) }
     });
-    let outcome = carry_out(&LoadPlan { connections: 3, ..plan(engine, target) });
-    assert_eq!((outcome.mismatches, outcome.errors, outcome.censored), (1, 0, 0));
 }
 
 fn an_open_loop_keeps_to_its_rate(engine: Engine) {
@@ -164,28 +175,57 @@ fn an_open_loop_keeps_to_its_rate(engine: Engine) {
         let due = outcome.due.unwrap();
         // Exact but for rounding; Poisson adds five standard deviations.
         assert!(due.abs_diff(2000) <= tolerance, "{due} due");
-        // Every one of them was sent in time, but for what a busy machine sent late at either end.
-        assert!(outcome.requests.abs_diff(due) <= 100, "{} of {due}", outcome.requests);
-        assert!(outcome.censored <= 100, "{} censored", outcome.censored);
+        assert_each_left_once(&plan, &outcome);
         assert_eq!(outcome.send_lag.len(), outcome.requests);
         assert!(outcome.latency.min() >= outcome.service.min());
     }
 }
 
-fn requests_leave_at_their_times(engine: Engine) {
-    let outcome = carry_out(&LoadPlan {
+/// However late they are: what was due was sent in the window, or is censored; what fell due before it may have been sent in
+/// it as well.
+fn assert_each_left_once(plan: &LoadPlan, outcome: &LoadOutcome) {
+    let Pace::Open { rate_rps, arrivals } = plan.pace else { panic!("an open loop") };
+    let due = outcome.due.unwrap();
+    let in_time = due - outcome.censored.min(due);
+    let before = rate_rps * plan.warmup.as_secs_f64();
+    // Of a Poisson process, five standard deviations more.
+    let before = before + if arrivals == Arrivals::Poisson { 5.0 * before.sqrt() } else { 1.0 };
+    assert!(outcome.requests >= in_time, "{} sent, {in_time} of {due} in time", outcome.requests);
+    assert!(((outcome.requests - in_time) as f64) <= before, "{} sent, {in_time} of {due} in time", outcome.requests);
+}
+
+fn many_a_second(engine: Engine) -> LoadPlan {
+    LoadPlan {
         connections: 50,
         pace: Pace::Open { rate_rps: 5000.0, arrivals: Arrivals::Constant },
         duration: Duration::from_millis(500),
         ..plan(engine, serve(echo))
-    });
+    }
+}
+
+fn every_request_leaves_once(engine: Engine) {
+    let plan = many_a_second(engine);
+    let outcome = carry_out(&plan);
     assert_eq!((outcome.first_error.as_deref(), outcome.mismatches), (None, 0));
-    let due = outcome.due.unwrap();
-    assert!(due.abs_diff(2500) <= 1, "{due} due");
-    assert!(outcome.requests.abs_diff(due) <= 250, "{} of {due}", outcome.requests);
-    // An idle machine keeps within 100 µs.
-    let lag_ns = outcome.send_lag.value_at_quantile(0.99);
-    assert!(lag_ns < 100 * 100_000, "sent {lag_ns} ns late");
+    assert!(outcome.due.unwrap().abs_diff(2500) <= 1, "{:?} due", outcome.due);
+    assert_each_left_once(&plan, &outcome);
+}
+
+fn requests_leave_at_their_times_on_a_quiet_machine(engine: Engine) {
+    needs_quiet_machine(|| {
+        let outcome = carry_out(&many_a_second(engine));
+        let lag_ns = outcome.send_lag.value_at_quantile(0.99);
+        // As late as this machine's timers, and as the requests before it make one.
+        let of_machine_ns = outcome.client.timers.unwrap().p90_ns + nanoseconds(outcome.client.cpu) / outcome.requests;
+        if lag_ns < 10 * of_machine_ns {
+            return Ok(());
+        }
+        Err(format!("sent {lag_ns} ns late, timers and work {of_machine_ns} ns"))
+    });
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap()
 }
 
 fn requests_that_a_slow_server_leaves_are_censored(engine: Engine) {
@@ -200,7 +240,7 @@ fn requests_that_a_slow_server_leaves_are_censored(engine: Engine) {
     assert_eq!((outcome.due, outcome.requests + outcome.censored), (Some(500), 500));
     assert!(outcome.censored >= 390, "{} censored", outcome.censored);
     // It was the server that was late, and not the generator.
-    assert!(outcome.send_lag.value_at_quantile(0.5) < 5_000_000);
+    assert!(4 * outcome.send_lag.value_at_quantile(0.5) < outcome.latency.value_at_quantile(0.5), "{outcome:?}");
     assert!(outcome.latency.max() > 10 * outcome.service.min());
 }
 
@@ -216,80 +256,105 @@ fn an_open_loop_shows_a_stall_in_every_request_that_it_delayed(engine: Engine) {
     // Requests fall due all through the stall, 150 of them while more than a quarter of it is still to come.
     let delayed = count_from(&outcome.latency, STALL_NS / 4);
     assert!(delayed >= 140, "{delayed} delayed");
-    // Only those that had been sent saw it in their service time: four, and what the machine adds.
+    // Only those that had been sent saw it in their service time: four, and what the machine adds. Of one connection it can
+    // be no more than fit into the window and the stall.
     let blocked = count_from(&outcome.service, STALL_NS / 2);
-    assert!((1..40).contains(&blocked), "{blocked} blocked");
+    assert!((1..=60).contains(&blocked) && blocked < delayed, "{blocked} blocked");
 }
 
 fn a_closed_loop_shows_a_stall_only_in_the_requests_in_flight(engine: Engine) {
-    let outcome = carry_out(&LoadPlan {
-        connections: 4,
-        depth: 2,
-        warmup: Duration::ZERO,
-        duration: Duration::from_millis(400),
-        ..plan(engine, serve_stalling_once())
+    // As long as it takes until the stall is in it.
+    let outcome = in_time(400, |duration| {
+        let outcome = carry_out(&LoadPlan {
+            connections: 4,
+            depth: 2,
+            warmup: Duration::ZERO,
+            duration,
+            ..plan(engine, serve_stalling_once())
+        });
+        assert_clean(&outcome);
+        if outcome.latency.max() >= STALL_NS { Ok(outcome) } else { Err(outcome) }
     });
-    assert_clean(&outcome);
-    assert!(outcome.latency.max() >= STALL_NS);
-    // One for each that may be in flight, and what the machine adds.
+    // One for each that may be in flight, and what the machine adds: no more of each than fit into the window and the stall.
     let blocked = count_from(&outcome.latency, STALL_NS / 2);
-    assert!((1..80).contains(&blocked), "{blocked} blocked");
+    let most = 8 * (nanoseconds(outcome.elapsed) + STALL_NS).div_ceil(STALL_NS / 2);
+    assert!((1..=most).contains(&blocked), "{blocked} blocked, at most {most}");
+    assert!(blocked < outcome.requests, "{blocked} of {}", outcome.requests);
 }
 
 fn a_server_with_a_delay_meets_a_rate_that_its_connections_can_carry(engine: Engine) {
     // 10 ms for an answer, where each connection is asked for one every 40 ms.
     let target = serve(|mut stream, _| answer(&mut stream, |_| thread::sleep(Duration::from_millis(10))));
-    let outcome = carry_out(&LoadPlan {
-        connections: 4,
-        depth: 8,
-        pace: Pace::Open { rate_rps: 100.0, arrivals: Arrivals::Poisson },
-        warmup: Duration::ZERO,
-        duration: Duration::from_millis(500),
-        ..plan(engine, target)
+    // The few that fell due at the end are a smaller part of a longer window.
+    in_time(500, |duration| {
+        let outcome = carry_out(&LoadPlan {
+            connections: 4,
+            depth: 8,
+            pace: Pace::Open { rate_rps: 100.0, arrivals: Arrivals::Poisson },
+            warmup: Duration::ZERO,
+            duration,
+            ..plan(engine, target)
+        });
+        assert_eq!(Some(outcome.requests + outcome.censored), outcome.due);
+        if outcome.censored * 10 <= outcome.requests { Ok(()) } else { Err(outcome) }
     });
-    assert_eq!(Some(outcome.requests + outcome.censored), outcome.due);
-    assert!(outcome.censored <= 5, "{outcome:?}");
 }
 
 fn load_goes_on_after_the_window_until_stragglers_are_answered(engine: Engine) {
     for threads in [1, 2] {
         let answered = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&answered);
-        let target = serve(move |mut stream, number| {
-            if number > 0 {
-                return answer(&mut stream, |_| _ = counter.fetch_add(1, Ordering::Relaxed));
-            }
-            // Takes the first request, and answers it long after the window.
-            let mut frame = [0; FRAME_BYTES];
-            stream.read_exact(&mut frame)?;
-            thread::sleep(Duration::from_millis(500));
-            stream.write_all(&frame)?;
-            echo(stream, number)
+        let target = |answered: &Arc<AtomicUsize>| {
+            let counter = Arc::clone(answered);
+            serve(move |mut stream, number| {
+                if number > 0 {
+                    return answer(&mut stream, |_| _ = counter.fetch_add(1, Ordering::Relaxed));
+                }
+                // Takes the first request, and answers it long after the window.
+                let mut frame = [0; FRAME_BYTES];
+                stream.read_exact(&mut frame)?;
+                thread::sleep(Duration::from_millis(500));
+                stream.write_all(&frame)?;
+                echo(stream, number)
+            })
+        };
+        // Where the generator came to the window late, nothing was sent in it.
+        in_time(25, |duration| {
+            answered.store(0, Ordering::Relaxed);
+            let plan = LoadPlan {
+                connections: 4,
+                threads,
+                warmup: Duration::ZERO,
+                duration,
+                ..plan(engine, target(&answered))
+            };
+            let outcome = carry_out(&plan);
+            assert_clean(&outcome);
+            assert_eq!(outcome.elapsed, duration);
+            let straggler = outcome.latency.max() >= 450_000_000;
+            // Many times as many are answered meanwhile, and none of them is recorded.
+            let went_on = answered.load(Ordering::Relaxed) as u64 > 2 * outcome.requests;
+            if straggler && outcome.requests > 1 && went_on { Ok(()) } else { Err(outcome) }
         });
-        let duration = Duration::from_millis(25);
-        let outcome =
-            carry_out(&LoadPlan { connections: 4, threads, warmup: Duration::ZERO, duration, ..plan(engine, target) });
-        assert_clean(&outcome);
-        assert_eq!(outcome.elapsed, duration);
-        assert!(outcome.latency.max() >= 450_000_000);
-        // Twenty times as many are answered meanwhile, and none of them is recorded.
-        let answered = answered.load(Ordering::Relaxed) as u64;
-        assert!(outcome.requests > 1 && answered > 2 * outcome.requests, "{} of {answered}", outcome.requests);
     }
 }
 
 fn a_connection_that_the_server_closes_is_an_error_and_the_others_go_on(engine: Engine) {
-    let target = serve(|mut stream, number| {
-        if number > 0 {
-            return echo(stream, number);
-        }
-        // Takes three whole requests and answers none of them.
-        stream.read_exact(&mut [0; 3 * FRAME_BYTES])
+    let target = || {
+        serve(|mut stream, number| {
+            if number > 0 {
+                return echo(stream, number);
+            }
+            // Takes three whole requests and answers none of them.
+            stream.read_exact(&mut [0; 3 * FRAME_BYTES])
+        })
+    };
+    in_time(200, |duration| {
+        let outcome = carry_out(&LoadPlan { connections: 4, depth: 3, duration, ..plan(engine, target()) });
+        assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (1, 0, 3));
+        let said = "the server closed a connection, with 3 requests in flight";
+        assert_eq!(outcome.first_error.as_deref(), Some(said));
+        if outcome.requests > 0 { Ok(()) } else { Err(outcome) }
     });
-    let outcome = carry_out(&LoadPlan { connections: 4, depth: 3, ..plan(engine, target) });
-    assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (1, 0, 3));
-    assert_eq!(outcome.first_error.unwrap(), "the server closed a connection, with 3 requests in flight");
-    assert!(outcome.requests > 100);
 }
 
 fn a_run_that_lost_all_connections_ends_early(engine: Engine) {
@@ -453,10 +518,33 @@ fn carry_out(plan: &LoadPlan) -> LoadOutcome {
     outcome
 }
 
+/// What comes of windows of that many milliseconds, and of longer and longer ones on a machine that is slow or busy.
+#[track_caller]
+fn in_time<T, E: std::fmt::Debug>(first_ms: u64, mut work: impl FnMut(Duration) -> Result<T, E>) -> T {
+    let mut complaint = None;
+    for times in [1, 2, 4, 16] {
+        match work(Duration::from_millis(times * first_ms)) {
+            Ok(done) => return done,
+            Err(this) => complaint = Some(this),
+        }
+    }
+    panic!("{complaint:?}")
+}
+
+/// Carries out a plan, against a server of its own each time, until something was sent in its window; nothing is to go wrong.
+#[track_caller]
+fn clean(plan: impl Fn() -> LoadPlan) -> LoadOutcome {
+    in_time(200, |duration| {
+        let outcome = carry_out(&LoadPlan { duration, ..plan() });
+        assert_clean(&outcome);
+        assert_eq!(outcome.elapsed, duration);
+        if outcome.requests > 0 { Ok(outcome) } else { Err(outcome) }
+    })
+}
+
 fn assert_clean(outcome: &LoadOutcome) {
     assert_eq!(outcome.first_error, None);
     assert_eq!((outcome.errors, outcome.mismatches, outcome.censored), (0, 0, 0));
-    assert!(outcome.requests > 0);
 }
 
 fn count_from(histogram: &Histogram<u64>, from_ns: u64) -> u64 {

@@ -2,7 +2,7 @@
 
 use crate::results::{Bottleneck, Measured, Outcome, TrialRecord, Verdict};
 use crate::slo::Slo;
-use crate::verdict::{disturbances, is_rate_met};
+use crate::verdict::{LATE_TIMERS, disturbances, is_rate_met};
 
 /// How the verdict begins to say so.
 const GENERATOR_WAS_BUSY: &str = "the load generator was busy";
@@ -73,11 +73,12 @@ fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
 }
 
 /// Why a trial that met its goal is suspect all the same: for another reason than the machine, which made no difference
-/// there, or that the generator was busy, which can only cost a goal.
+/// there, or that the generator was busy or the timers late, which can only cost a goal.
 pub(super) fn doubt(trial: &TrialRecord) -> Option<&str> {
     let measured = trial.measured.as_ref()?;
     let machine = disturbances(measured, &trial.cell);
-    let is_harmless = |reason: &&String| machine.contains(reason) || reason.starts_with(GENERATOR_WAS_BUSY);
+    let is_harmless =
+        |reason: &&String| machine.contains(reason) || reason.starts_with(GENERATOR_WAS_BUSY) || *reason == LATE_TIMERS;
     trial.reasons.iter().find(|reason| !is_harmless(reason)).map(String::as_str)
 }
 

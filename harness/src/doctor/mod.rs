@@ -8,6 +8,7 @@ mod look;
 mod machine;
 mod network;
 mod processor;
+mod timers;
 
 use serde::Serialize;
 
@@ -93,7 +94,7 @@ struct Subject<'a> {
 type Check = fn(Subject<'_>) -> Option<Finding>;
 
 fn findings(subject: Subject<'_>) -> Vec<Finding> {
-    let checks = [machine::CHECKS, processor::CHECKS, kernel::CHECKS, network::CHECKS];
+    let checks = [machine::CHECKS, timers::CHECKS, processor::CHECKS, kernel::CHECKS, network::CHECKS];
     let mut findings: Vec<Finding> = checks.into_iter().flatten().filter_map(|check| check(subject)).collect();
     // Those of one level stay in the order of the checks, the more important first.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));

@@ -24,7 +24,12 @@ impl Clock {
 
     /// That moment as the kernel's monotonic clock counts it.
     pub(super) fn to_monotonic(self, at_ns: u64) -> Timespec {
-        to_timespec(self.started_ns.saturating_add(at_ns))
+        to_timespec(self.monotonic_ns(at_ns))
+    }
+
+    /// The same, in ns.
+    pub(super) fn monotonic_ns(self, at_ns: u64) -> u64 {
+        self.started_ns.saturating_add(at_ns)
     }
 }
 

@@ -79,6 +79,14 @@ impl<'run> Prepared<'run> {
         }
     }
 
+    /// Sleeps until then, as between two requests; it may end early.
+    pub(super) fn sleep_until(&mut self, clock: Clock, at_ns: u64) -> io::Result<()> {
+        match self {
+            Self::Epoll(epoll) => epoll.sleep_until(clock, at_ns),
+            Self::IoUring(io_uring) => io_uring.sleep_until(clock, at_ns),
+        }
+    }
+
     /// Carries the load until it is over.
     pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End) -> io::Result<Finished<'run>> {
         match self {

@@ -67,7 +67,13 @@ impl Epoll {
         run.turn_until_over(end)?;
         let cpu = run.meter.finish(clock.now_ns());
         let sockets = run.io.sockets.into_iter().flatten().map(|socket| socket.fd).collect();
-        Ok(Finished { share: run.share, cpu, sockets })
+        Ok(Finished { share: run.share, cpu, sockets, timers: None })
+    }
+
+    /// Sleeps until then, as between two requests, or until something else happens.
+    pub(super) fn sleep_until(&mut self, clock: Clock, at_ns: u64) -> io::Result<()> {
+        self.timer.wake_at(clock, at_ns)?;
+        self.wait(&mut Vec::with_capacity(1), LONGEST_WAIT_NS)
     }
 
     /// Waits for events, for at most `longest_ns` rounded up to a millisecond.

@@ -33,6 +33,7 @@ mod share;
 mod slices;
 mod source;
 mod timer;
+mod timers;
 mod traffic;
 mod visits;
 mod window;
@@ -46,6 +47,7 @@ use hdrhistogram::Histogram;
 pub use engine::Engine;
 pub use error::LoadError;
 pub use run::{run, run_until_cancelled};
+pub use timers::TimerLateness;
 pub use visits::{Visitor, Visits};
 
 /// What to send, where, how fast and for how long.
@@ -221,6 +223,8 @@ pub struct ClientCost {
     pub waited: Option<f64>,
     /// The shortest time that its clock can tell.
     pub clock_step_ns: u64,
+    /// How late the machine's timers were before the load, on the CPU of the first thread; `None` in a closed loop.
+    pub timers: Option<TimerLateness>,
 }
 
 /// Told when the window opens and when it closes, on the thread that called [`run`], which may get a CPU a little late.
@@ -232,6 +236,8 @@ pub trait Observer {
     fn idle_connections(&mut self, _open: usize, _all: usize) -> Result<(), String> {
         Ok(())
     }
+    /// The load begins, and the window will close at that time of the kernel's monotonic clock.
+    fn window_closes_at(&mut self, _monotonic_ns: u64) {}
     /// The warm-up is over; what is sent from now on is measured.
     fn window_opens(&mut self) {}
     /// What is sent from now on is not measured any more, or all connections are lost.

@@ -20,6 +20,7 @@ use super::error::LoadError;
 use super::idle::Idle;
 use super::recorder::Recorder;
 use super::share::Share;
+use super::timers::{self, TimerLateness};
 use super::traffic::Traffic;
 use super::window::Window;
 use super::{ClientCost, Engine, LoadOutcome, LoadPlan, Observer, Pace};
@@ -90,8 +91,11 @@ fn carry_out(
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
+            // One thread is enough to know the machine by.
+            timed_sleep: timers::sleep_of(plan).filter(|_| index == 0),
         });
         let (clock, threads) = start(scope, jobs, &end)?;
+        observer.window_closes_at(clock.monotonic_ns(window.closes_ns));
         watch(window, clock, &threads, observer, &Stop { cancel, cancelled, end: &end });
         threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
     })?;
@@ -167,6 +171,8 @@ pub(super) struct Finished<'run> {
     pub(super) cpu: CpuUse,
     /// Still open.
     pub(super) sockets: Vec<OwnedFd>,
+    /// Of the machine, where the thread had to find that out.
+    pub(super) timers: Option<TimerLateness>,
 }
 
 /// Whether threads may leave the run. One whose own part is settled carries on: answers that the others still await
@@ -226,6 +232,8 @@ struct Job<'run> {
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: Share<'run>,
+    /// How long it sleeps to find out how late the timers of the machine are, where it is to.
+    timed_sleep: Option<Duration>,
 }
 
 type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, LoadError>>;
@@ -266,18 +274,25 @@ impl<'run> Job<'run> {
         start: &mpsc::Receiver<Clock>,
         end: &End,
     ) -> Result<Finished<'run>, LoadError> {
-        let (engine, outcome) = match prepare(self.engine, self.cpu, self.sockets, &self.share) {
+        let prepared = prepare(self.engine, self.cpu, self.sockets, &self.share).and_then(|mut engine| {
+            let timers = self.timed_sleep.map_or(Ok(None), |sleep| {
+                timers::measure(sleep, || !end.is_abandoned(), |clock, at_ns| engine.sleep_until(clock, at_ns))
+            });
+            Ok((engine, timers.map_err(|cause| LoadError::Kernel { what: "wait for a timer", cause })?))
+        });
+        let (engine, outcome) = match prepared {
             Ok(engine) => (Some(engine), Ok(())),
             Err(error) => (None, Err(error)),
         };
         // Nobody is there to be told where another thread failed first; then the clock does not come either.
         let _ = ready.send(outcome);
         drop(ready);
-        let (Some(engine), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
-        engine.run(self.share, clock, end).map_err(|cause| {
+        let (Some((engine, timers)), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
+        let finished = engine.run(self.share, clock, end).map_err(|cause| {
             end.abandon();
             LoadError::Kernel { what: "wait for events", cause }
-        })
+        })?;
+        Ok(Finished { timers, ..finished })
     }
 }
 
@@ -323,6 +338,7 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         involuntary_switches: finished.iter().map(|thread| thread.cpu.involuntary_switches).sum(),
         waited: finished.iter().filter_map(|thread| thread.cpu.waited).reduce(f64::max),
         clock_step_ns: clock_step_ns(),
+        timers: finished.iter().find_map(|thread| thread.timers),
     };
     // Where the last connection was lost, or the window was told to close, the load ended, and with it the window.
     let end_ns = finished.iter().map(|thread| thread.share.ended_ns()).max().unwrap_or(0);

@@ -7,7 +7,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use super::clock::Clock;
+use super::clock::{Clock, to_timespec};
 
 /// A descriptor that becomes readable at a time that was asked for.
 ///
@@ -16,6 +16,7 @@ use super::clock::Clock;
 #[derive(Debug)]
 pub(super) struct Timer {
     fd: OwnedFd,
+    /// Of the kernel's monotonic clock.
     armed_for_ns: Option<u64>,
 }
 
@@ -27,10 +28,11 @@ impl Timer {
 
     /// Asks to be woken at `at_ns`, at once if that has passed, and not at the time asked for before.
     pub(super) fn wake_at(&mut self, clock: Clock, at_ns: u64) -> io::Result<()> {
-        if self.armed_for_ns != Some(at_ns) {
-            let once = Itimerspec { it_interval: Timespec::default(), it_value: clock.to_monotonic(at_ns) };
+        let monotonic_ns = clock.monotonic_ns(at_ns);
+        if self.armed_for_ns != Some(monotonic_ns) {
+            let once = Itimerspec { it_interval: Timespec::default(), it_value: to_timespec(monotonic_ns) };
             timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once)?;
-            self.armed_for_ns = Some(at_ns);
+            self.armed_for_ns = Some(monotonic_ns);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::schema::MeasuredOrNulls;
 use super::{EncodedHistogram, Generator};
 use crate::environment::{Build, Conditions, Environment};
 use crate::interference::Interference;
-use crate::load::LoadOutcome;
+use crate::load::{LoadOutcome, TimerLateness};
 use crate::plan::{CapacityPlan, Cell, SweepPlan};
 
 /// Raised when a field changes its meaning or goes away; a new field alone does not raise it.
@@ -253,6 +253,7 @@ impl Measured {
                 utilisation: load.client.utilisation,
                 involuntary_switches: Some(load.client.involuntary_switches),
                 clock_step_ns: Some(load.client.clock_step_ns),
+                timers: load.client.timers,
             },
             slices: load.slices,
             in_flight_mean: Some(load.in_flight_mean),
@@ -382,6 +383,13 @@ pub struct ServerMeasured {
     /// Why there is no floor; null where there is one.
     #[serde(default)]
     pub floor_missing: Option<String>,
+    /// How exactly CPU time is known: the kernel keeps that of a thread that is running up to its last tick, so that CPU time,
+    /// and how busy the busiest thread was, may be off by so much on each CPU, either way.
+    #[serde(default)]
+    pub cpu_clock_step_ns: Option<u64>,
+    /// How long after the end of the window the last of its readings was taken; what was counted until then was scaled.
+    #[serde(default)]
+    pub readings_late_ns: Option<u64>,
 }
 
 /// What a trial cost the load generator.
@@ -403,6 +411,10 @@ pub struct ClientMeasured {
     /// The shortest time that its clock can tell.
     #[serde(default)]
     pub clock_step_ns: Option<u64>,
+    /// How late the timers of the machine woke its first thread before the load, when nothing else was going on; null in a
+    /// closed loop.
+    #[serde(default)]
+    pub timers: Option<TimerLateness>,
 }
 
 /// A measurement among the other fields of its trial, or a null for each of its fields.
@@ -460,6 +472,7 @@ pub(crate) mod tests {
                 involuntary_switches: 0,
                 waited: Some(0.0),
                 clock_step_ns: 20,
+                timers: None,
             },
             connections: Vec::new(),
             slices: vec![50; 40],

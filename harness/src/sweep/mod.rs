@@ -8,6 +8,7 @@ mod generator;
 mod idle;
 mod order;
 mod process;
+mod reading;
 mod resume;
 mod server;
 mod tree;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::idle::{self, IdleLook};
 use super::process::CpuReading;
+use super::reading;
 use super::server::{Server, Started, Watched};
 use super::tree::{MOST_THREADS, ThreadsReading};
 use super::{Slot, Sweep};
@@ -96,13 +97,15 @@ fn measure(
         watch,
         opened: None,
         closed: None,
+        closes_at_ns: None,
+        late_ns: None,
         idle: IdleLook::default(),
         shares_table: receipt.get("descriptors").is_some_and(shares_table),
         tells_idle,
         cancel,
     };
     let outcome = load::run(&load, &mut window, cancel);
-    let Window { opened, closed, watch, idle, .. } = window;
+    let Window { opened, closed, late_ns, watch, idle, .. } = window;
     let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
@@ -135,6 +138,8 @@ fn measure(
         memory_bytes_per_idle_connection: idle.bytes_per_connection(load.idle_connections),
         connections_per_thread,
         busy_per_thread,
+        cpu_clock_step_ns: spans.cpu.and_then(|_| reading::cpu_clock_step_ns()),
+        readings_late_ns: late_ns,
         ..spans.measured(looked, outcome.requests, cpus)
     };
     if info.is_some_and(|info| info.waiting.hides_load()) {
@@ -188,6 +193,10 @@ struct Window<'a> {
     watch: Watch,
     opened: Option<Snapshot>,
     closed: Option<Snapshot>,
+    /// Of the kernel's monotonic clock.
+    closes_at_ns: Option<u64>,
+    /// How long after that the last reading was taken.
+    late_ns: Option<u64>,
     idle: IdleLook,
     /// Whether all threads of the server have one table of descriptors.
     shares_table: bool,
@@ -198,13 +207,13 @@ struct Window<'a> {
 /// A server and its CPUs at one moment, as far as they could be read. That may be a little late, so every part has its
 /// own time.
 #[derive(Debug)]
-struct Snapshot {
-    cpu: Option<CpuReading>,
-    report: Option<Report>,
+pub(super) struct Snapshot {
+    pub(super) cpu: Option<CpuReading>,
+    pub(super) report: Option<Report>,
     /// Of a server that makes no report.
-    threads: Option<ThreadsReading>,
+    pub(super) threads: Option<ThreadsReading>,
     /// How long each of its threads has run and waited for a CPU.
-    counts: Option<ThreadCounts>,
+    pub(super) counts: Option<ThreadCounts>,
 }
 
 impl Window<'_> {
@@ -238,6 +247,10 @@ impl load::Observer for Window<'_> {
         Ok(())
     }
 
+    fn window_closes_at(&mut self, monotonic_ns: u64) {
+        self.closes_at_ns = Some(monotonic_ns);
+    }
+
     fn window_opens(&mut self) {
         self.watch.window_opens();
         self.opened = Some(self.snapshot(true));
@@ -247,7 +260,9 @@ impl load::Observer for Window<'_> {
         self.watch.window_closed();
         // A first answer that never came would be taken for the second.
         let answers = self.opened.as_ref().is_some_and(|opened| opened.report.is_some());
-        self.closed = Some(self.snapshot(answers));
+        let closed = self.snapshot(answers);
+        self.late_ns = self.closes_at_ns.and_then(|closes_at_ns| reading::late_ns(&closed, closes_at_ns));
+        self.closed = Some(closed);
     }
 }
 
@@ -330,6 +345,8 @@ impl Spans {
             let time = load_ended.unwrap_or(cpu.between);
             per(cpu.count as f64, time.as_secs_f64() * 1e9 * cpus as f64)
         });
+        // In a short window a tick of CPU time from before it may be more than all that there is.
+        let utilisation = utilisation.map(|share| share.min(1.0));
         let own =
             |count: fn(&OwnCounts) -> u64| self.own.as_ref().map(|own| scaled(count(&own.count), own.between, elapsed));
         let calls = self.own.as_ref().and_then(|own| {

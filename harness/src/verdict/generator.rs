@@ -1,13 +1,6 @@
 //! Whether the load generator did its part, and its figures agree with each other.
 
-use super::{BUSY, Evidence};
-
-/// Share of the p99 of the latency that the generator may be late by at its own p99. From a tenth of it on, the tail of
-/// the latency is not the server's alone.
-const LATE: f64 = 0.1;
-
-/// What waking takes on an idle machine, and no generator that sleeps can be quicker than.
-const WAKING_NS: u64 = 100_000;
+use super::{BUSY, Evidence, lateness};
 
 /// A clock whose step is a larger share of the median than this decides what the median is.
 const COARSE: f64 = 0.05;
@@ -20,17 +13,12 @@ const LITTLE_TOLERANCE: f64 = 0.02;
 pub(crate) const BUSY_GENERATOR: &str =
     "the load generator was busy, so that the server might have done more; CPU per request still compares";
 
-/// Where it was, what was not answered in time says as much of it as of the server.
-pub(crate) const LATE_GENERATOR: &str = "the load generator was late: part of the latency is its own delay in sending";
-
 pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if evidence.client_utilisation >= BUSY {
         reasons.push(BUSY_GENERATOR.to_owned());
     }
-    if is_late(evidence) {
-        reasons.push(LATE_GENERATOR.to_owned());
-    }
+    reasons.extend(lateness::reason_to_doubt(evidence).map(str::to_owned));
     if evidence.clock_step_ns.is_some_and(|step_ns| step_ns as f64 > COARSE * evidence.service_p50_ns as f64) {
         reasons.push("the clock is too coarse for times as short as these".to_owned());
     }
@@ -42,12 +30,6 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
         );
     }
     reasons
-}
-
-/// In a closed loop nothing is due, and nothing late.
-fn is_late(evidence: &Evidence) -> bool {
-    let lag_ns = evidence.send_lag_p99_ns;
-    evidence.due.is_some() && lag_ns > WAKING_NS && lag_ns as f64 > LATE * evidence.latency_p99_ns as f64
 }
 
 /// In a closed loop against what was to be in flight, in an open one against what was.

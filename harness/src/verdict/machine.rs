@@ -15,6 +15,8 @@ const STOOD_STILL: f64 = 0.01;
 const INTERRUPTED_REQUESTS: f64 = 0.01;
 /// where there are few of them, not for what the kernel itself does now and then.
 const INTERRUPTIONS_PER_S: f64 = 100.0;
+/// A rate that is made of fewer of them says nothing: in a short window one is many a second.
+const FEWEST_INTERRUPTIONS: f64 = 10.0;
 
 pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -64,5 +66,7 @@ fn had_hiccups(side: &Disturbance, evidence: &Evidence) -> bool {
 
 fn was_interrupted(side: &Disturbance, evidence: &Evidence) -> bool {
     let limit = INTERRUPTIONS_PER_S.max(INTERRUPTED_REQUESTS * evidence.throughput_rps());
-    side.involuntary_switches_per_s.is_some_and(|switches| switches > limit)
+    let window_s = evidence.elapsed_ns as f64 / 1e9;
+    side.involuntary_switches_per_s
+        .is_some_and(|switches| switches > limit && switches * window_s >= FEWEST_INTERRUPTIONS)
 }

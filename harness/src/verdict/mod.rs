@@ -5,8 +5,10 @@
 mod answers;
 mod bottleneck;
 mod generator;
+mod lateness;
 mod losses;
 mod machine;
+mod short;
 mod spread;
 mod steadiness;
 #[cfg(test)]
@@ -17,7 +19,8 @@ use crate::load::{LoadOutcome, Pace};
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
-pub(crate) use generator::{BUSY_GENERATOR, LATE_GENERATOR};
+pub(crate) use generator::BUSY_GENERATOR;
+pub(crate) use lateness::{LATE_GENERATOR, LATE_TIMERS};
 pub(crate) use losses::closing;
 
 /// What is known of a trial that has a measurement.
@@ -68,8 +71,16 @@ pub struct Evidence {
     pub service_p50_ns: u64,
     /// How late the generator was with all but one in a hundred requests.
     pub send_lag_p99_ns: u64,
+    /// How late nine in ten wake-ups by the machine's timers were at most, before the load.
+    pub timers_p90_ns: Option<u64>,
+    /// CPU time of the load generator for a request.
+    pub client_cpu_ns_per_request: Option<f64>,
     /// The shortest time that the clock can tell.
     pub clock_step_ns: Option<u64>,
+    /// By how much the CPU time of the server may be off on each of its CPUs.
+    pub cpu_clock_step_ns: Option<u64>,
+    /// How long after the window the last reading of the server was taken.
+    pub readings_late_ns: Option<u64>,
     /// Share of its CPU time that the server used; `None` where it cannot be seen.
     pub server_utilisation: Option<f64>,
     /// Share of its time that the busiest thread of the server was running; `None` where it cannot be seen.
@@ -117,7 +128,11 @@ impl Evidence {
             service_mean_ns: measured.service_ns.mean,
             service_p50_ns: measured.service_ns.p50,
             send_lag_p99_ns: measured.send_lag_ns.p99,
+            timers_p90_ns: measured.client.timers.map(|timers| timers.p90_ns),
+            client_cpu_ns_per_request: measured.client.cpu_ns_per_request,
             clock_step_ns: measured.client.clock_step_ns,
+            cpu_clock_step_ns: measured.server.as_ref().and_then(|server| server.cpu_clock_step_ns),
+            readings_late_ns: measured.server.as_ref().and_then(|server| server.readings_late_ns),
             server_utilisation: measured.server.as_ref().and_then(|server| server.utilisation),
             server_busiest_thread: measured.server.as_ref().and_then(|server| server.busiest_thread),
             client_utilisation: measured.client.utilisation,
@@ -193,6 +208,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         suspect.extend(steadiness::reason_to_doubt(evidence));
         suspect.extend(machine::reasons_to_doubt(evidence));
         suspect.extend(spread::reason_to_doubt(evidence));
+        suspect.extend(short::reasons_to_doubt(evidence));
     }
     let suspect = [losses::reasons_to_doubt(evidence), answers::reasons_to_doubt(evidence), suspect].concat();
     let verdict = match (invalid.is_empty(), suspect.is_empty()) {

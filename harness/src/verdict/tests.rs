@@ -3,7 +3,7 @@
 use super::*;
 use crate::interference::Disturbance;
 
-fn sound() -> Evidence {
+pub(super) fn sound() -> Evidence {
     Evidence {
         requests: 100_000,
         errors: 0,
@@ -27,7 +27,11 @@ fn sound() -> Evidence {
         service_mean_ns: 500_000,
         service_p50_ns: 480_000,
         send_lag_p99_ns: 0,
+        timers_p90_ns: None,
+        client_cpu_ns_per_request: Some(5000.0),
         clock_step_ns: Some(20),
+        cpu_clock_step_ns: Some(4_000_000),
+        readings_late_ns: Some(1_000_000),
         server_utilisation: Some(0.5),
         server_busiest_thread: Some(0.5),
         client_utilisation: 0.5,
@@ -51,8 +55,8 @@ fn quiet() -> Disturbance {
 }
 
 /// An open loop that met its rate.
-fn open() -> Evidence {
-    Evidence { due: Some(100_000), asked_in_flight: None, ..sound() }
+pub(super) fn open() -> Evidence {
+    Evidence { due: Some(100_000), asked_in_flight: None, timers_p90_ns: Some(60_000), ..sound() }
 }
 
 fn only_reason(evidence: &Evidence) -> String {
@@ -299,9 +303,11 @@ fn a_late_generator_makes_an_open_loop_suspect() {
     let late = |send_lag_p99_ns| Evidence { send_lag_p99_ns, latency_p99_ns: 2_000_000, ..open() };
     assert_eq!(judge(&late(200_000)).verdict, Verdict::Valid);
     assert!(only_reason(&late(200_001)).starts_with("the load generator was late"));
-    // As late as any thread that had to wake.
-    let prompt = Evidence { latency_p99_ns: 130_000, ..late(90_000) };
+    // As late as any thread that had to wake, and no more than the rest of it took.
+    let prompt = Evidence { latency_p99_ns: 180_000, ..late(90_000) };
     assert_eq!(judge(&prompt).verdict, Verdict::Valid);
+    let timers = Evidence { latency_p99_ns: 179_000, ..late(90_000) };
+    assert!(only_reason(&timers).starts_with("the timers of this machine are late"));
 }
 
 #[test]

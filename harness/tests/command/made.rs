@@ -78,6 +78,7 @@ fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
                 utilisation: 0.5,
                 involuntary_switches: None,
                 clock_step_ns: None,
+                timers: None,
             },
             slices: Vec::new(),
             in_flight_mean: None,

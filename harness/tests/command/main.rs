@@ -21,6 +21,7 @@ mod mistakes;
 mod report;
 mod schema;
 mod serve;
+mod short_window;
 mod skipping;
 mod strangers;
 mod support;

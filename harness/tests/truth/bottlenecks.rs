@@ -4,13 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
 
-use harness::cpus::CpuSet;
+use harness::cpus::{self, CpuSet};
 use harness::plan::SweepPlan;
 use harness::results::{Bottleneck, TrialRecord, Writer};
 use harness::sweep::{self, Slot, Sweep};
 use serde_json::json;
 
-use crate::{alone, ensure, ground_truth_executable, on_a_quiet_machine, says, swept, two_cpus};
+use crate::{alone, ensure, ground_truth_executable, needs_quiet_machine, says, swept, two_cpus};
 
 const WINDOW: &str = "--backends epoll --warmup 50ms --duration 400ms";
 
@@ -26,7 +26,7 @@ fn is(trial: &TrialRecord, bottleneck: Bottleneck) -> Result<(), String> {
 fn a_server_slowed_on_purpose() {
     let _alone = alone();
     let Some(cpus) = two_cpus() else { return };
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let trial = slowed_server(cpus);
         is(&trial, Bottleneck::Server)?;
         let busiest = trial.measured.as_ref().unwrap().server.as_ref().unwrap().busiest_thread;
@@ -44,7 +44,7 @@ fn a_generator_with_more_to_do_than_its_server() {
     if two_cpus().is_none() {
         return;
     }
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let trial = swept(&format!("{WINDOW} --protocol raw --connections 2 --payload 0 --depth 16384"));
         is(&trial, Bottleneck::Client)?;
         assert!(says(&trial, "the load generator was busy"), "{:?}", trial.reasons);
@@ -58,7 +58,7 @@ fn a_low_rate() {
     if two_cpus().is_none() {
         return;
     }
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let trial = swept(&format!("{WINDOW} --connections 4 --rate 3000"));
         is(&trial, Bottleneck::Rate)
     });
@@ -70,7 +70,7 @@ fn a_single_connection_waits_for_its_answers() {
     if two_cpus().is_none() {
         return;
     }
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let trial = swept(&format!("{WINDOW} --connections 1"));
         is(&trial, Bottleneck::Latency)
     });
@@ -79,10 +79,10 @@ fn a_single_connection_waits_for_its_answers() {
 #[test]
 fn sides_on_one_cpu() {
     let _alone = alone();
-    let (cpu, _) = two_cpus().unwrap_or_default();
+    let cpu = cpus::cores().unwrap()[0].iter().next().unwrap();
     let trial = swept(&format!("{WINDOW} --connections 8 --server-cpus {cpu} --client-cpus {cpu}"));
     assert!(says(&trial, "server and load generator shared a CPU"), "{:?}", trial.reasons);
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let trial = swept(&format!("{WINDOW} --connections 8 --server-cpus {cpu} --client-cpus {cpu}"));
         is(&trial, Bottleneck::Client)
     });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::harness;
-use crate::{alone, ensure, ground_truth_executable, on_a_quiet_machine};
+use crate::{alone, ensure, ground_truth_executable, needs_quiet_machine};
 
 /// A stranger that burns 200 µs of a CPU for each request, one after the other: 5,000/s are all that it can do.
 #[test]
@@ -12,7 +12,7 @@ fn a_server_that_can_do_five_thousand_a_second() {
     let slow = format!("slow='{}' --spin 200us --listen {{host}}:{{port}}", ground_truth_executable().display());
     let arguments = ["capacity", "--slo", "p99<20ms", "--backends", "none", "--server", &slow, "--connections", "1"];
     let rest = ["--resolution", "20", "--repeats", "2", "--warmup", "20ms", "--duration", "250ms", "--budget", "7s"];
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let directory = tempfile::tempdir().unwrap();
         let ended = harness(&[arguments.as_slice(), &rest, &["--json"]].concat(), directory.path());
         ensure((ended.code(), ended.stderr.len()) == (Some(0), 0), || format!("{ended:?}"))?;

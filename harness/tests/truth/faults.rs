@@ -1,21 +1,25 @@
 //! Servers and loads with a fault, and what is said of them; and the same without it.
 
-use crate::{alone, ensure, ground_truth, has_reason, loaded, on_a_quiet_machine};
+use crate::{alone, ensure, ground_truth, has_reason, in_time, loaded, needs_quiet_machine};
 
-const SHORT: &str = "--connections 8 --warmup 20ms --duration 300ms";
+const EIGHT: &str = "--connections 8 --warmup 20ms";
 
 /// The fault is found whenever it is there, and never where it is not.
 fn found(fault: &[&str], verdict: &str, reason: &str) {
-    found_under(SHORT, fault, verdict, reason);
+    found_under(EIGHT, fault, verdict, reason);
 }
 
 fn found_under(load: &str, fault: &[&str], verdict: &str, reason: &str) {
     let _alone = alone();
-    let trial = loaded(&ground_truth(fault), load);
-    assert_eq!(trial["verdict"], verdict, "{}", trial["reasons"]);
-    assert!(has_reason(&trial, reason), "{}", trial["reasons"]);
-    let sound = loaded(&ground_truth(&[]), load);
-    assert!(!has_reason(&sound, reason), "{}", sound["reasons"]);
+    let (faulty, sound) = (ground_truth(fault), ground_truth(&[]));
+    in_time(|window| {
+        let trial = loaded(&faulty, &format!("{load} --duration {window}"));
+        ensure(trial["verdict"] == verdict && has_reason(&trial, reason), || trial["reasons"].to_string())
+    });
+    in_time(|window| {
+        let trial = loaded(&sound, &format!("{load} --duration {window}"));
+        ensure(!has_reason(&trial, reason), || trial["reasons"].to_string())
+    });
 }
 
 #[test]
@@ -26,7 +30,7 @@ fn answers_that_differ() {
 #[test]
 fn connections_that_break() {
     // A frame every 20 ms on each, the tenth of them in the midst of the window.
-    let load = format!("{SHORT} --rate 400");
+    let load = format!("{EIGHT} --rate 400");
     found_under(
         &load,
         &["--reset", "10"],
@@ -53,14 +57,18 @@ fn a_server_that_answers_nothing() {
 #[test]
 fn silent_connections_are_counted() {
     let _alone = alone();
-    let trial = loaded(&ground_truth(&["--mute", "4"]), SHORT);
-    assert_eq!(trial["silent_connections"], 2);
-    // In an open loop as well, though not those on which nothing was due.
-    let open = loaded(&ground_truth(&["--mute", "4"]), &format!("{SHORT} --rate 400"));
-    assert_eq!(open["silent_connections"], 2);
-    assert!(has_reason(&open, "connections were missing"), "{}", open["reasons"]);
-    let idle = loaded(&ground_truth(&[]), &format!("{SHORT} --rate 10"));
-    assert_eq!(idle["silent_connections"], 0, "three requests on eight connections: {idle}");
+    let (muted, sound) = (ground_truth(&["--mute", "4"]), ground_truth(&[]));
+    in_time(|window| {
+        let trial = loaded(&muted, &format!("{EIGHT} --duration {window}"));
+        ensure(trial["silent_connections"] == 2, || trial["silent_connections"].to_string())?;
+        // In an open loop as well, though not those on which nothing was due.
+        let open = loaded(&muted, &format!("{EIGHT} --duration {window} --rate 400"));
+        ensure(open["silent_connections"] == 2, || open["silent_connections"].to_string())?;
+        ensure(has_reason(&open, "connections were missing"), || open["reasons"].to_string())?;
+        // Three requests on eight connections.
+        let idle = loaded(&sound, &format!("{EIGHT} --duration 300ms --rate 10"));
+        ensure(idle["silent_connections"] == 0, || idle["silent_connections"].to_string())
+    });
 }
 
 #[test]
@@ -69,10 +77,12 @@ fn a_rate_that_is_not_met() {
     let reason = "the rate asked for was not met";
     // 8 connections × 50/s at the most.
     let slow = ground_truth(&["--fixed", "20ms"]);
-    let trial = loaded(&slow, &format!("{SHORT} --rate 2000"));
-    assert!(has_reason(&trial, reason) && trial["verdict"] == "suspect", "{}", trial["reasons"]);
-    on_a_quiet_machine(|| {
-        let trial = loaded(&slow, &format!("{SHORT} --rate 100"));
+    in_time(|window| {
+        let trial = loaded(&slow, &format!("{EIGHT} --duration {window} --rate 2000"));
+        ensure(has_reason(&trial, reason) && trial["verdict"] == "suspect", || trial["reasons"].to_string())
+    });
+    needs_quiet_machine(|| {
+        let trial = loaded(&slow, &format!("{EIGHT} --duration 300ms --rate 100"));
         ensure(!has_reason(&trial, reason), || trial["reasons"].to_string())
     });
 }
@@ -81,7 +91,10 @@ fn a_rate_that_is_not_met() {
 fn too_few_answers() {
     let _alone = alone();
     let slow = ground_truth(&["--fixed", "20ms"]);
-    assert!(has_reason(&loaded(&slow, SHORT), "too few answers for a p99"));
+    in_time(|window| {
+        let trial = loaded(&slow, &format!("{EIGHT} --duration {window}"));
+        ensure(has_reason(&trial, "too few answers for a p99"), || trial["reasons"].to_string())
+    });
 }
 
 #[test]
@@ -89,7 +102,7 @@ fn a_server_that_becomes_slower() {
     let _alone = alone();
     let reason = "not steady";
     let load = "--connections 2 --warmup 100ms --duration 800ms";
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         // In the middle of the window; others on the CPUs can hide it.
         let slower = ground_truth(&["--spin", "100us", "--then", "300us", "--after", "500ms"]);
         let trial = loaded(&slower, load);
@@ -97,7 +110,7 @@ fn a_server_that_becomes_slower() {
         ensure(has_reason(&trial, reason), || trial["slices"].to_string())
     });
     let steady = ground_truth(&["--spin", "100us"]);
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let trial = loaded(&steady, load);
         ensure(!has_reason(&trial, reason), || trial["slices"].to_string())
     });
@@ -112,7 +125,7 @@ fn figures_agree_with_littles_law() {
         (["--mix", "1ms:9ms:7"], "--rate 500"),
         (["--spin", "20us"], "--rate 5000 --arrivals poisson"),
     ] {
-        let trial = loaded(&ground_truth(&server), &format!("{SHORT} {load}"));
+        let trial = loaded(&ground_truth(&server), &format!("{EIGHT} --duration 300ms {load}"));
         let in_flight = trial["in_flight_mean"].as_f64().unwrap();
         let mean_s = trial["service_ns"]["mean"].as_f64().unwrap() / 1e9;
         let edges = trial["in_flight_edges"].as_f64().unwrap();

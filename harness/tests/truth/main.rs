@@ -1,8 +1,8 @@
 //! What is measured, against what is true: servers whose response times are known, and faults that are there on purpose.
 //!
-//! One test at a time: each needs the CPUs for itself. Where a test depends on there being nothing else on them, a
-//! failure counts only while there is not: a busy machine disturbs measurements, which is what verdicts are for. Such a test
-//! is skipped, and says so; with `REQUIRE_QUIET=all` in the environment it fails instead.
+//! One test at a time: each needs the CPUs for itself. What depends on there being nothing else on them is behind
+//! `needs_quiet_machine`. What a verdict says of lateness is held against what the timers of this machine do, measured in the
+//! same test.
 
 mod bottlenecks;
 mod capacity;
@@ -15,6 +15,10 @@ mod times;
 #[expect(dead_code, reason = "the other tests of the command use the rest")]
 mod support;
 
+#[path = "../command/quiet.rs"]
+mod quiet;
+
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,13 +27,12 @@ use std::time::Duration;
 use harness::cpus::{self, CpuSet};
 use harness::load::{self, Engine, LoadOutcome, LoadPlan, Pace};
 use harness::results::{TrialRecord, Verdict, read};
+use rustix::thread::{clock_nanosleep_absolute, set_current_timer_slack};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde_json::Value;
 
+use quiet::needs_quiet_machine;
 use support::{HARNESS, Running, Served, harness, serving, skipped};
-
-const TRIES: usize = 6;
-/// Complaints from moments in which nothing else was going on.
-const ENOUGH_COMPLAINTS: usize = 3;
 
 /// To be held by each test.
 fn alone() -> MutexGuard<'static, ()> {
@@ -37,42 +40,45 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tries until `check` has nothing to complain about. Complaints count while the rest of the machine is idle.
-fn on_a_quiet_machine(mut check: impl FnMut() -> Result<(), String>) {
-    let mut complaints = Vec::new();
-    for _ in 0..TRIES {
-        let quiet_before = becomes_quiet();
-        let Err(complaint) = check() else { return };
-        if quiet_before && is_quiet() {
-            complaints.push(complaint);
-        }
-        assert!(complaints.len() < ENOUGH_COMPLAINTS, "{complaints:#?}");
-    }
-    assert!(std::env::var("REQUIRE_QUIET").as_deref() != Ok("all"), "this machine is too busy for it: {complaints:#?}");
-    skipped("this machine is too busy for it");
-}
-
-fn becomes_quiet() -> bool {
-    (0..5).any(|_| is_quiet())
-}
-
-/// Whether its CPUs have hardly anything to do.
-fn is_quiet() -> bool {
-    let (idle_before, all_before) = ticks();
-    std::thread::sleep(Duration::from_millis(100));
-    let (idle, all) = ticks();
-    (idle - idle_before) as f64 >= 0.9 * (all - all_before) as f64
-}
-
-/// Ticks in which all CPUs were idle, and all ticks.
-fn ticks() -> (u64, u64) {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap();
-    let ticks: Vec<u64> = stat.lines().next().unwrap().split_whitespace().skip(1).map(|n| n.parse().unwrap()).collect();
-    (ticks[3] + ticks[4], ticks[..8].iter().sum())
-}
-
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+/// Windows of a load in which something shows as soon as it has come to anything, the shortest first: on a machine that is
+/// slow, or busy, a longer one.
+const WINDOWS: [&str; 4] = ["300ms", "1s", "3s", "10s"];
+
+/// Tries longer and longer windows until `check` has nothing to complain about.
+#[track_caller]
+fn in_time(mut check: impl FnMut(&str) -> Result<(), String>) {
+    let complaints: Vec<String> = WINDOWS.iter().map_while(|window| check(window).err()).collect();
+    assert!(complaints.len() < WINDOWS.len(), "{complaints:#?}");
+}
+
+/// How late nine in ten sleeps end at most on this machine, on that CPU or any: what timers do here, whatever the harness says.
+fn timers_p90_ns(cpu: Option<usize>) -> f64 {
+    const SLEEP_NS: u64 = 500_000;
+    let sleep = move || {
+        if let Some(cpu) = cpu {
+            cpus::pin(&CpuSet::from_iter([cpu])).unwrap();
+        }
+        set_current_timer_slack(NonZeroU64::new(1)).unwrap();
+        let now_ns = || {
+            let now = clock_gettime(ClockId::Monotonic);
+            now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+        };
+        let mut late_ns: Vec<u64> = (0..200)
+            .map(|_| {
+                let due_ns = now_ns() + SLEEP_NS;
+                let (s, ns) = ((due_ns / 1_000_000_000).cast_signed(), (due_ns % 1_000_000_000).cast_signed());
+                clock_nanosleep_absolute(ClockId::Monotonic, &Timespec { tv_sec: s, tv_nsec: ns }).unwrap();
+                now_ns() - due_ns
+            })
+            .collect();
+        late_ns.sort_unstable();
+        late_ns[late_ns.len() * 9 / 10] as f64
+    };
+    std::thread::spawn(sleep).join().unwrap()
 }
 
 /// Where cargo puts examples.
@@ -139,6 +145,23 @@ fn swept(arguments: &str) -> TrialRecord {
 fn says(trial: &TrialRecord, beginning: &str) -> bool {
     assert_eq!(trial.reasons.is_empty(), trial.verdict == Verdict::Valid);
     trial.reasons.iter().any(|reason| reason.starts_with(beginning))
+}
+
+#[test]
+fn a_test_that_needs_a_quiet_machine_says_so_and_passes_where_it_is_not_required() {
+    let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "machine::a_trial_that_is_left_alone_is_valid"])
+        .env_remove("REQUIRE_QUIET")
+        .env_remove("RUST_TEST_NOCAPTURE")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success() && stdout.contains("1 passed"), "{stdout}\n{stderr}");
+    let said = "needs a quiet machine; run with REQUIRE_QUIET=all";
+    let one_cpu = "there is only one CPU";
+    assert!(
+        stderr.lines().any(|line| line.starts_with("skipped: ") && (line.ends_with(said) || line.ends_with(one_cpu)))
+    );
 }
 
 /// A CPU for the server and one for the load generator; `None` where there is only one.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use harness::load::{self, Arrivals, LoadPlan, Pace};
 
-use crate::{alone, ensure, on_a_quiet_machine, plan};
+use crate::{alone, ensure, needs_quiet_machine, plan};
 
 const FRAME_BYTES: usize = 68;
 
@@ -69,11 +69,11 @@ fn distance_of_arrivals(arrivals: Arrivals) -> f64 {
 fn poisson_requests_arrive_as_a_poisson_process() {
     let _alone = alone();
     // Of 750 exponential gaps, one set in a thousand is as far off; the machine's own delays add a little.
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let distance = distance_of_arrivals(Arrivals::Poisson);
         ensure(distance < 1.95 / 750_f64.sqrt(), || distance.to_string())
     });
-    on_a_quiet_machine(|| {
+    needs_quiet_machine(|| {
         let distance = distance_of_arrivals(Arrivals::Constant);
         ensure(distance > 0.3, || format!("evenly spaced requests are not told from them: {distance}"))
     });

@@ -133,11 +133,11 @@ fn a_stranger_that_says_more_than_it_was_asked_is_an_error() {
     assert!(matches!(error, Some(FloorError::Unasked)), "{error:?}");
 }
 
-/// Where other tests keep the client's CPU busy, some windows are worth nothing; not all of them.
-fn undrowned(echo: &mut Echo, window: Duration) -> EchoCost {
+/// Where others keep the client's CPU busy, windows are worth nothing; of a hundred of them it may be all.
+fn undrowned(echo: &mut Echo, window: Duration) -> Option<EchoCost> {
     let costs = (0..100).map(|_| echo.measure(window));
     let mut worth = costs.skip_while(|cost| matches!(cost, Err(FloorError::Drowned)));
-    worth.next().expect("one of a hundred windows is worth something").unwrap()
+    worth.next().map(Result::unwrap)
 }
 
 #[test]
@@ -148,7 +148,9 @@ fn a_window_adds_up_and_leaves_no_thread() {
         let affinity = cores().unwrap();
         // What is under way when a window ends must not keep the next one from beginning.
         for window in [Duration::from_millis(10), Duration::from_millis(20)] {
-            let cost = undrowned(&mut echo, window);
+            let Some(cost) = undrowned(&mut echo, window) else {
+                return crate::skipped::skipped("others keep the CPU of the client busy");
+            };
             let in_vain_ns = cost.receives_in_vain as f64 * cost.receive_in_vain_ns
                 + cost.sends_in_vain as f64 * cost.send_in_vain_ns;
             let sum_ns = cost.cpu_ns_per_echo * cost.echoes + in_vain_ns;

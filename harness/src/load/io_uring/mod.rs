@@ -72,6 +72,11 @@ impl<'run> IoUring<'run> {
         Ok(Self { ring, peers: sockets.into_iter().map(peer).collect() })
     }
 
+    /// Sleeps until then, as between two requests, or until something else happens.
+    pub(super) fn sleep_until(&mut self, clock: Clock, at_ns: u64) -> io::Result<()> {
+        self.ring.wait_until(clock, at_ns)
+    }
+
     /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.
     pub(super) fn run(self, share: Share<'run>, clock: Clock, end: &End) -> io::Result<Finished<'run>> {
         let mut run = Run::new(self, share, clock);
@@ -80,7 +85,7 @@ impl<'run> IoUring<'run> {
         let cpu = run.meter.finish(clock.now_ns());
         run.io.ring.settle();
         let sockets = run.io.peers.into_iter().filter_map(|peer| peer.socket).collect();
-        Ok(Finished { share: run.share, cpu, sockets })
+        Ok(Finished { share: run.share, cpu, sockets, timers: None })
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 
 use crate::figures::{self, NONE};
+use crate::load::TimerLateness;
 use crate::results::{Measured, TrialRecord};
 use crate::statistics::{enough_samples, percentile};
 
@@ -30,6 +31,7 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
         rows.push(("latency", format!("{}   (from the time it was meant to be sent)", line(&measured.latency_hdr.0))));
         rows.push(("service time", format!("{}   (from the time it was sent)", line(&measured.service_hdr.0))));
         rows.push(("sent late by", lateness(measured)));
+        rows.extend(measured.client.timers.map(|timers| ("timers late by", timers_row(timers))));
     } else {
         let note = "a stalled server is asked less, so stalls count for little: use --rate to see them";
         rows.push(("service time", line(&measured.service_hdr.0)));
@@ -79,6 +81,12 @@ fn lateness(measured: &Measured) -> String {
     )
 }
 
+/// No request can be sent earlier by a generator that sleeps.
+fn timers_row(timers: TimerLateness) -> String {
+    let [p50, p90, max] = [timers.p50_ns, timers.p90_ns, timers.max_ns].map(|ns| figures::duration(ns as f64));
+    format!("p50 {p50}  p90 {p90}  max {max}   (how late this machine wakes a sleeping thread, before the load)")
+}
+
 fn or_none(ns: Option<u64>) -> String {
     ns.map_or(NONE.to_owned(), |ns| figures::duration(ns as f64))
 }
@@ -124,6 +132,15 @@ mod tests {
         for row in ["\nlatency ", "\nservice time ", "\nsent late by ", "due but never sent"] {
             assert!(text.contains(row), "{row} in {text}");
         }
+    }
+
+    #[test]
+    fn an_open_loop_shows_how_late_the_timers_of_the_machine_are() {
+        let mut open = TrialRecord { cell: plan::tests::plan().cells().remove(2), ..trial("epoll") };
+        let timers = TimerLateness { wakeups: 100, p50_ns: 52_000, p90_ns: 81_000, max_ns: 147_000 };
+        open.measured.as_mut().unwrap().client.timers = Some(timers);
+        let row = "timers late by p50 52.0 µs  p90 81.0 µs  max 147 µs   (how late this machine wakes";
+        assert!(draw(&open).contains(row), "{}", draw(&open));
     }
 
     #[test]

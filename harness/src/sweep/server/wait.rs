@@ -95,12 +95,12 @@ mod tests {
         let (read, mut write) = io::pipe().unwrap();
         let mut lines = Lines::new(read);
         write.write_all(b"one\ntwo\nthr").unwrap();
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("one"));
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("two"));
+        assert_eq!(lines.next(Duration::from_mins(1)).unwrap().as_deref(), Some("one"));
+        assert_eq!(lines.next(Duration::from_mins(1)).unwrap().as_deref(), Some("two"));
         assert_eq!(lines.next(Duration::ZERO).unwrap_err().kind(), io::ErrorKind::TimedOut);
         write.write_all(b"ee\n").unwrap();
         drop(write);
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap().as_deref(), Some("three"));
-        assert_eq!(lines.next(Duration::from_secs(1)).unwrap(), None);
+        assert_eq!(lines.next(Duration::from_mins(1)).unwrap().as_deref(), Some("three"));
+        assert_eq!(lines.next(Duration::from_mins(1)).unwrap(), None);
     }
 }
