@@ -37,12 +37,16 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     })?;
     let interference = watched.0.finish(own_use(&plan, &outcome));
     let trial = trial(cell, outcome, interference);
+    let unusable = (!trial.is_usable()).then(|| trial.first_reason().to_owned());
     if arguments.json {
         output::print_json(&without_server(trial)?)?;
     } else {
         output::print(&format!("target         {}\n{}", plan.target, measurement::draw(&trial)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    match unusable {
+        None => Ok(ExitCode::SUCCESS),
+        Some(why) => Err(Failure::Run(anyhow!("no usable figures: {why}"))),
+    }
 }
 
 fn cell(arguments: &LoadArguments) -> Cell {
@@ -73,6 +77,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     };
     crowd.check(&machine.room).map_err(usage)?;
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;
+    load::check_due(cell.pace(), arguments.warmup.0, arguments.duration.0).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
         cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
     }
@@ -142,8 +147,9 @@ impl load::Observer for Watched {
 fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialRecord {
     let first_error = outcome.first_error.clone();
     let due = outcome.due;
+    let oldest_wait_ns = u64::try_from(outcome.oldest_wait.as_nanos()).ok();
     let measured = Measured { interference, ..Measured::new(outcome, None) };
-    let evidence = Evidence { first_error, due, ..Evidence::of(&measured, &cell) };
+    let evidence = Evidence { first_error, due, oldest_wait_ns, ..Evidence::of(&measured, &cell) };
     let judgement = judge(&evidence);
     TrialRecord {
         trial: 1,

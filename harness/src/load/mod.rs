@@ -15,6 +15,7 @@ mod clock_step;
 mod connect;
 mod connection;
 mod cpu_meter;
+mod due;
 mod engine;
 mod epoll;
 mod error;
@@ -41,6 +42,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use due::check_due;
+pub(crate) use due::none_due;
 pub use engine::Engine;
 pub use error::LoadError;
 pub use run::run;
@@ -190,6 +193,9 @@ pub struct LoadOutcome {
     pub slice_service_ns: Vec<u64>,
     /// Idle connections that were not open any more at the end, or on which something had come.
     pub idle_lost: u64,
+    /// How long the oldest request had waited when the window closed, of those that were sent before it opened or never
+    /// answered; zero where there are none.
+    pub oldest_wait: Duration,
 }
 
 /// What the generator itself cost.

@@ -243,5 +243,6 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         unanswered: seen.unanswered,
         slice_service_ns: seen.slices.mean_service_ns(),
         idle_lost: 0,
+        oldest_wait: Duration::from_nanos(seen.oldest_wait_ns),
     }
 }

@@ -179,6 +179,9 @@ impl<'run> Share<'run> {
     pub(super) fn finish(mut self) -> Recorder {
         self.recorder.never_answered(self.awaited);
         for connection in self.connections {
+            if let Some(sent_ns) = connection.in_flight.oldest_sent_ns() {
+                self.recorder.waited_since(sent_ns);
+            }
             let never_sent = self.recorder.never_sent(connection.schedule);
             // In a closed loop there is always something to do.
             let was_due = !self.open_loop || connection.in_window.was_due || never_sent > 0;
@@ -266,9 +269,29 @@ mod tests {
             share.received(0, &answer, answered_ns).unwrap();
         }
         let seen = share.finish();
+        assert_eq!(seen.oldest_wait_ns, 0, "the one that was sent in the warm-up was answered in the window");
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
         // One in flight all the time: 1350 ns measured, of which 400 were after the window, and 50 more in it.
         assert!((seen.in_flight_mean - 1.0).abs() < 1e-9 && (seen.in_flight_edges() + 0.35).abs() < 1e-9);
+    }
+
+    #[test]
+    fn how_long_the_oldest_request_had_waited_at_the_end_of_the_window_is_known() {
+        let traffic = traffic();
+        let mut plan = LoadPlan { depth: 1, ..plan(1, Pace::Closed) };
+        plan.warmup = Duration::from_nanos(200);
+        // Sent in the warm-up, and answered after the window or never.
+        for answered_ns in [Some(1500), None] {
+            let mut share = only_share(&plan, &traffic);
+            share.release(0, 100);
+            let answer = send(&mut share, 0);
+            if let Some(now_ns) = answered_ns {
+                share.received(0, &answer, now_ns).unwrap();
+            }
+            let closes_ns = share.window().closes_ns;
+            let seen = share.finish();
+            assert_eq!((seen.latency.len(), seen.oldest_wait_ns), (0, closes_ns - 100));
+        }
     }
 
     #[test]

@@ -35,6 +35,11 @@ pub struct Evidence {
     pub unanswered: u64,
     /// Requests that were due in the window; `None` in a closed loop.
     pub due: Option<u64>,
+    /// Requests a second that were asked for; `None` in a closed loop.
+    pub rate_rps: Option<f64>,
+    /// How long the oldest request had waited when the window closed, of those that were sent before it opened or never
+    /// answered; `None` where that is not known.
+    pub oldest_wait_ns: Option<u64>,
     /// Connections that were asked for.
     pub connections: usize,
     /// Those of them that had something to do in the window, and no answer to it.
@@ -92,6 +97,8 @@ impl Evidence {
             // Older files do not tell them apart.
             unanswered: measured.unanswered.unwrap_or(measured.censored),
             due: None,
+            rate_rps: cell.rate_rps,
+            oldest_wait_ns: None,
             connections: cell.connections,
             silent_connections: measured.silent_connections,
             asked_in_flight: (cell.pace() == Pace::Closed).then_some(cell.connections as f64 * cell.depth as f64),

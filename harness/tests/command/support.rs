@@ -29,7 +29,9 @@ pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<String>,
+    /// Without the progress.
     pub(crate) stderr: Vec<String>,
+    pub(crate) progress: Vec<String>,
 }
 
 impl Ended {
@@ -103,8 +105,9 @@ impl Running {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        // The ends of both pipes are the ends of these.
-        Ended { status: status.unwrap(), stdout: self.stdout.iter().collect(), stderr: self.stderr.iter().collect() }
+        // The ends of both pipes are the ends of these. How much of its progress is said depends on how busy the machine is.
+        let (progress, stderr) = self.stderr.iter().partition(|line: &String| line.starts_with("progress: "));
+        Ended { status: status.unwrap(), stdout: self.stdout.iter().collect(), stderr, progress }
     }
 }
 

@@ -3,6 +3,7 @@
 mod attainment;
 mod progress;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use harness::environment::Conditions;
 use harness::figures;
 use harness::load;
 use harness::report::terminal::{standings, table};
-use harness::results::TrialRecord;
+use harness::results::{TrialRecord, nothing_usable};
 use harness::statistics::{rank, summarise};
 use harness::sweep::{self, Sweep};
 
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
             return Err(Failure::Run(anyhow!("interrupted after {finished} trials, {before}; to go on, {go_on}")));
         }
     }
-    check_measured(&trials)?;
+    check_usable(&trials)?;
     if let Some(missed) = missed {
         output::say(&format!("not reached: {missed}; to go on, {go_on}, with a larger --budget or --until"));
         return Ok(ExitCode::from(NOT_REACHED));
@@ -100,14 +101,18 @@ fn pending(sweep: Sweep<'_>, trials: &[TrialRecord]) -> usize {
     slots.iter().filter(|slot| trials.iter().all(|trial| trial.trial != slot.trial)).count()
 }
 
-/// Refuses to call it done where nothing was measured.
-fn check_measured(trials: &[TrialRecord]) -> Result<(), Failure> {
-    if trials.iter().any(|trial| trial.measured.is_some()) {
-        return Ok(());
+/// Refuses to call it done where no trial is usable, and says of which entrants none is.
+fn check_usable(trials: &[TrialRecord]) -> Result<(), Failure> {
+    if let Some(nothing) = nothing_usable(trials) {
+        return Err(Failure::Run(anyhow!("{nothing}")));
     }
-    let of = figures::counted(trials.len(), "trial");
-    let why = trials.iter().find_map(|trial| trial.error.as_deref()).unwrap_or("no reason is recorded");
-    Err(Failure::Run(anyhow!("nothing was measured in {of}; put this right first: {why}")))
+    let names: BTreeSet<&str> = trials.iter().map(|trial| trial.backend.as_str()).collect();
+    for name in names {
+        if let Some(nothing) = nothing_usable(trials.iter().filter(|trial| trial.backend == name)) {
+            output::say(&format!("note: {name} has {nothing}"));
+        }
+    }
+    Ok(())
 }
 
 fn usage(message: String) -> Failure {
