@@ -148,11 +148,9 @@ fn has_address(target: SocketAddr) -> bool {
 /// Why a connection could not be opened, or why nobody can open one.
 pub(super) fn failed(target: SocketAddr, errno: Errno) -> LoadError {
     match errno {
-        Errno::CONNREFUSED if target.port() == 0 => LoadError::PortZero { target },
         Errno::CONNREFUSED => LoadError::Refused { target },
-        Errno::ADDRNOTAVAIL | Errno::NETUNREACH | Errno::AFNOSUPPORT if !has_address(target) => {
-            LoadError::NoAddress { target }
-        }
+        Errno::NETUNREACH => LoadError::NoAddress { target },
+        Errno::ADDRNOTAVAIL if !has_address(target) => LoadError::NoAddress { target },
         Errno::ADDRNOTAVAIL => LoadError::PortsUsedUp { target },
         errno => LoadError::Connect { target, cause: io::Error::from(errno) },
     }

@@ -65,22 +65,16 @@ pub enum LoadError {
         /// The target.
         target: SocketAddr,
     },
-    /// The address of the target is on no interface.
+    /// The loopback interface does not have the address of the target.
     #[error(
-        "{target} cannot be reached, since {} is no address of this machine: {}", target.ip(),
+        "{target} cannot be reached: {}",
         if target.is_ipv6() {
-            "IPv6 is disabled (sysctl net.ipv6.conf.lo.disable_ipv6); enable it, or use 127.0.0.1"
+            "IPv6 is disabled here (sysctl net.ipv6.conf.lo.disable_ipv6); enable it, or use 127.0.0.1"
         } else {
-            "set the loopback interface up (ip link set lo up)"
+            "the loopback interface is down; set it up (ip link set lo up)"
         }
     )]
     NoAddress {
-        /// The target.
-        target: SocketAddr,
-    },
-    /// A port that no server can have.
-    #[error("{target} names port 0, on which nothing can listen: give the port that the server has")]
-    PortZero {
         /// The target.
         target: SocketAddr,
     },

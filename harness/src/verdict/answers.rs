@@ -37,7 +37,7 @@ fn why_none_was_answered(evidence: &Evidence) -> String {
             figures::duration(ns as f64)
         ),
         (_, _, Some(ns)) if evidence.errors == 0 => format!(
-            "no request was answered, not even after the window of {shown} (the oldest had waited {} when it closed)",
+            "no request was answered in the window of {shown} (the oldest had waited {} when it closed), and some never",
             figures::duration(ns as f64)
         ),
         _ => "no request was answered".to_owned(),

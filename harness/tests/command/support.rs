@@ -156,6 +156,18 @@ pub(crate) fn serving(process: Running) -> Served {
     Served { process, first_line, address }
 }
 
+/// A server whose behaviour is chosen by its flags; built with all tests.
+pub(crate) fn ground_truth() -> String {
+    let path = Path::new(HARNESS).with_file_name("examples").join("ground_truth");
+    assert!(path.exists(), "{} is missing: cargo build --example ground_truth", path.display());
+    path.to_str().unwrap().to_owned()
+}
+
+/// As an external server in a sweep, with these flags.
+pub(crate) fn ground_truth_server(name: &str, flags: &str) -> String {
+    format!("{name}='{}' --listen {{host}}:{{port}} {flags}", ground_truth())
+}
+
 /// Whether a tool that is no part of this project is here. Where `REQUIRE_TOOLS=all`, it has to be.
 pub(crate) fn has_tool(name: &str) -> bool {
     let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();

@@ -90,7 +90,9 @@ impl Observer for Progress {
             self.block = slot.block;
             let (ended, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let (pending, done) = (all.saturating_sub(self.finished), ended.saturating_sub(self.finished));
-            let left = HumanDuration(time_left(self.planned, pending, done, self.bar.elapsed()));
+            // No trial is under way.
+            let each = if done == 0 { self.planned } else { self.bar.elapsed().div_f64(done as f64).max(self.planned) };
+            let left = HumanDuration(each.mul_f64(pending.saturating_sub(done) as f64));
             let load = slot.cell.load();
             self.lines.say(|| format!("{ended} of {all} trials ended, about {left:#} left; next: {load}"));
         }
