@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,10 +72,7 @@ impl ForeignServer {
         if program.is_empty() {
             return Err(format!("server '{name}' has no command"));
         }
-        if self.finds(program) {
-            return Ok(());
-        }
-        Err(format!("server '{name}': there is no program '{program}'; install it, or give its path"))
+        self.check_program(program).map_err(|what| format!("server '{name}': {what}"))
     }
 
     /// What starts it, listening on `address`, with `threads` threads where it can be told.
@@ -105,14 +104,68 @@ impl ForeignServer {
     }
 
     /// Looks where the kernel and the C library will.
-    fn finds(&self, program: &str) -> bool {
+    fn check_program(&self, program: &str) -> Result<(), String> {
         let from = self.directory.as_deref().unwrap_or(Path::new("."));
         if program.contains('/') {
-            return is_executable(&from.join(program));
+            let path = from.join(program);
+            if !path.exists() {
+                let beside = match &self.directory {
+                    Some(directory) if Path::new(program).is_relative() => {
+                        format!(" in its directory {}", directory.display())
+                    }
+                    _ => String::new(),
+                };
+                return Err(format!(
+                    "there is no program '{program}'{beside}; build or install it, or correct its path"
+                ));
+            }
+            return check_file(program, &path);
         }
-        let path = self.env.get("PATH").map(Into::into).or_else(|| env::var_os("PATH"));
-        path.is_some_and(|path| env::split_paths(&path).any(|folder| is_executable(&from.join(folder).join(program))))
+        let path = self.env.get("PATH").map(Into::into).or_else(|| env::var_os("PATH")).unwrap_or_default();
+        let files: Vec<PathBuf> = env::split_paths(&path).map(|folder| from.join(folder).join(program)).collect();
+        if let Some(found) = files.iter().find(|path| is_executable(path)) {
+            return check_file(program, found);
+        }
+        match files.iter().find(|path| path.is_file()) {
+            Some(found) => check_file(&found.display().to_string(), found),
+            None if from.join(program).is_file() => {
+                Err(format!("there is no program '{program}' in PATH; write './{program}' for the one that is here"))
+            }
+            None => Err(format!("there is no program '{program}' in PATH; install it, or give its path")),
+        }
     }
+}
+
+/// Whether a file that is there can be started; not whether it is built for this machine, where another may run it.
+fn check_file(name: &str, path: &Path) -> Result<(), String> {
+    if path.is_dir() {
+        return Err(format!("'{name}' is a directory; name the program in it"));
+    }
+    if !is_executable(path) {
+        return Err(format!(
+            "'{name}' is not executable; make it so (chmod +x '{name}'), or name its interpreter first"
+        ));
+    }
+    match interpreter(path) {
+        Some(interpreter) if !Path::new(&interpreter).exists() => {
+            let has_cr = interpreter.ends_with('\r');
+            let interpreter = interpreter.trim_end();
+            let why =
+                if has_cr { ", with a carriage return behind it; save the file with line ends of Unix" } else { "" };
+            Err(format!("'{name}' asks for the interpreter '{interpreter}', which is not there{why}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the first line of a script names, execve(2).
+fn interpreter(path: &Path) -> Option<String> {
+    let mut begins = [0; 256];
+    let read = File::open(path).and_then(|mut file| file.read(&mut begins)).ok()?;
+    let line = begins[..read].strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let name = line.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -121,6 +174,9 @@ fn is_executable(path: &Path) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     pub(crate) fn server(command: &[&str]) -> ForeignServer {
@@ -167,7 +223,7 @@ pub(crate) mod tests {
             (server(&["", "{port}"]), "has no command"),
             (server(&["no-such-program", "{port}"]), "there is no program 'no-such-program'"),
             (server(&["./sh", "{port}"]), "there is no program './sh'"),
-            (server(&["/", "{port}"]), "there is no program '/'"),
+            (server(&["/", "{port}"]), "'/' is a directory; name the program in it"),
             (server(&["sh", "{port}\0"]), "NUL"),
             (ForeignServer { directory: Some("/absent".into()), ..sound.clone() }, "no directory /absent"),
             (ForeignServer { env: [("A=B".into(), String::new())].into(), ..sound.clone() }, "named 'A=B'"),
@@ -176,7 +232,37 @@ pub(crate) mod tests {
             let error = server.check().unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
+        let absent = ForeignServer { directory: Some("/bin".into()), ..server(&["./no-such", "{port}"]) };
+        assert!(absent.check().unwrap_err().contains("no program './no-such' in its directory /bin;"));
         let elsewhere = ForeignServer { directory: Some("/bin".into()), ..server(&["./sh", "{port}"]) };
         assert_eq!(elsewhere.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_started_says_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("echo");
+        let of = |command: &str, env: &[(&str, &str)]| {
+            let env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let server =
+                ForeignServer { env, directory: Some(directory.path().into()), ..server(&[command, "{port}"]) };
+            server.check()
+        };
+        let in_path = [("PATH", directory.path().to_str().unwrap())];
+        let set = |text: &str, mode| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set("#!/bin/sh\n", 0o644);
+        assert!(of("./echo", &[]).unwrap_err().contains("'./echo' is not executable; make it so (chmod +x './echo')"));
+        assert!(of("echo", &in_path).unwrap_err().contains("/echo' is not executable"));
+        assert!(of("echo", &[("PATH", "/absent")]).unwrap_err().contains("write './echo' for the one that is here"));
+        set("#!/bin/sh\n", 0o755);
+        assert_eq!((of("./echo", &[]), of("echo", &in_path)), (Ok(()), Ok(())));
+        set("#! /absent/python -u\n", 0o755);
+        let absent = "'./echo' asks for the interpreter '/absent/python', which is not there";
+        assert!(of("./echo", &[]).unwrap_err().ends_with(absent));
+        set("#!/bin/sh\r\nexit\r\n", 0o755);
+        assert!(of("./echo", &[]).unwrap_err().contains("'/bin/sh', which is not there, with a carriage return"));
     }
 }

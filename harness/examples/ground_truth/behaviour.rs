@@ -19,6 +19,7 @@ pub(crate) struct Behaviour {
     pub(crate) mangle: Option<u64>,
     pub(crate) reset: Option<u64>,
     pub(crate) mute: Option<u64>,
+    pub(crate) frame_bytes: Option<usize>,
 }
 
 /// Two times, and how many frames there are to one of the long one.

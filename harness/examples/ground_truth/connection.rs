@@ -20,7 +20,11 @@ pub(crate) fn serve(mut stream: &TcpStream, number: u64, behaviour: &Behaviour, 
     let muted = is_nth(number, behaviour.mute);
     let mut input = Frames { stream, buffer: vec![0; 64 * 1024], read: 0, taken: 0 };
     for frame in 0.. {
-        let Some(bytes) = input.next()? else { return Ok(()) };
+        let next = match behaviour.frame_bytes {
+            None => input.next()?,
+            Some(bytes) => input.next_of(bytes)?,
+        };
+        let Some(bytes) = next else { return Ok(()) };
         let read_ns = now_ns();
         if is_nth(frame, behaviour.reset) {
             // Closing it resets it then.
@@ -57,7 +61,11 @@ impl Frames<'_> {
         if payload_bytes > MAX_PAYLOAD_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let frame_bytes = HEADER_BYTES + payload_bytes;
+        self.next_of(HEADER_BYTES + payload_bytes)
+    }
+
+    /// The next so many bytes; none at the end of the stream.
+    fn next_of(&mut self, frame_bytes: usize) -> io::Result<Option<&mut [u8]>> {
         if !self.fill(frame_bytes)? {
             return Ok(None);
         }

@@ -54,6 +54,15 @@ struct Arguments {
     /// Answer nothing but the first frame on each N-th connection
     #[arg(long, value_name = "N")]
     mute: Option<u64>,
+    /// Know one length only: read so many bytes, and echo these when all of them are there
+    #[arg(long, value_name = "N")]
+    frame_bytes: Option<usize>,
+    /// Serve one connection at a time; the others wait in the listen queue
+    #[arg(long)]
+    iterative: bool,
+    /// End with the first connection
+    #[arg(long)]
+    once: bool,
     /// What a sweep asks of its server
     #[arg(last = true)]
     sweep: Vec<String>,
@@ -85,6 +94,7 @@ fn serve(arguments: &Arguments) -> io::Result<std::convert::Infallible> {
         mangle: arguments.mangle,
         reset: arguments.reset,
         mute: arguments.mute,
+        frame_bytes: arguments.frame_bytes,
     };
     let line = serde_json::json!({
         "listening": listener.local_addr()?,
@@ -98,7 +108,15 @@ fn serve(arguments: &Arguments) -> io::Result<std::convert::Infallible> {
         let began_ns = *began_ns.get_or_insert_with(behaviour::now_ns);
         let behaviour = behaviour.clone();
         // How it ends is for the client to see.
-        thread::spawn(move || _ = connection::serve(&stream, number, &behaviour, began_ns));
+        let serve = move || _ = connection::serve(&stream, number, &behaviour, began_ns);
+        if arguments.once || arguments.iterative {
+            serve();
+        } else {
+            thread::spawn(serve);
+        }
+        if arguments.once {
+            std::process::exit(0);
+        }
     }
     unreachable!("numbers do not end")
 }

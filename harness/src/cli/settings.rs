@@ -10,6 +10,7 @@ use clap::Args;
 use glob::Pattern;
 use harness::cpus::CpuSet;
 use harness::crowd::Crowd;
+use harness::load::check_due;
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::sweep::Goal;
 use serde::Deserialize;
@@ -198,7 +199,7 @@ impl Settings {
             server_threads: server_threads.iter().copied().min().filter(|_| any_is_ours),
         };
         crowd.check(&machine.room)?;
-        Ok(SweepPlan {
+        let plan = SweepPlan {
             twice: self.twins(&entrants)?,
             backends: entrants,
             protocol: self.protocol.unwrap_or(Protocol::Framed),
@@ -218,7 +219,11 @@ impl Settings {
             engine: self.engine.unwrap_or_default(),
             idle_connections,
             spread: self.spread.unwrap_or_default(),
-        })
+        };
+        for cell in plan.cells() {
+            check_due(cell.pace(), plan.warmup(), plan.duration())?;
+        }
+        Ok(plan)
     }
 
     /// How narrow its intervals are to be. No part of the plan either: it decides how often, not what is measured.

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use harness::figures;
 use harness::report::terminal::comparison::{Heading, Json, draw, percent};
 use harness::results::{
     self, PlainNames, Recorded, RunRecord, TrialRecord, difference, differences, environment_differences,
+    nothing_usable,
 };
 use harness::statistics::{Against, Run, RunComparison, TOLERANCE, Word, compare_runs};
 
@@ -73,7 +75,15 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
         text.push(draw(&comparison, heading, look));
         output::print(&text.join("\n\n"))?;
     }
-    Ok(if heading.fails { verdict(&comparison, heading.tolerance) } else { ExitCode::SUCCESS })
+    let is_worse = heading.fails && comparison.rows.iter().any(|row| row.is_regression(heading.tolerance));
+    let files = [Some(&file), later.as_ref()].into_iter().flatten();
+    let mut nothing = files.filter_map(|file| Some((file.path, nothing_usable(&file.trials)?)));
+    match nothing.next() {
+        // What lost all its figures is a regression, and said as that.
+        Some((path, nothing)) if !is_worse => Err(Failure::Run(anyhow!("{}: {nothing}", path.display()))),
+        _ if heading.fails => Ok(verdict(&comparison, heading.tolerance)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Whether something got worse, as an exit code and in words.

@@ -64,7 +64,10 @@ impl Destination {
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
         check_resumable(sweep, &run, &recorded.trials)
             .map_err(|mismatch| usage(format!("cannot resume {}: {mismatch}", path.display())))?;
-        Ok(Self { writer: continued(path, &recorded)?, run, trials: recorded.trials })
+        let writer = continued(path, &recorded)?;
+        // Those that were not run are now.
+        recorded.trials.retain(TrialRecord::was_run);
+        Ok(Self { writer, run, trials: recorded.trials })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is said below a bar of the trials that have ended.
 
+use std::time::{Duration, Instant};
+
 use harness::figures;
 use harness::plan::Cell;
 use harness::results::{Moved, TrialRecord, WriteError, Writer};
@@ -15,6 +17,45 @@ pub(super) const TEMPLATE_BELOW: &str = "{wide_msg}\n{prefix}";
 pub(super) fn bar(length: Option<u64>, is_quiet: bool) -> ProgressBar {
     let target = if is_quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     ProgressBar::with_draw_target(length, target)
+}
+
+/// How often a line is written where no bar can be drawn: a log is not to be filled, nor its reader left to wonder.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Lines on standard error in place of a bar, each of which begins with `progress: `.
+#[derive(Debug)]
+pub(super) struct Lines {
+    is_on: bool,
+    last: Instant,
+}
+
+impl Lines {
+    /// None are written where the bar is drawn, or where quiet is asked for.
+    pub(super) fn beside(bar: &ProgressBar, is_quiet: bool) -> Self {
+        Self { is_on: bar.is_hidden() && !is_quiet, last: Instant::now() }
+    }
+
+    /// Says how it gets on, unless that was said not long ago.
+    pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
+        if self.is_due(Instant::now()) {
+            self.say_now(&text());
+        }
+    }
+
+    /// Says something whenever that is.
+    pub(super) fn say_now(&self, text: &str) {
+        if self.is_on {
+            output::say(&format!("progress: {text}"));
+        }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.is_on && now.saturating_duration_since(self.last) >= LINE_INTERVAL;
+        if is_due {
+            self.last = now;
+        }
+        is_due
+    }
 }
 
 /// `text`, as much of it as fits in a line of the terminal.
@@ -72,5 +113,21 @@ impl Live {
         }
         let median = Spread::of(seen.clone()).filter(|_| seen.len() > 1)?.median;
         Some(format!("median {}/s of {}", figures::grouped(median), seen.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_written_now_and_then_and_none_where_quiet_is_asked_for() {
+        let bar = ProgressBar::hidden();
+        let mut lines = Lines::beside(&bar, false);
+        let begun = lines.last;
+        let due = |lines: &mut Lines, s| lines.is_due(begun + Duration::from_secs(s));
+        assert_eq!([4, 5, 9, 10, 60].map(|s| due(&mut lines, s)), [false, true, false, true, true]);
+        let mut quiet = Lines::beside(&bar, true);
+        assert!(!due(&mut quiet, 3600));
     }
 }

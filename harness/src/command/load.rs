@@ -38,12 +38,17 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let cut_short = outcome.cut_short;
     let interference = watched.0.finish(own_use(&plan, &outcome));
     let trial = trial(cell, outcome, interference);
+    let unusable = (!trial.is_usable()).then(|| trial.first_reason().to_owned());
     if arguments.json {
         output::print_json(&without_server(trial)?)?;
     } else {
         output::print(&format!("target         {}\n{}", plan.target, measurement::draw(&trial)))?;
     }
-    Ok(if cut_short { interrupt::exit_code() } else { ExitCode::SUCCESS })
+    match unusable {
+        _ if cut_short => Ok(interrupt::exit_code()),
+        None => Ok(ExitCode::SUCCESS),
+        Some(why) => Err(Failure::Run(anyhow!("no usable figures: {why}"))),
+    }
 }
 
 fn cell(arguments: &LoadArguments) -> Cell {
@@ -74,6 +79,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     };
     crowd.check(&machine.room).map_err(usage)?;
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;
+    load::check_due(cell.pace(), arguments.warmup.0, arguments.duration.0).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
         cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
     }

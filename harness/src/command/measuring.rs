@@ -23,7 +23,18 @@ pub(super) const THIS_EXECUTABLE: &str = "/proc/self/exe";
 /// Keeps this process to the client's CPUs; each server moves itself to its own. That they may be used is seen here,
 /// before the first trial. What is wrong is said for `command`.
 pub(super) fn pin(command: &'static str, plan: &SweepPlan) -> Result<(), Failure> {
+    check_proc()?;
     pin_to(command, &plan.server_cpus, &plan.client_cpus)
+}
+
+/// Without `/proc` servers can be neither started nor watched, and what an external one has started would be left behind.
+fn check_proc() -> Result<(), Failure> {
+    if Path::new(THIS_EXECUTABLE).exists() {
+        return Ok(());
+    }
+    Err(Failure::Run(anyhow!(
+        "/proc is not mounted here, and servers are started, watched and ended through it: mount it (mount -t proc proc /proc)"
+    )))
 }
 
 /// The same for what needs no plan of a sweep.

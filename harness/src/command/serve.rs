@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io::{self, BufRead};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -12,6 +13,7 @@ use backends::{Limits, Receipt, ServeJob, Stats, Stop};
 use harness::control::{Listening, REPORT_REQUEST, Report, receipt_json};
 use harness::plan::{Protocol, Spread};
 use harness::{cpus, descriptors};
+use rustix::io::Errno;
 
 use crate::cli::ServeArguments;
 use crate::failure::Failure;
@@ -34,8 +36,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     let stop_at_signal = Arc::clone(&stop);
     interrupt::on_signal(move || stop_at_signal.request())?;
     let listeners = backends::bind(arguments.listen, arguments.threads.0, spread.into())
-        .with_context(|| format!("cannot listen on {}", arguments.listen))
-        .map_err(Failure::run)?;
+        .map_err(|error| cannot_listen(arguments.listen, &error))?;
     let listening = listeners.local_addr().map_err(Failure::run)?;
     let stats = Arc::new(Stats::default());
     if arguments.control {
@@ -50,6 +51,19 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     let report = backend.serve(job, &stop).with_context(|| format!("{name} gave up")).map_err(Failure::run)?;
     output::print_json(&Report::of_this_process(&report))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    let advice = match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => "; another process listens there: name another port, or 0 for a free one",
+        Some(Errno::ACCESS) => "; ports below 1024 need root (CAP_NET_BIND_SERVICE): name another port",
+        Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT) if address.is_ipv6() => {
+            "; no interface has the address, or IPv6 is disabled (sysctl net.ipv6.conf.lo.disable_ipv6)"
+        }
+        Some(Errno::ADDRNOTAVAIL) => "; no interface of this machine has the address",
+        _ => "",
+    };
+    Failure::Run(anyhow!("cannot listen on {address}: {error}{advice}"))
 }
 
 fn protocol(arguments: &ServeArguments) -> Result<ProtocolKind, Failure> {

@@ -91,7 +91,7 @@ pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
 fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {
     let socket = socket_to(target, SocketFlags::NONBLOCK)
         .and_then(|socket| sockopt::set_tcp_nodelay(&socket, true).map(|()| socket))
-        .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
+        .map_err(|cause| no_socket(target, cause))?;
     begin_over(socket, target)
 }
 
@@ -99,6 +99,14 @@ fn begin(target: SocketAddr) -> Result<OwnedFd, LoadError> {
 pub(super) fn socket_to(target: SocketAddr, flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     socket_with(family, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)
+}
+
+/// Why there is no socket that can be connected to `target`.
+pub(super) fn no_socket(target: SocketAddr, errno: Errno) -> LoadError {
+    match errno {
+        Errno::AFNOSUPPORT => LoadError::NoAddress { target },
+        cause => LoadError::Kernel { what: "open a socket", cause: cause.into() },
+    }
 }
 
 /// Begins to connect `socket`.
@@ -130,10 +138,19 @@ fn finish(target: SocketAddr, socket: &OwnedFd) -> Result<(), LoadError> {
     }
 }
 
+/// Whether a socket can have the target's own address, as loopback has it where it is up and its family is not disabled.
+/// The kernel refuses a connection to it in the same way where no port is left.
+fn has_address(target: SocketAddr) -> bool {
+    let any_port = SocketAddr::new(target.ip(), 0);
+    socket_to(target, SocketFlags::empty()).is_ok_and(|socket| rustix::net::bind(&socket, &any_port).is_ok())
+}
+
 /// Why a connection could not be opened, or why nobody can open one.
 pub(super) fn failed(target: SocketAddr, errno: Errno) -> LoadError {
     match errno {
         Errno::CONNREFUSED => LoadError::Refused { target },
+        Errno::NETUNREACH => LoadError::NoAddress { target },
+        Errno::ADDRNOTAVAIL if !has_address(target) => LoadError::NoAddress { target },
         Errno::ADDRNOTAVAIL => LoadError::PortsUsedUp { target },
         errno => LoadError::Connect { target, cause: io::Error::from(errno) },
     }

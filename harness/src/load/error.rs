@@ -40,11 +40,16 @@ pub enum LoadError {
         /// How long they were tried for.
         after: Duration,
     },
-    /// The server did not answer an empty frame on every connection in time.
+    /// The server did not answer a first request on every connection in time.
     #[error(
-        "the server at {target} answered on {answered} of {count} connections only in {} s: ask for fewer, or see \
-         whether it echoes",
-        TIMEOUT.as_secs()
+        "only {answered} of {count} connections to {target} {} answered within {} s: {}",
+        if *answered == 1 { "was" } else { "were" },
+        TIMEOUT.as_secs(),
+        if *answered == 0 {
+            "see whether the server sends back what it is sent, and accepts"
+        } else {
+            "the server serves no more at a time; ask for fewer, or see what keeps it from the others"
+        }
     )]
     Silent {
         /// The target.
@@ -54,9 +59,22 @@ pub enum LoadError {
         /// Connections asked for.
         count: usize,
     },
-    /// The server answered an empty frame with something else.
+    /// The server answered the first request with something else.
     #[error("the server at {target} does not echo: give the address of one that sends back what it is sent")]
     NoEcho {
+        /// The target.
+        target: SocketAddr,
+    },
+    /// The loopback interface does not have the address of the target.
+    #[error(
+        "{target} cannot be reached: {}",
+        if target.is_ipv6() {
+            "IPv6 is disabled here (sysctl net.ipv6.conf.lo.disable_ipv6); enable it, or use 127.0.0.1"
+        } else {
+            "the loopback interface is down; set it up (ip link set lo up)"
+        }
+    )]
+    NoAddress {
         /// The target.
         target: SocketAddr,
     },

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -15,17 +15,19 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use super::error::LoadError;
 use super::traffic::HEADER_BYTES;
 
-/// The longest payload that a greeting has: a fresh socket has room for it, so that no send is short.
-const LONGEST_PAYLOAD_BYTES: u32 = 4096;
+/// What is received with one call at most.
+const RECEIVE_BYTES: usize = 128 * 1024;
+/// The server has so much more time for greetings that are long: no echo is slower.
+const SLOWEST_BYTES_PER_S: f64 = 10e6;
 
 /// How long a request to cancel may go unseen.
 const LONGEST_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
-/// Sends a greeting on every connection and awaits its echo until `deadline`. Connections that have broken are left for
-/// the run to find.
+/// Sends a greeting on every connection and awaits its echo until `deadline`, and longer where greetings are long.
+/// Connections that have broken are left for the run to find.
 ///
-/// A greeting is as long as the requests that follow, for some servers know one length only (neper's `tcp_rr`); where
-/// those are long it is a frame without payload.
+/// A greeting is as long as the requests that follow, for some servers know one length only (neper's `tcp_rr`, NetPIPE,
+/// sockperf) and would wait for the rest of any other.
 pub(super) fn greet(
     target: SocketAddr,
     sockets: &[OwnedFd],
@@ -34,11 +36,12 @@ pub(super) fn greet(
     cancel: &AtomicBool,
 ) -> Result<(), LoadError> {
     let greeting = greeting(payload_bytes);
-    for socket in sockets {
-        // A fresh socket has room for it; an error will come up again.
-        let _ = send(socket, &greeting, SendFlags::NOSIGNAL);
-    }
+    let deadline = deadline + Duration::from_secs_f64((greeting.len() * sockets.len()) as f64 / SLOWEST_BYTES_PER_S);
+    let mut buffer = vec![0; greeting.len().min(RECEIVE_BYTES)];
     let mut silent: Vec<Silent> = sockets.iter().map(|socket| Silent::new(socket, &greeting)).collect();
+    for connection in &mut silent {
+        connection.send();
+    }
     while !silent.is_empty() {
         if cancel.load(Ordering::Relaxed) {
             return Err(LoadError::Cancelled);
@@ -47,23 +50,18 @@ pub(super) fn greet(
             let answered = sockets.len() - silent.len();
             return Err(LoadError::Silent { target, answered, count: sockets.len() });
         }
-        let mut readable = wait(&silent)?.into_iter();
-        let mut heard = silent.extract_if(.., |connection| readable.next().unwrap_or(false) && connection.is_over());
-        if heard.any(|connection| connection.is_no_echo()) {
+        let mut ready = wait(&silent)?.into_iter();
+        let heard =
+            silent.extract_if(.., |connection| ready.next().unwrap_or(false) && connection.goes_on(&mut buffer));
+        if heard.into_iter().any(|connection| !connection.is_echo) {
             return Err(LoadError::NoEcho { target });
         }
     }
     Ok(())
 }
 
-/// Length of the greeting before requests of `frame_bytes`.
-pub(super) fn greeting_bytes(frame_bytes: usize) -> usize {
-    if frame_bytes <= HEADER_BYTES + LONGEST_PAYLOAD_BYTES as usize { frame_bytes } else { HEADER_BYTES }
-}
-
 /// A frame of zeros.
 fn greeting(payload_bytes: u32) -> Vec<u8> {
-    let payload_bytes = if payload_bytes <= LONGEST_PAYLOAD_BYTES { payload_bytes } else { 0 };
     let mut frame = vec![0; HEADER_BYTES + payload_bytes as usize];
     frame[..HEADER_BYTES].copy_from_slice(&payload_bytes.to_be_bytes());
     frame
@@ -73,20 +71,36 @@ fn greeting(payload_bytes: u32) -> Vec<u8> {
 struct Silent<'a> {
     socket: &'a OwnedFd,
     greeting: &'a [u8],
+    sent_bytes: usize,
     received_bytes: usize,
     is_echo: bool,
 }
 
 impl<'a> Silent<'a> {
     fn new(socket: &'a OwnedFd, greeting: &'a [u8]) -> Self {
-        Self { socket, greeting, received_bytes: 0, is_echo: true }
+        Self { socket, greeting, sent_bytes: 0, received_bytes: 0, is_echo: true }
     }
 
-    /// Receives what has come; true when no more is to be awaited.
-    fn is_over(&mut self) -> bool {
+    /// Sends what the socket has room for; an error comes up again where its answer is received.
+    fn send(&mut self) {
+        while !self.unsent().is_empty() {
+            match send(self.socket, self.unsent(), SendFlags::NOSIGNAL) {
+                Ok(bytes) => self.sent_bytes += bytes,
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn unsent(&self) -> &'a [u8] {
+        &self.greeting[self.sent_bytes..]
+    }
+
+    /// Sends and receives what can be; true when no more is to be awaited.
+    fn goes_on(&mut self, buffer: &mut [u8]) -> bool {
+        self.send();
         let awaited = &self.greeting[self.received_bytes..];
-        let mut answer = [0; HEADER_BYTES + LONGEST_PAYLOAD_BYTES as usize];
-        let answer = &mut answer[..awaited.len()];
+        let most = awaited.len().min(buffer.len());
+        let answer = &mut buffer[..most];
         match recv(self.socket, &mut *answer, RecvFlags::empty()) {
             Ok((_, bytes @ 1..)) => {
                 self.is_echo &= answer[..bytes] == awaited[..bytes];
@@ -98,14 +112,14 @@ impl<'a> Silent<'a> {
         }
     }
 
-    fn is_no_echo(&self) -> bool {
-        !self.is_echo
+    fn awaits(&self) -> PollFlags {
+        if self.unsent().is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }
     }
 }
 
-/// Which connections have something to say.
+/// On which connections something can be done.
 fn wait(silent: &[Silent<'_>]) -> Result<Vec<bool>, LoadError> {
-    let mut fds: Vec<_> = silent.iter().map(|connection| PollFd::new(connection.socket, PollFlags::IN)).collect();
+    let mut fds: Vec<_> = silent.iter().map(|connection| PollFd::new(connection.socket, connection.awaits())).collect();
     match poll(&mut fds, Some(&LONGEST_WAIT)) {
         Ok(_) | Err(Errno::INTR) => Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
         Err(cause) => Err(LoadError::Kernel { what: "wait for the first answers", cause: cause.into() }),
@@ -123,27 +137,43 @@ mod tests {
 
     #[test]
     fn a_server_that_knows_one_length_of_requests_understands_the_greeting() {
+        // The longest does not fit into the buffers of a connection.
+        for payload_bytes in [0_u32, 64, 16 << 10, 8 << 20] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let target = listener.local_addr().unwrap();
+            let connected = TcpStream::connect(target).unwrap();
+            connected.set_nonblocking(true).unwrap();
+            let server = thread::spawn(move || {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut request = vec![1; HEADER_BYTES + payload_bytes as usize];
+                socket.read_exact(&mut request).unwrap();
+                socket.write_all(&request).unwrap();
+            });
+            let deadline = Instant::now() + Duration::from_secs(10);
+            greet(target, &[connected.into()], payload_bytes, deadline, &AtomicBool::new(false)).unwrap();
+            server.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_long_greeting_is_echoed_piece_by_piece() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = listener.local_addr().unwrap();
         let connected = TcpStream::connect(target).unwrap();
         connected.set_nonblocking(true).unwrap();
         let server = thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
-            let mut request = [1; HEADER_BYTES + 64];
-            socket.read_exact(&mut request).unwrap();
-            socket.write_all(&request).unwrap();
+            let mut echoed = 0;
+            while echoed < HEADER_BYTES + (8 << 20) {
+                let mut piece = [0; 4096];
+                let bytes = socket.read(&mut piece).unwrap();
+                socket.write_all(&piece[..bytes]).unwrap();
+                echoed += bytes;
+            }
         });
         let deadline = Instant::now() + Duration::from_secs(10);
-        greet(target, &[connected.into()], 64, deadline, &AtomicBool::new(false)).unwrap();
+        greet(target, &[connected.into()], 8 << 20, deadline, &AtomicBool::new(false)).unwrap();
         server.join().unwrap();
-    }
-
-    #[test]
-    fn the_greeting_is_as_long_as_it_is_said_to_be() {
-        for payload_bytes in [0, 64, LONGEST_PAYLOAD_BYTES, LONGEST_PAYLOAD_BYTES + 1, 1 << 20] {
-            let frame_bytes = HEADER_BYTES + payload_bytes as usize;
-            assert_eq!(greeting(payload_bytes).len(), greeting_bytes(frame_bytes), "{payload_bytes}");
-        }
     }
 
     #[test]
@@ -151,7 +181,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = listener.local_addr().unwrap();
         let connected = OwnedFd::from(TcpStream::connect(target).unwrap());
-        let silent = greet(target, &[connected], 64, Instant::now(), &AtomicBool::new(false)).unwrap_err();
+        let silent = greet(target, &[connected], 0, Instant::now(), &AtomicBool::new(false)).unwrap_err();
         assert!(matches!(silent, LoadError::Silent { answered: 0, count: 1, .. }), "{silent}");
     }
 }

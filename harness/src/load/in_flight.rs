@@ -31,6 +31,11 @@ impl InFlight {
         self.len
     }
 
+    /// When the oldest request was sent.
+    pub(super) fn oldest_sent_ns(&self) -> Option<u64> {
+        (self.len > 0).then(|| self.places[self.oldest].request.sent_ns)
+    }
+
     /// Since when the next request has had room; `None` while as many are in flight as may be.
     pub(super) fn room_since_ns(&self) -> Option<u64> {
         (self.len < self.places.len()).then(|| self.places[self.next()].freed_ns)

@@ -15,6 +15,7 @@ mod clock_step;
 mod connect;
 mod connection;
 mod cpu_meter;
+mod due;
 mod engine;
 mod epoll;
 mod error;
@@ -44,6 +45,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+pub use due::check_due;
+pub(crate) use due::none_due;
 pub use engine::Engine;
 pub use error::LoadError;
 pub use run::{run, run_until_cancelled};
@@ -203,6 +206,9 @@ pub struct LoadOutcome {
     pub closed_after: Option<u64>,
     /// Whether the run was told to end before all was measured that was to be.
     pub cut_short: bool,
+    /// How long the oldest request had waited when the window closed, of those that were sent before it opened or never
+    /// answered; zero where there are none.
+    pub oldest_wait: Duration,
 }
 
 /// What the generator itself cost.

@@ -41,6 +41,9 @@ pub(super) struct Recorder {
     /// Connections that had something to do in the window, and no answer to it.
     pub(super) silent_connections: u64,
     pub(super) losses: Losses,
+    /// How long the oldest of the requests that were in flight when the window closed had waited by then, of those that were
+    /// sent before it or never answered.
+    pub(super) oldest_wait_ns: u64,
     /// Of all requests, those of the warm-up included, while the run goes on.
     occupancy: Occupancy,
 }
@@ -64,6 +67,7 @@ impl Recorder {
             after_window_ns: 0,
             silent_connections: 0,
             losses: Losses::default(),
+            oldest_wait_ns: 0,
             occupancy: Occupancy::new(window),
         }
     }
@@ -102,6 +106,9 @@ impl Recorder {
     pub(super) fn answered(&mut self, request: Request, now_ns: u64) -> bool {
         if !self.window.contains(request.sent_ns) {
             self.before_window_ns += now_ns.min(self.window.closes_ns).saturating_sub(self.window.opens_ns);
+            if now_ns > self.window.closes_ns {
+                self.waited_since(request.sent_ns);
+            }
             return false;
         }
         self.after_window_ns += now_ns.saturating_sub(self.window.closes_ns);
@@ -110,6 +117,11 @@ impl Recorder {
             service.saturating_record(now_ns - request.sent_ns);
         }
         true
+    }
+
+    /// A request that was sent then was in flight when the window closed.
+    pub(super) fn waited_since(&mut self, sent_ns: u64) {
+        self.oldest_wait_ns = self.oldest_wait_ns.max(self.window.closes_ns.saturating_sub(sent_ns));
     }
 
     /// These are still due, and will never be sent: how many of them in the window.
@@ -180,6 +192,7 @@ impl Recorder {
         self.after_window_ns += other.after_window_ns;
         self.silent_connections += other.silent_connections;
         self.losses.merge(other.losses);
+        self.oldest_wait_ns = self.oldest_wait_ns.max(other.oldest_wait_ns);
         self.first_error = [self.first_error, other.first_error].into_iter().flatten().min();
         self
     }

@@ -369,5 +369,6 @@ fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> 
         lost_share: seen.losses.lost_share(planned, plan.connections),
         closed_after: seen.losses.closed_after(planned.closes_ns),
         cut_short: false,
+        oldest_wait: Duration::from_nanos(seen.oldest_wait_ns),
     }
 }

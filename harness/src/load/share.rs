@@ -11,7 +11,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::connection::{Connection, Loss};
-use super::greet::greeting_bytes;
 use super::recorder::Recorder;
 use super::schedule::Schedule;
 use super::traffic::Traffic;
@@ -192,11 +191,9 @@ impl<'run> Share<'run> {
         last_lost_ns.unwrap_or(u64::MAX).min(self.window.closes_ns)
     }
 
-    /// Answers of which so many bytes have come, the one to the greeting included.
+    /// Answers of which so many bytes have come, the one to the greeting included, which is as long.
     fn answers_in(&self, received_bytes: u64) -> u64 {
-        let frame_bytes = self.traffic.frame_bytes() as u64;
-        let after_greeting = received_bytes.checked_sub(greeting_bytes(self.traffic.frame_bytes()) as u64);
-        after_greeting.map_or(0, |bytes| 1 + bytes / frame_bytes)
+        received_bytes / self.traffic.frame_bytes() as u64
     }
 
     /// What the share has seen, with all that was not done counted as censored. No share had any load after `end_ns`: what
@@ -205,6 +202,9 @@ impl<'run> Share<'run> {
         self.recorder.end_window(end_ns);
         self.recorder.never_answered(self.awaited);
         for connection in self.connections {
+            if let Some(sent_ns) = connection.in_flight.oldest_sent_ns() {
+                self.recorder.waited_since(sent_ns);
+            }
             let never_sent = self.recorder.never_sent(connection.schedule);
             // In a closed loop there is always something to do.
             let was_due = !self.open_loop || connection.in_window.was_due || never_sent > 0;
@@ -292,9 +292,29 @@ mod tests {
             share.received(0, &answer, answered_ns).unwrap();
         }
         let seen = share.finish(u64::MAX);
+        assert_eq!(seen.oldest_wait_ns, 0, "the one that was sent in the warm-up was answered in the window");
         assert_eq!((seen.latency.len(), seen.latency.max(), seen.censored), (1, 1350, 0));
         // One in flight all the time: 1350 ns measured, of which 400 were after the window, and 50 more in it.
         assert!((seen.in_flight_mean - 1.0).abs() < 1e-9 && (seen.in_flight_edges() + 0.35).abs() < 1e-9);
+    }
+
+    #[test]
+    fn how_long_the_oldest_request_had_waited_at_the_end_of_the_window_is_known() {
+        let traffic = traffic();
+        let mut plan = LoadPlan { depth: 1, ..plan(1, Pace::Closed) };
+        plan.warmup = Duration::from_nanos(200);
+        // Sent in the warm-up, and answered after the window or never.
+        for answered_ns in [Some(1500), None] {
+            let mut share = only_share(&plan, &traffic);
+            share.release(0, 100);
+            let answer = send(&mut share, 0);
+            if let Some(now_ns) = answered_ns {
+                share.received(0, &answer, now_ns).unwrap();
+            }
+            let closes_ns = share.window().closes_ns;
+            let seen = share.finish(u64::MAX);
+            assert_eq!((seen.latency.len(), seen.oldest_wait_ns), (0, closes_ns - 100));
+        }
     }
 
     #[test]
@@ -489,11 +509,6 @@ mod tests {
             assert_eq!([0, 1, frame_bytes, frame_bytes + 1].map(of), [0, 0, 1, 1]);
             assert_eq!([3 * frame_bytes - 1, 3 * frame_bytes, 3 * frame_bytes + 1].map(of), [2, 3, 3]);
         }
-        // Long requests are greeted with an empty frame.
-        let long = Traffic::new(10_000, 1);
-        let plan = plan(1, Pace::Closed);
-        let share = only_share(&plan, &long);
-        assert_eq!([4, 5, 4 + 10_004, 4 + 2 * 10_004 + 1].map(|bytes| share.answers_in(bytes)), [1, 1, 2, 3]);
     }
 
     fn traffic() -> Traffic {

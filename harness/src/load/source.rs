@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use rustix::net::{SocketFlags, bind, sockopt};
 
-use super::connect::{begin_over, socket_to};
+use super::connect::{begin_over, no_socket, socket_to};
 use super::error::LoadError;
 
 /// The ports of an address that are used, as a share: the kernel looks for a free one, and finds none at once where most
@@ -47,7 +47,7 @@ impl Sources {
     pub(super) fn begin(self, index: usize) -> Result<OwnedFd, LoadError> {
         let socket = socket_to(self.target, SocketFlags::NONBLOCK)
             .and_then(|socket| sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).map(|()| socket))
-            .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
+            .map_err(|cause| no_socket(self.target, cause))?;
         self.bind(&socket, index)?;
         begin_over(socket, self.target)
     }

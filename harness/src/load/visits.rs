@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, recv, send};
 
-use super::connect::{TIMEOUT, connect, failed, socket_to};
+use super::connect::{TIMEOUT, connect, failed, no_socket, socket_to};
 use super::connection::Loss;
 use super::error::LoadError;
 use super::source::Sources;
@@ -156,7 +156,7 @@ impl Visitor {
                 set_socket_timeout(&socket, Timeout::Send, Some(LONGEST_WAIT))?;
                 Ok(socket)
             })
-            .map_err(|cause| LoadError::Kernel { what: "open a socket", cause: cause.into() })?;
+            .map_err(|cause| no_socket(self.target, cause))?;
         self.sources.bind(&socket, number)?;
         loop {
             match rustix::net::connect(&socket, &self.target) {

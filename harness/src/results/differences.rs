@@ -19,6 +19,21 @@ pub fn difference(name: &str, before: &Value, now: &Value) -> Option<String> {
     (before != now).then(|| format!("{name} was {before} and is {now}"))
 }
 
+/// In a list, which may be long: what of it is gone and what is new; both lists where only the order is another.
+fn list_difference(name: &str, before: &[Value], now: &[Value]) -> Option<String> {
+    let without = |all: &[Value], known: &[Value]| -> Vec<Value> {
+        all.iter().filter(|value| !known.contains(value)).cloned().collect()
+    };
+    let list = |values: Vec<Value>| Value::Array(values).to_string();
+    let (gone, new) = (without(before, now), without(now, before));
+    match (gone.is_empty(), new.is_empty()) {
+        (true, true) => difference(name, &Value::from(before), &Value::from(now)),
+        (false, true) => Some(format!("{name} had {} and has it no more", list(gone))),
+        (true, false) => Some(format!("{name} has {} and did not before", list(new))),
+        (false, false) => Some(format!("{name} had {} and has {}", list(gone), list(new))),
+    }
+}
+
 /// What of the machine is another, down to the innermost field, so that what differs is named and not only where. What a
 /// file of an earlier version does not say cannot be said to have changed.
 #[must_use]
@@ -30,11 +45,10 @@ pub fn environment_differences(before: &Environment, now: &Environment) -> Vec<S
         if (before_is && before.is_null()) || (now_is && now.is_null()) {
             return;
         }
-        match before {
-            // Lists may be long.
-            Value::Array(_) if before != now => differences.push(format!("{path} differs")),
-            _ => differences.extend(difference(path, before, now)),
-        }
+        differences.extend(match (before, now) {
+            (Value::Array(before), Value::Array(now)) => list_difference(path, before, now),
+            _ => difference(path, before, now),
+        });
     });
     differences
 }
@@ -76,6 +90,19 @@ mod tests {
         assert_eq!(environment_differences(&now, &earlier), none);
         let other = Environment { kernel: "another".to_owned(), ..now.clone() };
         assert_eq!(environment_differences(&earlier, &other).len(), 1);
+    }
+
+    #[test]
+    fn of_lists_that_differ_it_is_said_what_was_and_what_is() {
+        let of = |before: &[&str], now: &[&str]| {
+            let list = |names: &[&str]| names.iter().map(|&name| Value::from(name)).collect::<Vec<_>>();
+            list_difference("clocks", &list(before), &list(now))
+        };
+        assert_eq!(of(&["tsc", "hpet"], &["tsc", "hpet"]), None);
+        assert_eq!(of(&["tsc", "hpet"], &["hpet", "kvm"]).unwrap(), "clocks had [\"tsc\"] and has [\"kvm\"]");
+        assert_eq!(of(&["tsc", "hpet"], &["hpet"]).unwrap(), "clocks had [\"tsc\"] and has it no more");
+        assert_eq!(of(&[], &["hpet"]).unwrap(), "clocks has [\"hpet\"] and did not before");
+        assert_eq!(of(&["a", "b"], &["b", "a"]).unwrap(), "clocks was [\"a\",\"b\"] and is [\"b\",\"a\"]");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use super::{Outcome, TrialRecord, Verdict};
+use super::{NOT_RUN, Outcome, TrialRecord, Verdict};
+use crate::figures;
 
 /// What became of a trial; the better, the less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,12 @@ impl TrialRecord {
         matches!(self.fate(), Fate::Valid | Fate::Suspect)
     }
 
+    /// Whether it was begun; one that was not says only that those before it failed.
+    #[must_use]
+    pub fn was_run(&self) -> bool {
+        self.measured.is_some() || self.reasons != [NOT_RUN]
+    }
+
     /// Why it is not valid. The error of a trial without a measurement says more than that there is none.
     pub fn why(&self) -> impl Iterator<Item = &str> {
         let of_verdict = self.reasons.iter().filter(|_| self.error.is_none());
@@ -65,6 +72,55 @@ impl TrialRecord {
     pub fn first_reason(&self) -> &str {
         self.why().next().unwrap_or("no reason is recorded")
     }
+}
+
+/// Whether two failures are the same but for their numbers, such as ports and processes.
+#[must_use]
+pub fn is_alike(one: &str, other: &str) -> bool {
+    // Each number is a zero.
+    let without_numbers = |text: &str| {
+        let mut before = None;
+        let mut kept = String::new();
+        for c in text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }) {
+            if before.replace(c) != Some('0') || c != '0' {
+                kept.push(c);
+            }
+        }
+        kept
+    };
+    one == other || without_numbers(one) == without_numbers(other)
+}
+
+/// That none of these trials is usable, with the commonest reason; none where one is, or where there are none.
+#[must_use]
+pub fn nothing_usable<'a>(trials: impl IntoIterator<Item = &'a TrialRecord>) -> Option<String> {
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    let mut all = 0;
+    for trial in trials {
+        if trial.is_usable() {
+            return None;
+        }
+        all += 1;
+        // It repeats what others say themselves.
+        if !trial.was_run() {
+            continue;
+        }
+        let reason = trial.first_reason();
+        match reasons.iter_mut().find(|(known, _)| is_alike(known, reason)) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    if all == 0 {
+        return None;
+    }
+    let commonest = reasons.into_iter().rev().max_by_key(|(_, count)| *count);
+    let (reason, count) = commonest.unwrap_or(("none of them was run", all));
+    let of = figures::counted(all, "trial");
+    Some(match count {
+        _ if all == 1 => format!("no usable figures in 1 trial: {reason}"),
+        count => format!("no usable figures in {of}; the commonest reason, in {count} of them: {reason}"),
+    })
 }
 
 #[cfg(test)]
@@ -105,5 +161,27 @@ mod tests {
         let suspect = TrialRecord { reasons: vec!["odd".to_owned(), "late".to_owned()], ..trial("epoll") };
         assert_eq!((suspect.why().collect::<Vec<_>>(), suspect.first_reason()), (vec!["odd", "late"], "odd"));
         assert_eq!(trial("epoll").first_reason(), "no reason is recorded");
+    }
+
+    #[test]
+    fn where_nothing_is_usable_the_commonest_reason_is_said() {
+        let wrong = TrialRecord { verdict: Verdict::Invalid, reasons: vec!["wrong".to_owned()], ..trial("epoll") };
+        let not_run = TrialRecord { reasons: vec![NOT_RUN.to_owned()], ..failed_trial("epoll", "not run") };
+        let failed = |error| failed_trial("epoll", error);
+        let trials = [wrong.clone(), failed("no port 17"), failed("no port 8"), not_run.clone(), not_run.clone()];
+        assert_eq!(
+            nothing_usable(&trials).as_deref(),
+            Some("no usable figures in 5 trials; the commonest reason, in 2 of them: no port 17")
+        );
+        assert_eq!(nothing_usable([&wrong]).as_deref(), Some("no usable figures in 1 trial: wrong"));
+        assert_eq!(nothing_usable(&[wrong, trial("poll")]), None);
+        assert_eq!(nothing_usable(&[]), None);
+        assert!(nothing_usable([&not_run]).unwrap().ends_with(": none of them was run"));
+    }
+
+    #[test]
+    fn failures_that_differ_in_numbers_only_are_alike() {
+        assert!(is_alike("on 127.0.0.1:80 (pid 4711)", "on 127.0.0.1:28541 (pid 2)"));
+        assert!(!is_alike("exit status: 1", "signal: 1") && !is_alike("a1b", "ab"));
     }
 }

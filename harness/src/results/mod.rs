@@ -15,7 +15,7 @@ mod schema;
 mod writer;
 
 pub use differences::{difference, differences, environment_differences};
-pub use fate::Fate;
+pub use fate::{Fate, is_alike, nothing_usable};
 pub use generator::Generator;
 pub use histogram::EncodedHistogram;
 pub use plain_names::PlainNames;
@@ -23,8 +23,8 @@ pub use reader::{ReadError, Recorded, read, read_with};
 #[cfg(test)]
 pub(crate) use record::tests;
 pub use record::{
-    Bottleneck, ClientMeasured, LatencySummary, Measured, NOT_MEASURED, Outcome, Record, RunRecord, SCHEMA_VERSION,
-    SendLagSummary, ServerMeasured, TrialRecord, Verdict,
+    Bottleneck, ClientMeasured, LatencySummary, Measured, NOT_MEASURED, NOT_RUN, Outcome, Record, RunRecord,
+    SCHEMA_VERSION, SendLagSummary, ServerMeasured, TrialRecord, Verdict,
 };
 pub(crate) use record::{per, saturating_ns};
 pub use rescue::Moved;

@@ -97,6 +97,15 @@ pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Resu
         match (parse(line, path, broken)?, &recorded.run) {
             (Record::Run(run), None) => recorded.run = Some(*run),
             (Record::Trial(trial), Some(_)) if !numbers.insert(trial.trial) => {
+                // One that was not run was made up for when the run was resumed.
+                let is_same = |earlier: &TrialRecord| earlier.trial == trial.trial && !earlier.was_run();
+                if let Some(place) = recorded.trials.iter().position(is_same) {
+                    recorded.trials.remove(place);
+                    let mut trial = trial;
+                    lighten(&mut trial);
+                    recorded.trials.push(*trial);
+                    continue;
+                }
                 return Err(fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
             }
             (Record::Trial(mut trial), Some(_)) => {
@@ -290,6 +299,29 @@ mod tests {
         fs::write(&path, text.replacen("\"trial\":1", "\"trial\":\"one\"", 1)).unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("run.jsonl line 2: invalid type"), "{error}");
+    }
+
+    #[test]
+    fn a_trial_that_was_not_run_is_made_up_for_by_a_later_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let Record::Trial(second) = second_trial() else { unreachable!() };
+        let not_run = TrialRecord {
+            trial: 3,
+            outcome: crate::results::Outcome::Failed,
+            error: Some("not run".to_owned()),
+            measured: None,
+            reasons: vec![crate::results::NOT_RUN.to_owned()],
+            ..(*second).clone()
+        };
+        let mut writer = Writer::resume(&path, path.metadata().unwrap().len()).unwrap();
+        writer.append(&Record::Trial(Box::new(not_run.clone()))).unwrap();
+        assert!(!read(&path).unwrap().trials[2].was_run());
+        writer.append(&Record::Trial(Box::new(TrialRecord { trial: 3, ..*second }))).unwrap();
+        let trials = read(&path).unwrap().trials;
+        assert_eq!((trials.len(), trials[2].trial, trials[2].was_run()), (3, 3, true));
+        writer.append(&Record::Trial(Box::new(not_run))).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("trial 3 for the second time"));
     }
 
     #[test]

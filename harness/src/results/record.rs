@@ -20,6 +20,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Why a trial without a measurement is invalid. What kept it from being measured is its error.
 pub const NOT_MEASURED: &str = "not measured";
+/// The reason of a trial that was not even begun, since those before it failed alike. A run that is resumed runs it.
+pub const NOT_RUN: &str = "not run";
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -485,6 +487,7 @@ pub(crate) mod tests {
             lost_share: 0.0,
             closed_after: None,
             cut_short: false,
+            oldest_wait: Duration::ZERO,
         };
         let server = ServerMeasured {
             cpu_ns: Some(40_000_000),

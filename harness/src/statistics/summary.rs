@@ -11,7 +11,7 @@ use super::median::median;
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
 use crate::plan::{Cell, SweepPlan};
-use crate::results::{Bottleneck, Fate, Measured, ServerMeasured, TrialRecord};
+use crate::results::{Bottleneck, Fate, Measured, ServerMeasured, TrialRecord, is_alike};
 
 /// One cell of a sweep.
 #[derive(Clone, Debug)]
@@ -178,7 +178,12 @@ fn remarks(trials: &[&TrialRecord]) -> Vec<Remark> {
     for trial in trials.iter().filter(|trial| trial.fate() != Fate::Valid) {
         let fate = trial.fate();
         for reason in trial.why() {
-            match remarks.iter_mut().find(|remark| remark.fate == fate && remark.reason == reason) {
+            // What keeps a trial from being used often names a port or a process.
+            let is_same = |remark: &&mut Remark| {
+                remark.fate == fate
+                    && (remark.reason == reason || (!trial.is_usable() && is_alike(&remark.reason, reason)))
+            };
+            match remarks.iter_mut().find(is_same) {
                 Some(remark) => remark.trials += 1,
                 None => remarks.push(Remark { fate, reason: reason.to_owned(), trials: 1 }),
             }

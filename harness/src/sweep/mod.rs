@@ -5,6 +5,7 @@
 
 mod floor;
 mod generator;
+mod given_up;
 mod idle;
 mod order;
 mod process;
@@ -26,6 +27,8 @@ pub use resume::{Mismatch, check_resumable};
 pub(crate) use trial::run as run_trial;
 pub use until::{Goal, run_until};
 
+use self::given_up::GivenUp;
+use self::trial::Attempt;
 use crate::plan::SweepPlan;
 use crate::results::{Moved, Record, TrialRecord, WriteError, Writer};
 
@@ -48,6 +51,9 @@ pub trait Observer {
     fn idle_connections(&mut self, _open: usize, _all: usize) {}
     /// A trial has ended and is written.
     fn trial_ended(&mut self, trial: &TrialRecord);
+    /// The entrant of a trial failed in the same way once more than is worth another try: what is left of its trials under that
+    /// load, or under any, is not run.
+    fn gives_up(&mut self, _trial: &TrialRecord) {}
     /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
     fn round_starts(&mut self, _trials: usize, _half_width: f64) {}
     /// The results file was taken away, and its records are elsewhere now.
@@ -69,7 +75,18 @@ pub fn run(
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
-    run_slots(sweep, slots(sweep.plan, sweep.seed), trials, writer, observer, cancel)
+    run_planned(sweep, trials, &mut GivenUp::default(), writer, observer, cancel)
+}
+
+fn run_planned(
+    sweep: Sweep<'_>,
+    trials: &mut Vec<TrialRecord>,
+    given_up: &mut GivenUp,
+    writer: &mut Writer,
+    observer: &mut dyn Observer,
+    cancel: &AtomicBool,
+) -> Result<(), WriteError> {
+    run_slots(sweep, slots(sweep.plan, sweep.seed), trials, given_up, writer, observer, cancel)
 }
 
 /// Runs those of the slots whose trial is not there already.
@@ -77,6 +94,7 @@ fn run_slots(
     sweep: Sweep<'_>,
     pending: impl IntoIterator<Item = Slot>,
     trials: &mut Vec<TrialRecord>,
+    given_up: &mut GivenUp,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
@@ -87,10 +105,18 @@ fn run_slots(
         if cancel.load(Ordering::Relaxed) {
             break;
         }
-        observer.trial_starts(&slot);
-        let floor = floors.of(&slot, trials);
-        let mut trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
-        floor::record(&floor, &mut trial);
+        let (trial, gives_up) = match given_up.reason(&slot) {
+            Some(why) => (trial::not_run(&slot, why), false),
+            None => {
+                observer.trial_starts(&slot);
+                let floor = floors.of(&slot, trials);
+                let mut idle = |open, all| observer.idle_connections(open, all);
+                let Attempt { mut record, has_started } = trial::attempt(sweep, &slot, &mut idle, cancel);
+                floor::record(&floor, &mut record);
+                let gives_up = given_up.ended(&record, has_started);
+                (record, gives_up)
+            }
+        };
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
         if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {
@@ -102,6 +128,9 @@ fn run_slots(
         }
         let Record::Trial(trial) = record else { unreachable!("it was made a trial above") };
         observer.trial_ended(&trial);
+        if gives_up {
+            observer.gives_up(&trial);
+        }
         trials.push(*trial);
     }
     Ok(())

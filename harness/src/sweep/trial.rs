@@ -16,9 +16,11 @@ use super::tree::{MOST_THREADS, ThreadsReading};
 use super::{Slot, Sweep};
 use crate::control::Report;
 use crate::interference::{Interference, OwnUse, Watch};
-use crate::load::{self, LoadOutcome, LoadPlan};
+use crate::load::{self, LoadError, LoadOutcome, LoadPlan};
 use crate::plan::{Cell, server_of};
-use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
+use crate::results::{
+    Measured, NOT_MEASURED, NOT_RUN, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns,
+};
 use crate::run_delay::ThreadCounts;
 use crate::verdict::{Evidence, LoadEnd, closing, judge};
 
@@ -27,26 +29,42 @@ pub(crate) type TellsIdle<'a> = &'a mut dyn FnMut(usize, usize);
 
 /// Runs the trial of `slot`. Whatever goes wrong with it is in the record.
 pub(crate) fn run(sweep: Sweep<'_>, slot: &Slot, tells_idle: TellsIdle<'_>, cancel: &AtomicBool) -> TrialRecord {
+    attempt(sweep, slot, tells_idle, cancel).record
+}
+
+/// A trial that has ended.
+pub(super) struct Attempt {
+    pub(super) record: TrialRecord,
+    /// Whether there was a server to put load on.
+    pub(super) has_started: bool,
+}
+
+/// Does what [`run`] does.
+pub(super) fn attempt(sweep: Sweep<'_>, slot: &Slot, tells_idle: TellsIdle<'_>, cancel: &AtomicBool) -> Attempt {
     let name = server_of(&slot.backend);
-    if let Some(entrant) = sweep.plan.foreign(name) {
-        let cpus = &sweep.plan.server_cpus;
-        let started = Server::start_foreign(sweep.server_executable, entrant, &slot.cell, cpus, cancel);
-        return record(
-            sweep,
-            slot,
-            started.and_then(|started| measure(sweep, slot, started, None, tells_idle, cancel)),
-        );
-    }
-    let Some(backend) = backends::backend(name) else {
-        return without_measurement(slot, Outcome::Failed, format!("there is no backend '{}'", slot.backend));
+    let cpus = &sweep.plan.server_cpus;
+    let not_started = |record| Attempt { record, has_started: false };
+    let (started, info) = if let Some(entrant) = sweep.plan.foreign(name) {
+        (Server::start_foreign(sweep.server_executable, entrant, &slot.cell, cpus, cancel), None)
+    } else {
+        let Some(backend) = backends::backend(name) else {
+            let error = format!("there is no backend '{}'", slot.backend);
+            return not_started(without_measurement(slot, Outcome::Failed, error));
+        };
+        if let Err(unavailable) = backend.probe() {
+            return not_started(without_measurement(slot, Outcome::Unavailable, unavailable.reason));
+        }
+        let started = Server::start(sweep.server_executable, name, &slot.cell, sweep.plan.spread, cpus);
+        (started, Some(backend.info()))
     };
-    if let Err(unavailable) = backend.probe() {
-        return without_measurement(slot, Outcome::Unavailable, unavailable.reason);
-    }
-    let (spread, cpus) = (sweep.plan.spread, &sweep.plan.server_cpus);
-    let started = Server::start(sweep.server_executable, name, &slot.cell, spread, cpus);
-    let info = Some(backend.info());
-    record(sweep, slot, started.and_then(|started| measure(sweep, slot, started, info, tells_idle, cancel)))
+    let has_started = started.is_ok();
+    let trial = started.and_then(|started| measure(sweep, slot, started, info, tells_idle, cancel));
+    Attempt { record: record(sweep, slot, trial), has_started }
+}
+
+/// The record of a trial that is not begun.
+pub(super) fn not_run(slot: &Slot, why: String) -> TrialRecord {
+    TrialRecord { reasons: vec![NOT_RUN.to_owned()], ..without_measurement(slot, Outcome::Failed, why) }
 }
 
 fn record(sweep: Sweep<'_>, slot: &Slot, trial: Result<Trial, String>) -> TrialRecord {
@@ -110,7 +128,13 @@ fn measure(
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
     server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0))?;
-    let outcome = outcome.map_err(|error| server.with_last_words(error.to_string()))?;
+    let outcome = outcome.map_err(|error| {
+        // It was seen to listen: a socket on [::] is one on 127.0.0.1 too, unless it takes IPv6 alone.
+        let is_refused = info.is_none() && matches!(error, LoadError::Refused { .. });
+        let refused =
+            || format!("the server refuses connections to {address}; have it listen there, not on [::] for IPv6 alone");
+        server.with_last_words(if is_refused { refused() } else { error.to_string() })
+    })?;
     if outcome.requests == 0 && outcome.errors == load.connections as u64 {
         return Err(server.with_last_words(lost_all(&outcome, load.connections)));
     }

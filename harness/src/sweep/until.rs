@@ -6,8 +6,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::given_up::GivenUp;
 use super::order::further_round_of;
-use super::{Observer, Slot, Sweep, further_slots, run, run_slots};
+use super::{Observer, Slot, Sweep, further_slots, run_planned, run_slots};
 use crate::plan::Cell;
 use crate::results::{TrialRecord, WriteError, Writer};
 use crate::statistics::rank;
@@ -21,7 +22,7 @@ pub struct Goal {
     pub budget: Duration,
 }
 
-/// Runs what [`run`] does, and then a block more of every cell whose intervals are too wide, round after round, until
+/// Runs what [`run`](super::run) does, and then a block more of every cell whose intervals are too wide, round after round, until
 /// there is none or the budget is used up.
 ///
 /// # Errors
@@ -36,7 +37,8 @@ pub fn run_until(
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
     let began = Instant::now();
-    run(sweep, trials, writer, observer, cancel)?;
+    let mut given_up = GivenUp::default();
+    run_planned(sweep, trials, &mut given_up, writer, observer, cancel)?;
     let over = || cancel.load(Ordering::Relaxed) || began.elapsed() >= goal.budget;
     let mut round = trials.iter().filter_map(|trial| further_round_of(sweep.plan, trial.trial)).max().unwrap_or(1);
     while !over() {
@@ -50,7 +52,7 @@ pub fn run_until(
             if over() {
                 break;
             }
-            run_slots(sweep, block.to_vec(), trials, writer, observer, cancel)?;
+            run_slots(sweep, block.to_vec(), trials, &mut given_up, writer, observer, cancel)?;
         }
         round += 1;
     }

@@ -1,6 +1,10 @@
 //! Whether the answers were right, came, and are enough.
 
+use std::time::Duration;
+
 use super::{Evidence, RATE_MET, rate_met};
+use crate::figures;
+use crate::load::none_due;
 use crate::statistics::enough_samples;
 
 /// The highest percentile that a trial must be able to carry by itself.
@@ -16,9 +20,29 @@ pub(super) fn reasons_against(evidence: &Evidence) -> Vec<String> {
     }
     // A window of no length had no request in it.
     if evidence.requests == 0 && evidence.elapsed_ns > 0 {
-        reasons.push("no request was answered".to_owned());
+        reasons.push(why_none_was_answered(evidence));
     }
     reasons
+}
+
+/// Nothing was measured in three ways: nothing was to be sent, answers of requests before the window came after it, or none
+/// came.
+fn why_none_was_answered(evidence: &Evidence) -> String {
+    let window = Duration::from_nanos(evidence.elapsed_ns);
+    let shown = figures::duration(evidence.elapsed_ns as f64);
+    match (evidence.due, evidence.rate_rps, evidence.oldest_wait_ns.filter(|&ns| ns > 0)) {
+        (Some(0), Some(rate_rps), None) => none_due(rate_rps, window),
+        (_, _, Some(ns)) if evidence.unanswered == 0 && evidence.errors == 0 => format!(
+            "answers take longer than the window of {shown} (the oldest request had waited {} when it closed); ask for a \
+             longer --duration",
+            figures::duration(ns as f64)
+        ),
+        (_, _, Some(ns)) if evidence.errors == 0 => format!(
+            "no request was answered in the window of {shown} (the oldest had waited {} when it closed), and some never",
+            figures::duration(ns as f64)
+        ),
+        _ => "no request was answered".to_owned(),
+    }
 }
 
 pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {

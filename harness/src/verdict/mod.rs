@@ -47,6 +47,11 @@ pub struct Evidence {
     pub unanswered: u64,
     /// Requests that were due in the window; `None` in a closed loop.
     pub due: Option<u64>,
+    /// Requests a second that were asked for; `None` in a closed loop.
+    pub rate_rps: Option<f64>,
+    /// How long the oldest request had waited when the window closed, of those that were sent before it opened or never
+    /// answered; `None` where that is not known.
+    pub oldest_wait_ns: Option<u64>,
     /// Connections that were asked for.
     pub connections: usize,
     /// Those of them that had something to do in the window, and no answer to it.
@@ -116,6 +121,8 @@ impl Evidence {
             // Older files do not tell them apart.
             unanswered: measured.unanswered.unwrap_or(measured.censored),
             due: None,
+            rate_rps: cell.rate_rps,
+            oldest_wait_ns: None,
             connections: cell.connections,
             silent_connections: measured.silent_connections,
             asked_in_flight: (cell.pace() == Pace::Closed).then_some(cell.connections as f64 * cell.depth as f64),
@@ -153,8 +160,8 @@ impl Evidence {
     /// With what the record of a load does not keep.
     #[must_use]
     pub fn with_end(self, end: &LoadEnd) -> Self {
-        let LoadEnd { first_error, due, closed_after, cut_short } = end.clone();
-        Self { first_error, due, closed_after, cut_short, ..self }
+        let LoadEnd { first_error, due, closed_after, cut_short, oldest_wait_ns } = end.clone();
+        Self { first_error, due, closed_after, cut_short, oldest_wait_ns, ..self }
     }
 
     /// Answers a second.
@@ -170,6 +177,7 @@ pub struct LoadEnd {
     due: Option<u64>,
     closed_after: Option<u64>,
     cut_short: bool,
+    oldest_wait_ns: Option<u64>,
 }
 
 impl LoadEnd {
@@ -181,6 +189,7 @@ impl LoadEnd {
             due: load.due,
             closed_after: load.closed_after,
             cut_short: load.cut_short,
+            oldest_wait_ns: u64::try_from(load.oldest_wait.as_nanos()).ok(),
         }
     }
 }

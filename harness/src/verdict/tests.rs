@@ -15,6 +15,8 @@ pub(super) fn sound() -> Evidence {
         censored: 0,
         unanswered: 0,
         due: None,
+        rate_rps: None,
+        oldest_wait_ns: None,
         connections: 50,
         silent_connections: Some(0),
         asked_in_flight: Some(50.0),
@@ -127,6 +129,31 @@ fn a_sound_trial_is_valid_without_reasons() {
 fn one_mismatch_makes_it_invalid() {
     let (verdict, reasons) = verdict(&Evidence { mismatches: 1, ..sound() });
     assert_eq!((verdict, reasons.as_str()), (Verdict::Invalid, "answers differed from what was sent"));
+}
+
+#[test]
+fn why_nothing_was_answered_is_said() {
+    let reason = |evidence: Evidence| {
+        let judgement = judge(&Evidence { requests: 0, elapsed_ns: 200_000_000, ..evidence });
+        assert_eq!(judgement.verdict, Verdict::Invalid);
+        judgement.reasons[0].clone()
+    };
+    let none_due = reason(Evidence { due: Some(0), rate_rps: Some(1.0), oldest_wait_ns: Some(0), ..open() });
+    assert!(
+        none_due.starts_with("no request falls due in a window of 200 ms at 1/s; ask for --duration"),
+        "{none_due}"
+    );
+    for slow in [sound(), Evidence { due: Some(0), rate_rps: Some(1.0), ..open() }] {
+        let slow = reason(Evidence { oldest_wait_ns: Some(300_000_000), ..slow });
+        let expected =
+            "answers take longer than the window of 200 ms (the oldest request had waited 300 ms when it closed)";
+        assert!(slow.starts_with(expected), "{slow}");
+    }
+    let mute = reason(Evidence { unanswered: 4, censored: 4, oldest_wait_ns: Some(200_000_000), ..sound() });
+    assert!(
+        mute.starts_with("no request was answered in the window of 200 ms") && mute.ends_with(", and some never"),
+        "{mute}"
+    );
 }
 
 #[test]

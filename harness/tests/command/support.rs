@@ -29,7 +29,9 @@ pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<String>,
+    /// Without the progress.
     pub(crate) stderr: Vec<String>,
+    pub(crate) progress: Vec<String>,
 }
 
 impl Ended {
@@ -103,8 +105,9 @@ impl Running {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        // The ends of both pipes are the ends of these.
-        Ended { status: status.unwrap(), stdout: self.stdout.iter().collect(), stderr: self.stderr.iter().collect() }
+        // The ends of both pipes are the ends of these. How much of its progress is said depends on how busy the machine is.
+        let (progress, stderr) = self.stderr.iter().partition(|line: &String| line.starts_with("progress: "));
+        Ended { status: status.unwrap(), stdout: self.stdout.iter().collect(), stderr, progress }
     }
 }
 
@@ -151,6 +154,18 @@ pub(crate) fn serving(process: Running) -> Served {
     let first_line = process.next_json();
     let address = first_line["listening"].as_str().unwrap().parse().unwrap();
     Served { process, first_line, address }
+}
+
+/// A server whose behaviour is chosen by its flags; built with all tests.
+pub(crate) fn ground_truth() -> String {
+    let path = Path::new(HARNESS).with_file_name("examples").join("ground_truth");
+    assert!(path.exists(), "{} is missing: cargo build --example ground_truth", path.display());
+    path.to_str().unwrap().to_owned()
+}
+
+/// As an external server in a sweep, with these flags.
+pub(crate) fn ground_truth_server(name: &str, flags: &str) -> String {
+    format!("{name}='{}' --listen {{host}}:{{port}} {flags}", ground_truth())
 }
 
 /// Whether a tool that is no part of this project is here. Where `REQUIRE_TOOLS=all`, it has to be.

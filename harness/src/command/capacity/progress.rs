@@ -9,11 +9,12 @@ use harness::results::{Moved, TrialRecord};
 use harness::sweep::Slot;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::super::live::{self, Live};
+use super::super::live::{self, Lines, Live};
 
 /// Says how a search gets on, between trials only; draws nothing where standard error is no terminal.
 pub(super) struct Progress {
     bar: ProgressBar,
+    lines: Lines,
     repeats: usize,
     live: Live,
     /// Of at most so long.
@@ -26,7 +27,14 @@ impl Progress {
         let style = ProgressStyle::with_template(live::TEMPLATE_BELOW).expect("the template is a constant");
         let most = plan.budget().map_or(String::new(), |budget| format!(" of at most {:#}", HumanDuration(budget)));
         let bar = live::bar(None, is_quiet).with_style(style);
-        Self { bar, repeats: plan.repeats, live: Live::default(), most, since: Instant::now() }
+        Self {
+            lines: Lines::beside(&bar, is_quiet),
+            bar,
+            repeats: plan.repeats,
+            live: Live::default(),
+            most,
+            since: Instant::now(),
+        }
     }
 
     /// Removes it.
@@ -41,13 +49,15 @@ impl Observer for Progress {
             slot.cell.rate_rps.map_or("closed loop".to_owned(), |rps| format!("{}/s", figures::grouped(rps.round())));
         let of = format!("{repeats} of {} repeats done", self.repeats);
         let (spent, left) = (HumanDuration(self.since.elapsed()), HumanDuration(left));
-        self.bar.set_message(format!(
+        let text = format!(
             "{spent:#}{} · about {left:#} left · {} · {rate} · {of} · {} trials",
             self.most,
             slot.backend,
             self.bar.position()
-        ));
+        );
+        self.bar.set_message(text.clone());
         self.bar.tick();
+        self.lines.say(|| text);
     }
 
     fn file_moved(&mut self, moved: &Moved) {

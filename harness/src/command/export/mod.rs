@@ -6,10 +6,11 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use harness::export::{Export, Format, Piece, export};
 use harness::figures;
 use harness::plain::plain_lines;
-use harness::results;
+use harness::results::{self, Recorded, nothing_usable};
 
 use self::files::replace;
 use crate::cli::export::ExportArguments;
@@ -19,7 +20,9 @@ use crate::output;
 /// Writes it to a file, to several in a folder, or to standard output. The names of the files are what is printed.
 pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     let (path, format) = (arguments.file.as_path(), Format::from(arguments.format));
-    let Export { pieces, left_out } = read(path, format)?;
+    let recorded = read(path)?;
+    let nothing = nothing_usable(&recorded.trials);
+    let Export { pieces, left_out } = exported(path, format, &recorded)?;
     if let Some(path) = &arguments.output {
         for written in write(path, format, &pieces)? {
             output::print(&written)?;
@@ -35,16 +38,22 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     for what in left_out {
         output::say(&format!("note: left out: {what}"));
     }
-    Ok(ExitCode::SUCCESS)
+    match nothing {
+        None => Ok(ExitCode::SUCCESS),
+        Some(nothing) => Err(Failure::Run(anyhow!("{nothing}"))),
+    }
 }
 
-fn read(path: &Path, format: Format) -> Result<Export, Failure> {
+fn read(path: &Path) -> Result<Recorded, Failure> {
     if !path.exists() {
         return Err(usage(format!("there is no file {}", path.display())));
     }
-    let recorded = results::read(path).map_err(|error| Failure::read("export", error))?;
+    results::read(path).map_err(|error| Failure::read("export", error))
+}
+
+fn exported(path: &Path, format: Format, recorded: &Recorded) -> Result<Export, Failure> {
     let Some(run) = &recorded.run else {
-        return Err(Failure::without_run("export", path, &recorded));
+        return Err(Failure::without_run("export", path, recorded));
     };
     if recorded.cut_off {
         output::say(&format!("note: {} ends within a line, which is left out", path.display()));

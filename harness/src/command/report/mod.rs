@@ -12,6 +12,7 @@ use anyhow::anyhow;
 use harness::figures;
 use harness::report::contents::Contents;
 use harness::report::{FileRun, markdown, names, page, selection, svg};
+use harness::results::nothing_usable;
 use indicatif::ProgressBar;
 
 use self::folder::Folder;
@@ -74,7 +75,10 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     } else {
         output::print(&text(&contents, &directory, charts.len()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    match nothing_usable(files.iter().flat_map(|file| &file.recorded.trials)) {
+        None => Ok(ExitCode::SUCCESS),
+        Some(nothing) => Err(Failure::Run(anyhow!("{nothing}"))),
+    }
 }
 
 fn read(path: &Path) -> Result<FileRun, Failure> {

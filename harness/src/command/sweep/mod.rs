@@ -3,7 +3,7 @@
 mod attainment;
 mod progress;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use harness::figures;
 use harness::load;
 use harness::plan::SweepPlan;
 use harness::report::terminal::{standings, table};
-use harness::results::TrialRecord;
+use harness::results::{TrialRecord, nothing_usable};
 use harness::statistics::{rank, summarise};
 use harness::sweep::{self, Sweep};
 
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
             return Err(Failure::Run(anyhow!("interrupted after {finished} trials, {before}; to go on, {go_on}")));
         }
     }
-    check_measured(&trials)?;
+    check_usable(&trials)?;
     if let Some(missed) = missed {
         output::say(&format!("not reached: {missed}; to go on, {go_on}, with a larger --budget or --until"));
         return Ok(ExitCode::from(NOT_REACHED));
@@ -104,14 +104,18 @@ fn pending(plan: &SweepPlan, trials: &[TrialRecord]) -> usize {
     planned - finished.len()
 }
 
-/// Refuses to call it done where nothing was measured.
-fn check_measured(trials: &[TrialRecord]) -> Result<(), Failure> {
-    if trials.iter().any(|trial| trial.measured.is_some()) {
-        return Ok(());
+/// Refuses to call it done where no trial is usable, and says of which entrants none is.
+fn check_usable(trials: &[TrialRecord]) -> Result<(), Failure> {
+    if let Some(nothing) = nothing_usable(trials) {
+        return Err(Failure::Run(anyhow!("{nothing}")));
     }
-    let of = figures::counted(trials.len(), "trial");
-    let why = trials.iter().find_map(|trial| trial.error.as_deref()).unwrap_or("no reason is recorded");
-    Err(Failure::Run(anyhow!("nothing was measured in {of}; put this right first: {why}")))
+    let names: BTreeSet<&str> = trials.iter().map(|trial| trial.backend.as_str()).collect();
+    for name in names {
+        if let Some(nothing) = nothing_usable(trials.iter().filter(|trial| trial.backend == name)) {
+            output::say(&format!("note: {name} has {nothing}"));
+        }
+    }
+    Ok(())
 }
 
 fn usage(message: String) -> Failure {

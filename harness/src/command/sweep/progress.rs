@@ -8,7 +8,7 @@ use harness::results::{Moved, Record, TrialRecord};
 use harness::sweep::{Observer, Slot};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
-use super::super::live::{self, Live};
+use super::super::live::{self, Lines, Live};
 use crate::failure::Failure;
 use crate::output;
 
@@ -28,6 +28,13 @@ pub(super) struct Show {
 pub(super) struct Progress {
     /// Draws nothing where standard error is no terminal.
     bar: ProgressBar,
+    /// What is said then.
+    lines: Lines,
+    /// The block that runs.
+    block: usize,
+    planned: Duration,
+    /// Trials that were there before.
+    finished: u64,
     json: bool,
     /// The trial that runs.
     trial: String,
@@ -54,6 +61,10 @@ impl Progress {
             .with_style(style.expect("the template is a constant").with_key("left", left))
             .with_position(finished as u64);
         Self {
+            lines: Lines::beside(&bar, show.quiet),
+            block: 0,
+            planned,
+            finished: finished as u64,
             bar,
             json: show.json,
             trial: String::new(),
@@ -75,6 +86,21 @@ impl Observer for Progress {
         self.trial = format!("{}{} · {}", self.widest, slot.backend, slot.cell.load());
         self.bar.set_message(self.trial.clone());
         self.bar.tick();
+        if self.block != slot.block {
+            self.block = slot.block;
+            let (ended, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let (pending, done) = (all.saturating_sub(self.finished), ended.saturating_sub(self.finished));
+            // No trial is under way.
+            let each = if done == 0 { self.planned } else { self.bar.elapsed().div_f64(done as f64).max(self.planned) };
+            let left = HumanDuration(each.mul_f64(pending.saturating_sub(done) as f64));
+            let load = slot.cell.load();
+            self.lines.say(|| format!("{ended} of {all} trials ended, about {left:#} left; next: {load}"));
+        }
+    }
+
+    fn gives_up(&mut self, trial: &TrialRecord) {
+        let (name, why) = (&trial.backend, trial.first_reason());
+        self.lines.say_now(&format!("{name} failed 3 times in the same way and is not tried again: {why}"));
     }
 
     fn idle_connections(&mut self, open: usize, all: usize) {

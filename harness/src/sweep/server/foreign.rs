@@ -7,21 +7,24 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use super::elsewhere::Elsewhere;
 use super::guarded::{End, Guarded, Guards};
-use super::listener::{Owner, Stranger, owner};
+use super::listener::{self, Owner, Sight, Stranger, owner};
 use super::port::free_address;
-use super::wait::{last_words, printable, with_last_words};
+use super::wait::{printable, tail, with_last_words};
 use crate::foreign::ForeignServer;
 use crate::guard::Program;
 use crate::plan::Cell;
 
-/// Between two attempts to connect to a server that begins.
-const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
+/// Between two looks whether a server that begins listens.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// Somebody else may take a port between its choice and its use, but not every time.
 const PORTS: usize = 4;
 /// So often in a row somebody else is seen to listen before it is believed: a listener that a process hands to another is
 /// nobody's on its way.
 const SIGHTINGS: usize = 3;
+/// Why a server had a connection more than those of the load.
+const PROBED: &str = "/proc/net/tcp, which would show it without one, cannot be read";
 /// For a server whose connections broke to end, if it is going to.
 const DEATH_TIMEOUT: Duration = Duration::from_millis(500);
 /// For a program to say its version.
@@ -33,10 +36,12 @@ const VERSION_BYTES: usize = 200;
 #[derive(Debug)]
 pub(in crate::sweep) struct Server {
     guarded: Guarded,
+    /// Whether it was connected to once before the load was, for want of another way to see that it listens.
+    is_probed: bool,
 }
 
 impl Server {
-    /// Starts a server and waits until it accepts a connection, or until `cancel` is set.
+    /// Starts a server and waits until it listens, or until `cancel` is set.
     ///
     /// # Errors
     ///
@@ -52,7 +57,7 @@ impl Server {
             ports_left -= 1;
             let address = free_address().map_err(|error| format!("there is no port for the server: {error}"))?;
             let guarded = Guarded::start(guards, &entrant.program(address, cell.server_threads))?;
-            let mut server = Self { guarded };
+            let mut server = Self { guarded, is_probed: false };
             match server.listens(address, entrant.start_timeout(), cancel) {
                 Ok(()) => {
                     server.guarded.hold();
@@ -72,43 +77,70 @@ impl Server {
     fn listens(&mut self, address: SocketAddr, timeout: Duration, cancel: &AtomicBool) -> Result<(), NotUp> {
         let deadline = Instant::now() + timeout;
         let mut sightings = 0;
+        let mut elsewhere = Elsewhere::new(address, self.guard());
         loop {
-            // Whoever accepts on the port of a program that has ended is somebody else.
-            let accepts = accepts(address);
-            match self.guarded.end(if accepts && sightings == 0 { Duration::ZERO } else { CONNECT_INTERVAL })? {
+            // What listens on the port of a program that has ended is another one.
+            let sight = self.look(address);
+            let is_there = !matches!(sight, Sight::Nothing);
+            match self.guarded.end(if is_there && sightings == 0 { Duration::ZERO } else { LOOK_INTERVAL })? {
                 // What it has left behind may be the server.
                 End::None | End::Program { success: true, .. } => {}
-                End::Program { how, .. } => return Err(format!("the server ended before it listened ({how})").into()),
+                End::Program { how, .. } => return Err(self.ended_early(&how).into()),
                 End::All => {
-                    return Err("the server ended before it listened, and left nothing behind".to_owned().into());
+                    let how = self.guarded.how_all_ended();
+                    return Err(self.ended_early(&how).into());
                 }
             }
-            if accepts {
-                match owner(address, self.guard()) {
-                    Owner::Tree => return Ok(()),
-                    Owner::Stranger(stranger) => {
-                        sightings += 1;
-                        if sightings == SIGHTINGS {
-                            return Err(NotUp::PortTaken(stranger));
-                        }
+            match sight {
+                Sight::Listener(Owner::Tree) => return Ok(()),
+                Sight::Listener(Owner::Stranger(stranger)) => {
+                    sightings += 1;
+                    if sightings == SIGHTINGS {
+                        return Err(NotUp::PortTaken(stranger));
                     }
                 }
-            } else {
-                sightings = 0;
+                Sight::Nothing | Sight::Hidden => {
+                    sightings = 0;
+                    if let Some(elsewhere) = elsewhere.is_certain() {
+                        return Err(elsewhere.into());
+                    }
+                }
             }
             if cancel.load(Ordering::Relaxed) {
                 return Err("cancelled".to_owned().into());
             }
             if Instant::now() >= deadline {
                 let timeout = humantime::format_duration(timeout);
-                return Err(format!("the server did not listen on {address} within {timeout}").into());
+                let not_yet = || format!("the server did not listen on {address} within {timeout}");
+                return Err(elsewhere.said().unwrap_or_else(not_yet).into());
             }
         }
     }
 
+    /// Where the kernel does not show who listens, a connection tells whether anything does.
+    fn look(&mut self, address: SocketAddr) -> Sight {
+        match listener::look(address, self.guard()) {
+            Sight::Hidden if accepts(address) => {
+                self.is_probed = true;
+                Sight::Listener(owner(address, self.guard()))
+            }
+            Sight::Hidden => Sight::Nothing,
+            sight => sight,
+        }
+    }
+
+    fn ended_early(&self, how: &str) -> String {
+        if self.is_probed {
+            return format!(
+                "the server ended after a first connection, made to see whether it listens ({how}); {PROBED}"
+            );
+        }
+        format!("the server ended before it listened ({how})")
+    }
+
     /// It knows by itself, and says what everybody says.
     fn says_port_was_taken(&self) -> bool {
-        let words = last_words(&self.guarded.stderr).to_lowercase();
+        let words = String::from_utf8_lossy(&tail(&self.guarded.stderr)).to_lowercase();
         words.contains("in use") || words.contains("eaddrinuse")
     }
 
@@ -165,9 +197,12 @@ fn accepts(address: SocketAddr) -> bool {
 }
 
 /// What is known about a server that is not ours.
-pub(super) fn receipt(guards: Guards<'_>, entrant: &ForeignServer) -> Map<String, Value> {
+pub(super) fn receipt(guards: Guards<'_>, entrant: &ForeignServer, server: &Server) -> Map<String, Value> {
     let mut receipt = Map::new();
     receipt.insert("command".to_owned(), entrant.command.clone().into());
+    if server.is_probed {
+        receipt.insert("probe".to_owned(), format!("a connection was made before those of the load: {PROBED}").into());
+    }
     if let Some(program) = entrant.version_program() {
         match version(guards, &program) {
             Ok(version) => receipt.insert("version".to_owned(), version.into()),

@@ -66,7 +66,7 @@ impl Guarded {
         let name = &program.words[0];
         match guarded.stdout.next(GUARD_TIMEOUT).map(|line| line.as_deref().map(serde_json::from_str)) {
             Ok(Some(Ok(Event::Started))) => Ok(guarded),
-            Ok(Some(Ok(Event::NotStarted { error }))) => Err(format!("cannot start '{name}': {error}")),
+            Ok(Some(Ok(Event::NotStarted { error }))) => Err(not_started(name, &error)),
             said => Err(with_last_words(&guarded.stderr, format!("the guard of the server said {said:?}"))),
         }
     }
@@ -151,6 +151,16 @@ impl Guarded {
             Err(error) => Err(format!("cannot wait for the guard of the server: {error}")),
         }
     }
+}
+
+/// Why a program that is there could not be started, in the words of the kernel (`os error 8`: ENOEXEC).
+fn not_started(name: &str, error: &str) -> String {
+    let advice = if error.contains("(os error 8)") {
+        format!("; it is neither a script that begins with #! nor built for this machine ({})", std::env::consts::ARCH)
+    } else {
+        String::new()
+    };
+    format!("cannot start '{name}': {error}{advice}")
 }
 
 impl Drop for Guarded {

@@ -39,9 +39,30 @@ impl fmt::Display for Stranger {
     }
 }
 
+/// What listens where a server should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The kernel does not show its sockets.
+    Hidden,
+    /// None.
+    Nothing,
+    /// One, and whose it is.
+    Listener(Owner),
+}
+
+/// What listens where a connection to `address` arrives, seen without making one: a server that accepts once only would
+/// lose that once.
+pub(super) fn look(address: SocketAddr, root: u32) -> Sight {
+    match tcp_listeners() {
+        None => Sight::Hidden,
+        Some(found) if reached(&found, address).is_empty() => Sight::Nothing,
+        Some(_) => Sight::Listener(owner(address, root)),
+    }
+}
+
 /// Whose the listeners are that a connection to `address` may reach; `root` is not part of its tree.
 pub(super) fn owner(address: SocketAddr, root: u32) -> Owner {
-    let listeners = listeners(address);
+    let listeners = reached(&tcp_listeners().unwrap_or_default(), address);
     let tree = descendants(root);
     let Held { missing, mut opaque } = Held::by(&tree, &listeners);
     if missing.is_empty() {
@@ -99,8 +120,8 @@ fn is_dead(process: u32) -> bool {
 
 /// The sockets that a process has open.
 #[derive(Debug, Default)]
-struct Open {
-    inodes: BTreeSet<u64>,
+pub(super) struct Open {
+    pub(super) inodes: BTreeSet<u64>,
     /// How many threads were looked at.
     threads: usize,
     /// Whether something was hidden.
@@ -109,7 +130,7 @@ struct Open {
 
 impl Open {
     /// Threads may have descriptor tables of their own; they are looked at while that `goes_on`.
-    fn in_threads(process: u32, goes_on: impl Fn(&Self) -> bool) -> Self {
+    pub(super) fn in_threads(process: u32, goes_on: impl Fn(&Self) -> bool) -> Self {
         let mut open = Self::default();
         for thread in numbers(&format!("/proc/{process}/task")) {
             open.look_into(&format!("/proc/{process}/task/{thread}/fd"));
@@ -153,12 +174,16 @@ fn name(process: u32) -> String {
     printable(&fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default())
 }
 
-/// The inodes of those that listen on the port, on that address or on any. Of these the kernel prefers the former, and of
-/// those on any the ones of the address's own family: one of IPv6 may not even take connections of IPv4.
-fn listeners(address: SocketAddr) -> BTreeSet<u64> {
+/// All sockets of TCP that listen; none known where neither table can be read.
+pub(super) fn tcp_listeners() -> Option<Vec<Listener>> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let tables: Vec<String> = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).collect();
-    let found: Vec<Listener> = tables.iter().flat_map(|table| table.lines().filter_map(Listener::read)).collect();
+    (!tables.is_empty()).then(|| tables.iter().flat_map(|table| table.lines().filter_map(Listener::read)).collect())
+}
+
+/// The inodes of those that listen on the port, on that address or on any. Of these the kernel prefers the former, and of
+/// those on any the ones of the address's own family: one of IPv6 may not even take connections of IPv4.
+fn reached(found: &[Listener], address: SocketAddr) -> BTreeSet<u64> {
     let on = |ip: IpAddr| -> BTreeSet<u64> {
         let here = found.iter().filter(|listener| listener.port == address.port() && listener.ip == ip);
         here.map(|listener| listener.inode).collect()
@@ -173,19 +198,24 @@ fn listeners(address: SocketAddr) -> BTreeSet<u64> {
 
 /// A line of `/proc/net/tcp` or `tcp6`.
 #[derive(Debug, PartialEq, Eq)]
-struct Listener {
-    ip: IpAddr,
-    port: u16,
-    inode: u64,
+pub(super) struct Listener {
+    pub(super) ip: IpAddr,
+    pub(super) port: u16,
+    pub(super) inode: u64,
 }
 
 impl Listener {
     /// None for any other socket.
     fn read(line: &str) -> Option<Self> {
         const LISTEN: &str = "0A";
+        Self::in_state(LISTEN, line)
+    }
+
+    /// None for a socket in another state.
+    pub(super) fn in_state(state: &str, line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (ip, port) = fields.get(1)?.split_once(':')?;
-        if *fields.get(3)? != LISTEN {
+        if *fields.get(3)? != state {
             return None;
         }
         Some(Self { ip: ip_of(ip)?, port: u16::from_str_radix(port, 16).ok()?, inode: fields.get(9)?.parse().ok()? })
@@ -275,9 +305,12 @@ mod tests {
             return;
         }
         let inode = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).unwrap().st_ino;
-        assert_eq!(listeners(SocketAddr::new(ANY.ip(), port)), BTreeSet::from([inode(server.as_fd())]));
+        assert_eq!(
+            reached(&tcp_listeners().unwrap(), SocketAddr::new(ANY.ip(), port)),
+            BTreeSet::from([inode(server.as_fd())])
+        );
         let loopback_v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port);
-        assert_eq!(listeners(loopback_v6), BTreeSet::from([inode(beside.as_fd())]));
+        assert_eq!(reached(&tcp_listeners().unwrap(), loopback_v6), BTreeSet::from([inode(beside.as_fd())]));
     }
 
     #[test]
@@ -301,7 +334,7 @@ mod tests {
     #[test]
     fn where_not_everything_is_seen_nobody_is_a_stranger() {
         let listener = TcpListener::bind(ANY).unwrap();
-        let listeners = listeners(listener.local_addr().unwrap());
+        let listeners = reached(&tcp_listeners().unwrap(), listener.local_addr().unwrap());
         assert_eq!(listeners.len(), 1);
         let silent = Silent::start();
         let held = Held::by(&[silent.0.id()], &listeners);

@@ -2,6 +2,8 @@
 //!
 //! Every wait in here is bounded.
 
+mod elsewhere;
+mod error_line;
 mod foreign;
 mod guarded;
 mod listener;
@@ -59,7 +61,7 @@ impl Server {
         Ok(Started { server: Self::Own(server), address, receipt })
     }
 
-    /// Starts another program and waits until it accepts a connection, or until `cancel` is set.
+    /// Starts another program and waits until it listens, or until `cancel` is set.
     ///
     /// # Errors
     ///
@@ -73,7 +75,8 @@ impl Server {
     ) -> Result<Started, String> {
         let guards = guarded::Guards { executable, cpus };
         let (server, address) = foreign::Server::start(guards, entrant, cell, cancel)?;
-        Ok(Started { server: Self::Foreign(server), address, receipt: foreign::receipt(guards, entrant) })
+        let receipt = foreign::receipt(guards, entrant, &server);
+        Ok(Started { server: Self::Foreign(server), address, receipt })
     }
 
     /// What can be seen of it from outside.

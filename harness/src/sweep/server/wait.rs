@@ -9,28 +9,29 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// How much of what a server said last is looked at when it failed.
-const STDERR_TAIL_BYTES: u64 = 2048;
-/// And how many lines of that are shown.
-const STDERR_TAIL_LINES: usize = 3;
-/// And how much of each.
+use super::error_line::error_line;
+
+/// How much of the end of a server's standard error is searched for the error; stacks below one may be long.
+const STDERR_TAIL_BYTES: u64 = 64 << 10;
+/// How much is shown of a line that has to be quoted whatever it is.
 const LINE_CHARS: usize = 300;
 
-/// Adds the last lines of a server's standard error.
+/// Adds the line of a server's standard error that says what went wrong.
 pub(super) fn with_last_words(stderr: &File, what: String) -> String {
-    let words = last_words(stderr);
-    if words.is_empty() { what } else { format!("{what}: {words}") }
+    match error_line(&tail(stderr)) {
+        None => what,
+        Some(line) => format!("{what}: {line}"),
+    }
 }
 
-/// The last lines of a server's standard error, as one. Control characters would be a terminal's.
-pub(super) fn last_words(stderr: &File) -> String {
+/// The end of a server's standard error.
+pub(super) fn tail(stderr: &File) -> Vec<u8> {
     let length = stderr.metadata().map_or(0, |metadata| metadata.len());
     let from = length.saturating_sub(STDERR_TAIL_BYTES);
     let mut tail = vec![0; usize::try_from(length - from).unwrap_or(0)];
     let read = stderr.read_at(&mut tail, from).unwrap_or(0);
-    let text = String::from_utf8_lossy(&tail[..read]);
-    let lines: Vec<String> = text.lines().map(printable).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(STDERR_TAIL_LINES)..].join("; ")
+    tail.truncate(read);
+    tail
 }
 
 /// A line of a program that may say anything.
