@@ -22,6 +22,7 @@ pub(crate) use losses::closing;
 
 /// What is known of a trial that has a measurement.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Evidence {
     /// Requests sent in the window that were answered.
     pub requests: u64,
@@ -138,8 +139,8 @@ impl Evidence {
     /// With what the record of a load does not keep.
     #[must_use]
     pub fn with_end(self, end: &LoadEnd) -> Self {
-        let LoadEnd { first_error, due, closed_after, cut_short } = end.clone();
-        Self { first_error, due, closed_after, cut_short, ..self }
+        let LoadEnd { first_error, closed_after, cut_short, due } = end.clone();
+        Self { first_error, closed_after, cut_short, due, ..self }
     }
 
     /// Answers a second.
@@ -152,9 +153,9 @@ impl Evidence {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadEnd {
     first_error: Option<String>,
-    due: Option<u64>,
     closed_after: Option<u64>,
     cut_short: bool,
+    due: Option<u64>,
 }
 
 impl LoadEnd {
@@ -163,9 +164,9 @@ impl LoadEnd {
     pub fn of(load: &LoadOutcome) -> Self {
         Self {
             first_error: load.first_error.clone(),
-            due: load.due,
             closed_after: load.closed_after,
             cut_short: load.cut_short,
+            due: load.due,
         }
     }
 }
