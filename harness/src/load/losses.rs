@@ -62,13 +62,15 @@ mod tests {
 
     fn losses(lost: &[(u64, Option<u64>)]) -> Losses {
         let mut losses = Losses::default();
-        lost.iter().for_each(|&(at_ns, answers)| losses.add(at_ns, answers));
+        for &(at_ns, answers) in lost {
+            losses.add(at_ns, answers);
+        }
         losses
     }
 
     #[test]
     fn what_is_lost_is_the_time_of_each_connection_from_its_loss_to_the_end_of_the_window() {
-        let window = Window::new(Duration::from_nanos(100), Duration::from_nanos(1000));
+        let window = Window::new(Duration::from_nanos(100), Duration::from_micros(1));
         let share = |lost: &[(u64, Option<u64>)]| losses(lost).lost_share(window, 2);
         assert!(share(&[]).abs() < 1e-12 && share(&[(1100, None), (5000, None)]).abs() < 1e-12);
         // One in the middle; one before the window; both.

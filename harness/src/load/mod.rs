@@ -1,7 +1,8 @@
 //! The load generator: sends requests to one address, checks every answer byte for byte, and times it.
 //!
 //! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened and
-//! answered once, they carry load for the warm-up, then follows the *window*, which is as long as was planned. A
+//! answered once, they carry load for the warm-up, then follows the *window*, which is as long as was planned unless all
+//! connections are lost, or the run is told to end, before. A
 //! request is *measured* if it was sent in the window, whenever its answer comes. After the window the load goes on,
 //! unrecorded, until every measured request has its answer: a stall at the end is seen in its full length, and what is
 //! late is served under the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in

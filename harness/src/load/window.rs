@@ -72,10 +72,12 @@ mod tests {
 
     #[test]
     fn a_window_that_is_cut_short_closes_when_it_is_told_or_is_seen_to_be() {
-        let window = Window::new(Duration::from_nanos(10), Duration::from_secs(60));
+        let window = Window::new(Duration::from_nanos(10), Duration::from_mins(1));
         let cut = |calls: &[(u64, u64)]| {
             let mut window = window;
-            calls.iter().for_each(|&(at_ns, now_ns)| window.cut(at_ns, now_ns));
+            for &(at_ns, now_ns) in calls {
+                window.cut(at_ns, now_ns);
+            }
             (window.closes_ns, window.gives_up_ns)
         };
         let at_100 = (100, 100 + CUT_GRACE_NS);

@@ -159,8 +159,8 @@ fn create_near(path: &Path) -> io::Result<(File, PathBuf)> {
 
 fn create_in(directory: &Path, path: &Path) -> io::Result<(File, PathBuf)> {
     fs::create_dir_all(directory)?;
-    let name = path.file_name().map_or_else(Default::default, |name| name.to_owned());
-    let stem = path.file_stem().unwrap_or(&name).to_string_lossy();
+    let name = path.file_name().unwrap_or_default();
+    let stem = path.file_stem().unwrap_or(name).to_string_lossy();
     let extension = path.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy()));
     // The same path as before, as it was written, where it is free.
     let same = (directory == directory_of(path)).then(|| path.to_owned());

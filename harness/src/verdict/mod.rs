@@ -25,6 +25,7 @@ pub(crate) use losses::closing;
 
 /// What is known of a trial that has a measurement.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Evidence {
     /// Requests sent in the window that were answered.
     pub requests: u64,
@@ -160,7 +161,7 @@ impl Evidence {
     /// With what the record of a load does not keep.
     #[must_use]
     pub fn with_end(self, end: &LoadEnd) -> Self {
-        let LoadEnd { first_error, due, closed_after, cut_short, oldest_wait_ns } = end.clone();
+        let LoadEnd { first_error, closed_after, cut_short, oldest_wait_ns, due } = end.clone();
         Self { first_error, due, closed_after, cut_short, oldest_wait_ns, ..self }
     }
 
@@ -174,10 +175,10 @@ impl Evidence {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadEnd {
     first_error: Option<String>,
-    due: Option<u64>,
     closed_after: Option<u64>,
     cut_short: bool,
     oldest_wait_ns: Option<u64>,
+    due: Option<u64>,
 }
 
 impl LoadEnd {
@@ -186,10 +187,10 @@ impl LoadEnd {
     pub fn of(load: &LoadOutcome) -> Self {
         Self {
             first_error: load.first_error.clone(),
-            due: load.due,
             closed_after: load.closed_after,
             cut_short: load.cut_short,
             oldest_wait_ns: u64::try_from(load.oldest_wait.as_nanos()).ok(),
+            due: load.due,
         }
     }
 }
