@@ -1,5 +1,6 @@
 //! `harness load`: load on a server that runs already, whoever wrote it.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -10,6 +11,7 @@ use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
 use harness::report::terminal::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
+use harness::sweep;
 use harness::verdict::{Evidence, LoadEnd, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -33,6 +35,7 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
         LoadError::Cancelled => Failure::Run(anyhow!(
             "interrupted before the window opened, so nothing was measured: see --warmup and --duration"
         )),
+        LoadError::Refused { target } => refused(target),
         error => Failure::run(error),
     })?;
     let cut_short = outcome.cut_short;
@@ -49,6 +52,18 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
         None => Ok(ExitCode::SUCCESS),
         Some(why) => Err(Failure::Run(anyhow!("no usable figures: {why}"))),
     }
+}
+
+/// Nothing listens there: what listens on the same port of another address may be what was meant.
+fn refused(target: SocketAddr) -> Failure {
+    let elsewhere = sweep::listening_on(target.port()).into_iter().find(|address| address.ip().is_loopback());
+    let error = LoadError::Refused { target };
+    Failure::Run(match elsewhere {
+        Some(address) => {
+            anyhow!("nothing listens on {target}, but something does on {address}: give --target {address}")
+        }
+        None => anyhow!(error),
+    })
 }
 
 fn cell(arguments: &LoadArguments) -> Cell {

@@ -26,7 +26,7 @@ const LONGEST_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// Sends a greeting on every connection and awaits its echo until `deadline`, and longer where greetings are long.
 /// Connections that have broken are left for the run to find.
 ///
-/// A greeting is as long as the requests that follow, for some servers know one length only (neper's `tcp_rr`, NetPIPE,
+/// A greeting is as long as the requests that follow, for some servers know one length only (neper's `tcp_rr`, `NetPIPE`,
 /// sockperf) and would wait for the rest of any other.
 pub(super) fn greet(
     target: SocketAddr,

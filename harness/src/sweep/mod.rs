@@ -17,6 +17,7 @@ mod trial;
 mod until;
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +32,12 @@ use self::given_up::GivenUp;
 use self::trial::Attempt;
 use crate::plan::SweepPlan;
 use crate::results::{Moved, Record, TrialRecord, WriteError, Writer};
+
+/// Where anything listens on a port of TCP, as far as the kernel shows it.
+#[must_use]
+pub fn listening_on(port: u16) -> Vec<SocketAddr> {
+    server::listening_on(port)
+}
 
 /// What to run and with what.
 #[derive(Clone, Copy, Debug)]
@@ -105,17 +112,16 @@ fn run_slots(
         if cancel.load(Ordering::Relaxed) {
             break;
         }
-        let (trial, gives_up) = match given_up.reason(&slot) {
-            Some(why) => (trial::not_run(&slot, why), false),
-            None => {
-                observer.trial_starts(&slot);
-                let floor = floors.of(&slot, trials);
-                let mut idle = |open, all| observer.idle_connections(open, all);
-                let Attempt { mut record, has_started } = trial::attempt(sweep, &slot, &mut idle, cancel);
-                floor::record(&floor, &mut record);
-                let gives_up = given_up.ended(&record, has_started);
-                (record, gives_up)
-            }
+        let (trial, is_last_try) = if let Some(why) = given_up.reason(&slot) {
+            (trial::not_run(&slot, why), false)
+        } else {
+            observer.trial_starts(&slot);
+            let floor = floors.of(&slot, trials);
+            let mut idle = |open, all| observer.idle_connections(open, all);
+            let Attempt { mut record, has_started } = trial::attempt(sweep, &slot, &mut idle, cancel);
+            floor::record(&floor, &mut record);
+            let is_last_try = given_up.ended(&record, has_started);
+            (record, is_last_try)
         };
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
@@ -128,7 +134,7 @@ fn run_slots(
         }
         let Record::Trial(trial) = record else { unreachable!("it was made a trial above") };
         observer.trial_ended(&trial);
-        if gives_up {
+        if is_last_try {
             observer.gives_up(&trial);
         }
         trials.push(*trial);

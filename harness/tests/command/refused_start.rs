@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::brief::recorded;
-use crate::support::{Ended, HARNESS, Running, harness, has_tool, skipped};
+use crate::support::{Ended, HARNESS, Running, ground_truth_server, harness, has_tool, skipped};
 
 const BRIEF: [&str; 8] = ["--trials", "1", "--connections", "1", "--duration", "20ms", "--output", "run.jsonl"];
 
@@ -62,6 +62,17 @@ fn a_port_that_another_process_has_is_named() {
     drop(held);
 }
 
+#[test]
+fn a_load_on_the_wrong_address_names_the_one_that_has_the_port() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let elsewhere = listener.local_addr().unwrap();
+    let target = format!("127.0.0.1:{}", elsewhere.port());
+    let ended = harness(&["load", "--target", &target], directory.path());
+    ended.assert_refused(1, &format!("nothing listens on {target}, but something does on {elsewhere}: give --target"));
+    drop(listener);
+}
+
 /// Runs a script in namespaces of its own; none where they are not to be had.
 fn in_namespaces(script: &str, arguments: &[&str], directory: &Path) -> Option<Ended> {
     if !has_tool("unshare") {
@@ -104,4 +115,25 @@ fn an_address_that_no_interface_has_is_no_lack_of_ports() {
     ended.assert_refused(1, "127.0.0.1:9 cannot be reached: the loopback interface is down");
     let Some(ended) = run(&["serve", "--backend", "epoll", "--listen", "[::1]:0"]) else { return };
     ended.assert_refused(1, "or IPv6 is disabled");
+}
+
+#[test]
+fn where_the_kernel_does_not_show_its_listeners_the_connection_that_replaces_it_is_mentioned() {
+    let hidden =
+        "ip link set lo up 2>/dev/null && mount -t tmpfs none /proc/$$/net 2>/dev/null || exit 77; exec \"$0\" \"$@\"";
+    for (flags, code) in [("", 0), ("--once", 1)] {
+        let directory = tempfile::tempdir().unwrap();
+        let server = ground_truth_server("other", flags);
+        let arguments = [&["sweep", "--backends", "none", "--server", &server], BRIEF.as_slice()].concat();
+        let Some(ended) = in_namespaces(hidden, &arguments, directory.path()) else { return };
+        assert_eq!(ended.code(), Some(code), "{ended:?}");
+        let trial = recorded(directory.path()).trials.remove(0);
+        if let Some(measured) = trial.measured {
+            let probe = measured.server.unwrap().receipt["probe"].as_str().unwrap().to_owned();
+            assert!(probe.contains("/proc/net/tcp"), "{probe}");
+        } else {
+            let error = trial.error.unwrap();
+            assert!(error.contains("a first connection, made to see whether it listens"), "{error}");
+        }
+    }
 }

@@ -123,7 +123,7 @@ fn udp_sockets() -> Vec<Listener> {
     tables.iter().flat_map(|table| table.lines().filter_map(|line| Listener::in_state(BOUND, line))).collect()
 }
 
-/// Inodes and paths of Unix sockets that accept connections (`__SO_ACCEPTCON`, proc_pid_net(5)).
+/// Inodes and paths of Unix sockets that accept connections (`__SO_ACCEPTCON`, `proc_pid_net(5)`).
 fn unix_listeners() -> Vec<(u64, String)> {
     const ACCEPTS: &str = "00010000";
     let table = fs::read_to_string("/proc/net/unix").unwrap_or_default();

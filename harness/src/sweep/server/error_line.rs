@@ -351,9 +351,9 @@ mod tests {
         let shown = error_line(&noise).unwrap();
         assert!(shown.chars().count() <= MOST_CHARS + 2 && !shown.chars().any(is_no_text), "{shown:?}");
         says([noise.as_slice(), b"\nout of cheese\n"].concat(), "out of cheese");
-        let long = error_line(&[b'x'; 1 << 20]).unwrap();
+        let long = error_line(&vec![b'x'; 1 << 20]).unwrap();
         assert_eq!((long.chars().count(), long.ends_with("x…")), (MOST_CHARS + 1, true));
-        let late = error_line(&[&[b'x'; 1 << 16], b" error: no port".as_slice()].concat()).unwrap();
+        let late = error_line(&[vec![b'x'; 1 << 16], b" error: no port".to_vec()].concat()).unwrap();
         assert!(late.starts_with('…') && late.ends_with(" error: no port"), "{late}");
         let zeros = format!("ValueError: source code has null bytes: b'{}'\n", "\\x00".repeat(150));
         let shown = error_line(zeros.as_bytes()).unwrap();

@@ -130,12 +130,15 @@ impl Server {
     }
 
     fn ended_early(&self, how: &str) -> String {
-        if self.is_probed {
-            return format!(
-                "the server ended after a first connection, made to see whether it listens ({how}); {PROBED}"
-            );
+        format!("the server ended before it listened ({how}){}", self.probe())
+    }
+
+    /// What may have ended a server that serves one client.
+    fn probe(&self) -> String {
+        if !self.is_probed {
+            return String::new();
         }
-        format!("the server ended before it listened ({how})")
+        format!("; it had a first connection, made to see whether it listens: {PROBED}")
     }
 
     /// It knows by itself, and says what everybody says.
@@ -168,7 +171,7 @@ impl Server {
                 return self.guarded.finish().map_err(|error| self.with_last_words(error));
             }
         };
-        Err(self.with_last_words(format!("the server ended during the trial ({how})")))
+        Err(self.with_last_words(format!("the server ended during the trial ({how}){}", self.probe())))
     }
 
     pub(super) fn with_last_words(&self, what: String) -> String {

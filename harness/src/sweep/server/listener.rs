@@ -174,6 +174,16 @@ fn name(process: u32) -> String {
     printable(&fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default())
 }
 
+/// Where anything listens on a port of TCP, as far as the kernel shows it.
+pub(in crate::sweep) fn listening_on(port: u16) -> Vec<SocketAddr> {
+    let found = tcp_listeners().unwrap_or_default();
+    let mut there: Vec<SocketAddr> =
+        found.iter().filter(|listener| listener.port == port).map(|found| SocketAddr::new(found.ip, port)).collect();
+    there.sort_unstable();
+    there.dedup();
+    there
+}
+
 /// All sockets of TCP that listen; none known where neither table can be read.
 pub(super) fn tcp_listeners() -> Option<Vec<Listener>> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];

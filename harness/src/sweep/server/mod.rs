@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value};
 
+pub(super) use self::listener::listening_on;
 use super::process::{CpuReading, Process};
 use super::tree::{ThreadsReading, Tree};
 use crate::control::{Listening, Report};
