@@ -26,6 +26,7 @@ pub mod process_tree;
 pub mod report;
 pub mod results;
 pub mod run_delay;
+pub mod shell;
 #[cfg(test)]
 #[path = "../tests/command/skipped.rs"]
 mod skipped;

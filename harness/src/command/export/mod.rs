@@ -20,7 +20,8 @@ use crate::output;
 pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     let (path, format) = (arguments.file.as_path(), Format::from(arguments.format));
     let Export { pieces, left_out } = read(path, format)?;
-    if let Some(path) = &arguments.output {
+    let output = arguments.output.as_deref().filter(|path| path.as_os_str() != "-");
+    if let Some(path) = output {
         for written in write(path, format, &pieces)? {
             output::print(&written)?;
         }
@@ -39,7 +40,8 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
 }
 
 fn read(path: &Path, format: Format) -> Result<Export, Failure> {
-    if !path.exists() {
+    // What may not be looked at may be there: to read it says why it cannot be.
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(usage(format!("there is no file {}", path.display())));
     }
     let recorded = results::read(path).map_err(|error| Failure::read("export", error))?;

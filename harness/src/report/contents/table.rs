@@ -74,8 +74,7 @@ fn sweeps(speakers: &[Speaker<'_>], settings: &[Setting], several: bool) -> Tabl
                 row.push(word(&verdicts(own.iter().copied())));
                 row.extend(figures_of(backend));
                 row.extend(
-                    is_among_idle
-                        .then(|| number(backend.memory_bytes_per_idle_connection, |bytes| format!("{bytes:.0} B"))),
+                    is_among_idle.then(|| number(backend.memory_bytes_per_idle_connection, figures::mean_bytes)),
                 );
                 row.push(word(&list(&backend.bottlenecks, Bottleneck::to_string)));
                 row.push(trials(backend));

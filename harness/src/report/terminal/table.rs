@@ -111,7 +111,7 @@ fn grid(cell: &CellSummary) -> Grid {
     ];
     if cell.cell.idle_connections > 0 {
         let bytes = |summary: &BackendSummary| summary.memory_bytes_per_idle_connection;
-        columns.push(column("memory\n/idle", &|summary| bytes(summary).map(|bytes| format!("{bytes:.0} B"))).leaves(7));
+        columns.push(column("memory\n/idle", &|summary| bytes(summary).map(figures::mean_bytes)).leaves(7));
     }
     columns.extend([
         column("\nbottleneck", &|summary| bottlenecks(&summary.bottlenecks)).leaves(3),
@@ -144,7 +144,7 @@ fn tone(summary: &BackendSummary) -> Tone {
 /// One trial has no distance from itself.
 fn spread(summary: &BackendSummary) -> Option<String> {
     let spread = summary.throughput_rps.filter(|_| summary.measured > 1)?;
-    Some(format!("±{:.1} %", spread.relative() * 100.0))
+    Some(figures::plus_minus(spread.relative()))
 }
 
 fn or_none(text: Option<String>) -> String {
@@ -247,7 +247,7 @@ mod tests {
         let plan = plan::tests::plan();
         let suspect = TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial("epoll") };
         let trials = [suspect, trial("poll"), failed_trial("threads", "it died")];
-        let look = Look { columns: Some(200), colours: true, blocks: true };
+        let look = Look { columns: Some(200), colours: true, ..Look::PLAIN };
         let text = draw(&summarise(&plan, &trials)[..1], &rank(&plan, &trials), look);
         let row = |name| text.lines().find(|line| line.contains(name)).unwrap();
         assert!(row("epoll").starts_with(" \x1b[33mepoll") && row("epoll").contains('▒'), "{text}");
