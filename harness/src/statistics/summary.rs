@@ -184,11 +184,9 @@ pub fn syscalls_per_request(measured: &Measured) -> Option<f64> {
     per(measured.server.as_ref()?.syscalls? as f64, measured.requests as f64)
 }
 
-/// The sum of the first over the sum of the second, of those that are known.
-pub(super) fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
-    let (value, divisor) =
-        pairs.flatten().fold((0_u128, 0_u128), |sum, pair| (sum.0 + u128::from(pair.0), sum.1 + u128::from(pair.1)));
-    (divisor > 0).then(|| value as f64 / divisor as f64)
+/// The median of the first over the second, of those that are known.
+pub(super) fn median_quotient(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
+    median_of(pairs.flatten().filter_map(|(value, divisor)| per(value as f64, divisor as f64)))
 }
 
 fn remarks(trials: &[&TrialRecord]) -> Vec<Remark> {
