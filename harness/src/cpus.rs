@@ -60,6 +60,7 @@ impl FromStr for CpuSet {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut cpus = BTreeSet::new();
         for part in text.split(',') {
+            let part = part.trim();
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let (first, last) = (number(first)?, number(last)?);
             if first > last {

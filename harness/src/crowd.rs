@@ -68,7 +68,8 @@ impl Crowd {
             return Ok(());
         }
         let all = self.idle + self.busy;
-        let what = format!("{} idle connections and {} others", self.idle, self.busy);
+        let counted = crate::figures::counted;
+        let what = format!("{} and {}", counted(self.idle, "idle connection"), counted(self.busy, "other"));
         if let Some(threads) = self.server_threads {
             let needed = descriptors::needed(fullest_share(all, threads));
             if needed > room.descriptors {
@@ -76,8 +77,8 @@ impl Crowd {
                     .find(|&threads| descriptors::needed(fullest_share(all, threads)) <= room.descriptors);
                 let threads_enough = fewest.map_or(String::new(), |fewest| format!("--server-threads {fewest}, or "));
                 return Err(format!(
-                    "{what} need {needed} descriptors in each of the tables of {threads} server thread(s), and the hard limit \
-                     is {}: ask for {threads_enough}raise it (ulimit -Hn, and fs.nr_open for more than that allows)",
+                    "{what} need {needed} descriptors in each of the tables of {}, and the hard limit is {}: ask for {threads_enough}raise it (ulimit -Hn, and fs.nr_open for more than that allows)",
+                    counted(threads, "server thread"),
                     room.descriptors
                 ));
             }

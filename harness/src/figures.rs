@@ -63,6 +63,33 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(count as f64))
 }
 
+/// `1 of 2 trials`, `0 of 1 trial`.
+#[must_use]
+pub fn counted_of(part: usize, all: usize, noun: &str) -> String {
+    format!("{} of {}", grouped(part as f64), counted(all, noun))
+}
+
+/// Half widths above this, of a factor of ten, say that nothing is known: no digit of them means anything.
+pub const WIDEST: f64 = 9.0;
+
+/// A half width, or a distance from the middle, as a percentage: `±2.0 %`.
+#[must_use]
+pub fn plus_minus(share: f64) -> String {
+    if share > WIDEST { "wider than ×10".to_owned() } else { format!("±{:.1} %", share * 100.0) }
+}
+
+/// A mean number of bytes, of which there may be parts: `0.25 B`, `136 B`, `24.0 KiB`.
+#[must_use]
+pub fn mean_bytes(mean: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sizes are neither negative nor so large"
+    )]
+    let whole = mean.round() as u64;
+    if mean < 100.0 { format!("{} B", three_digits(mean)) } else { bytes(whole) }
+}
+
 /// A share as a percentage without decimals.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -106,6 +133,22 @@ mod tests {
     #[test]
     fn one_is_not_a_plural() {
         assert_eq!(counted(1, "trial"), "1 trial");
-        assert_eq!(counted(2000, "trial"), "2,000 trials");
+        let numbers = [0, 1, 2, 21, 61, 101, 1000];
+        let expected = ["0 trials", "1 trial", "2 trials", "21 trials", "61 trials", "101 trials", "1,000 trials"];
+        assert_eq!(numbers.map(|count| counted(count, "trial")), expected);
+        assert_eq!([counted_of(0, 1, "trial"), counted_of(1, 21, "trial")], ["0 of 1 trial", "1 of 21 trials"]);
+    }
+
+    #[test]
+    fn every_formatter_keeps_to_one_form() {
+        let numbers = [0.0, 1.0, 2.0, 21.0, 61.0, 101.0, 1000.0];
+        assert_eq!(numbers.map(duration), ["0.00 ns", "1.00 ns", "2.00 ns", "21.0 ns", "61.0 ns", "101 ns", "1.00 µs"]);
+        assert_eq!([0, 1, 2, 21, 61, 101, 1000].map(bytes), ["0 B", "1 B", "2 B", "21 B", "61 B", "101 B", "1000 B"]);
+        assert_eq!([24_576, 6_710_886, 3 << 40].map(bytes), ["24.0 KiB", "6.4 MiB", "3.0 TiB"]);
+        let means = [0.25, 1.5, 136.0, 24_576.0, 1_048_576.0].map(mean_bytes);
+        assert_eq!(means, ["0.25 B", "1.50 B", "136 B", "24.0 KiB", "1.0 MiB"]);
+        assert_eq!([0.0, 0.01, 0.435, 1.0].map(percent), ["0 %", "1 %", "44 %", "100 %"]);
+        let widths = [0.0, 0.02, 0.435, 1.5, 139.0, f64::INFINITY].map(plus_minus);
+        assert_eq!(widths, ["±0.0 %", "±2.0 %", "±43.5 %", "±150.0 %", "wider than ×10", "wider than ×10"]);
     }
 }

@@ -29,6 +29,7 @@ mod quiet;
 pub mod report;
 pub mod results;
 pub mod run_delay;
+pub mod shell;
 #[cfg(test)]
 #[path = "../tests/command/skipped.rs"]
 mod skipped;

@@ -256,7 +256,8 @@ impl Contender {
         if let Some(last) = self.disturbances.last().filter(|_| is_cut_short) {
             let (disturbed, all) = (self.disturbances.len(), self.trials);
             reasons.push(format!(
-                "{disturbed} of {all} trials decided nothing, the last as {last}: search again when the machine is quiet"
+                "{} decided nothing, the last as {last}: search again when the machine is quiet",
+                figures::counted_of(disturbed, all, "trial")
             ));
         }
         let floor = figures::grouped(self.tactics.floor_rps);
@@ -270,7 +271,8 @@ impl Contender {
             Some(first) if repeats.is_empty() => reasons.push(seen_once(&first) + see_budget),
             Some(_) if repeats.len() < plan.repeats => {
                 let (done, all) = (repeats.len(), plan.repeats);
-                reasons.push(format!("the search ended after {done} of {all} repeats{see_budget}"));
+                reasons
+                    .push(format!("the search ended after {}{see_budget}", figures::counted_of(done, all, "repeat")));
             }
             None if !matches!(self.stage, Stage::GivenUp { .. }) => {
                 reasons.push(format!("the search ended before its edge was found{see_budget}"));
@@ -279,11 +281,12 @@ impl Contender {
         }
         let nowhere = repeats.iter().filter(|repeat| repeat.met_rps <= 0.0).count();
         if nowhere > 0 {
-            reasons.push(format!("{nowhere} of {} repeats missed at {floor}/s too", repeats.len()));
+            reasons.push(format!("{} missed at {floor}/s too", figures::counted_of(nowhere, repeats.len(), "repeat")));
         }
         if let Some(first) = self.doubts.first() {
             let (suspect, met) = (self.doubts.len(), self.met.len());
-            reasons.push(format!("{suspect} of {met} trials that met the goal are suspect; the first: {first}"));
+            let (those, are) = (figures::counted_of(suspect, met, "trial"), if suspect == 1 { "is" } else { "are" });
+            reasons.push(format!("{those} that met the goal {are} suspect; the first: {first}"));
         }
         reasons
     }

@@ -1,12 +1,11 @@
 //! What a search came to, as it is printed.
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::search::Estimate;
 use crate::results::{Measured, per};
 use crate::slo::Slo;
-use crate::statistics::percentile;
+use crate::statistics::{OfTrials, Percentile, own_percentile};
 
 /// What is known of the capacity of one backend.
 #[derive(Clone, Debug, Serialize)]
@@ -66,7 +65,7 @@ pub enum LimitedBy {
 /// is better than what the server does at that rate always.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WhenMet {
-    /// From the intended time to the answer; `None` where there are too few answers.
+    /// From the intended time to the answer, the median of the trials' own; `None` where there are too few answers.
     pub latency_p50_ns: Option<u64>,
     /// The same.
     pub latency_p99_ns: Option<u64>,
@@ -86,7 +85,8 @@ impl EstimateRecord {
 #[derive(Debug)]
 pub(super) struct MetTrial {
     rate_rps: f64,
-    latency: Histogram<u64>,
+    p50_ns: Option<f64>,
+    p99_ns: Option<f64>,
     requests: u64,
     server_cpu_ns: Option<u64>,
     server_utilisation: Option<f64>,
@@ -97,7 +97,8 @@ impl MetTrial {
         let server = measured.server.as_ref();
         Self {
             rate_rps,
-            latency: measured.latency_hdr.0.clone(),
+            p50_ns: own_percentile(measured, Percentile::P50),
+            p99_ns: own_percentile(measured, Percentile::P99),
             requests: measured.requests,
             server_cpu_ns: server.and_then(|server| server.cpu_ns),
             server_utilisation: server.and_then(|server| server.utilisation),
@@ -108,17 +109,18 @@ impl MetTrial {
 /// Of the trials that met the goal from `low_rps` to `high_rps`.
 pub(super) fn when_met(met: &[MetTrial], low_rps: f64, high_rps: f64) -> Option<WhenMet> {
     let near: Vec<&MetTrial> = met.iter().filter(|trial| (low_rps..=high_rps).contains(&trial.rate_rps)).collect();
-    let mut latency = Histogram::new(3).expect("three digits are within what a histogram can keep");
-    for trial in &near {
-        latency.add(&trial.latency).expect("a resizing histogram takes any value");
-    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from histograms of whole nanoseconds")]
+    let median = |own_ns: fn(&MetTrial) -> Option<f64>| {
+        let own_ns: Vec<_> = near.iter().map(|trial| own_ns(trial)).collect();
+        OfTrials::of(&own_ns).ok().map(|of| of.median_ns.round() as u64)
+    };
     let costs = near.iter().filter_map(|trial| Some((trial.server_cpu_ns?, trial.requests)));
     let (cpu_ns, requests) =
         costs.fold((0_u128, 0_u128), |sum, cost| (sum.0 + u128::from(cost.0), sum.1 + u128::from(cost.1)));
     let busy: Vec<f64> = near.iter().filter_map(|trial| trial.server_utilisation).collect();
     (!near.is_empty()).then(|| WhenMet {
-        latency_p50_ns: percentile(&latency, 0.5),
-        latency_p99_ns: percentile(&latency, 0.99),
+        latency_p50_ns: median(|trial| trial.p50_ns),
+        latency_p99_ns: median(|trial| trial.p99_ns),
         server_cpu_ns_per_request: per(cpu_ns as f64, requests as f64),
         server_utilisation: per(busy.iter().sum(), busy.len() as f64),
     })

@@ -80,7 +80,7 @@ pub(crate) struct CapacityArguments {
     #[arg(long = "server", value_name = "NAME=COMMAND")]
     pub(crate) servers: Option<Vec<ServerSettings>>,
     /// Where the results go [default: a new file in results/]
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = super::no_dash(super::NAME_A_FILE))]
     pub(crate) output: Option<PathBuf>,
     /// Print each backend as a line of JSON at the end, and no table.
     #[arg(long)]

@@ -32,13 +32,13 @@ there as a whole or not at all. Files of an earlier export that this one does no
 #[derive(Args)]
 #[command(after_long_help = FORMATS)]
 pub(crate) struct ExportArguments {
-    /// A results file.
-    #[arg(value_name = "FILE.jsonl")]
+    /// A results file, or - for standard input.
+    #[arg(value_name = "FILE.jsonl", value_parser = super::input())]
     pub(crate) file: PathBuf,
     /// What to write; --help says what each is.
     #[arg(long)]
     pub(crate) format: Format,
-    /// Where: a file for csv and bmf, a folder for the others [default: standard output, where it is one file].
+    /// Where: a file for csv and bmf, a folder for the others [default: standard output (or -), where it is one file].
     #[arg(long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -34,8 +34,10 @@ impl Machine {
             return Ok(());
         }
         Err(format!(
-            "{connections} connections need {needed} descriptors and a process may open {}; \
+            "{} need{} {needed} descriptors and a process may open {}; \
              ask for fewer or raise the hard limit (ulimit -Hn)",
+            harness::figures::counted(connections, "connection"),
+            if connections == 1 { "s" } else { "" },
             self.descriptors
         ))
     }

@@ -9,6 +9,7 @@ pub(crate) mod machine;
 pub(crate) mod named;
 pub(crate) mod servers;
 pub(crate) mod settings;
+pub(crate) mod suggestion;
 pub(crate) mod values;
 
 use std::ffi::OsString;
@@ -16,10 +17,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use backends::Backend;
-use clap::error::ErrorKind;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use harness::cpus::CpuSet;
+use harness::figures;
 use harness::load::LoadPlan;
 use harness::plan::{Arrivals, Engine, Protocol, Spread};
 
@@ -28,6 +31,7 @@ use self::export::ExportArguments;
 use self::floor::FloorArguments;
 use self::named::{Named, text};
 use self::settings::{Settings, unknown_backend};
+use self::suggestion::did_you_mean;
 use self::values::{AtMost, Count, Percent, Rate, Size, Span};
 use crate::failure::Failure;
 use crate::output;
@@ -52,8 +56,9 @@ pub(crate) fn check_in_flight(connections: usize, depth: usize) -> Result<(), St
         return Ok(());
     }
     Err(format!(
-        "{connections} connections with a depth of {depth} are {in_flight} requests in flight and may be {MAX_IN_FLIGHT}; \
-         ask for fewer of either"
+        "{} with a depth of {depth} make {in_flight} requests in flight, and there may be {MAX_IN_FLIGHT}; ask for fewer of \
+         either",
+        figures::counted(connections, "connection")
     ))
 }
 
@@ -81,15 +86,54 @@ pub(crate) fn definition() -> clap::Command {
 }
 
 /// What clap says of an error, without what follows it: the usage, and tips that guess from the letters and name
-/// `--server-cpus` for `--server`.
+/// `--server-cpus` for `--server`; of those, what is one slip away is kept. What people do not call is not named.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let follows = |line: &str| ["tip:", "Usage:", "For more information"].iter().any(|start| line.starts_with(start));
     let lines = lines.take_while(|line| !follows(line));
     let line = lines.collect::<Vec<_>>().join(" ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+    let mut line = line.strip_prefix("error: ").unwrap_or(&line).to_owned();
+    for hidden in Cli::command().get_subcommands().filter(|command| command.is_hide_set()) {
+        line = line.replace(&format!(", {}", hidden.get_name()), "");
+    }
+    line + &suggestion(error).unwrap_or_default()
 }
+
+/// ` (did you mean 'sweep'?)`.
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let said = match error.kind() {
+        ErrorKind::InvalidSubcommand => did_you_mean(
+            text(ContextKind::InvalidSubcommand)?,
+            definition().get_subcommands().map(clap::Command::get_name),
+        ),
+        ErrorKind::UnknownArgument => did_you_mean(text(ContextKind::InvalidArg)?, [text(ContextKind::SuggestedArg)?]),
+        ErrorKind::InvalidValue => did_you_mean(text(ContextKind::InvalidValue)?, [text(ContextKind::SuggestedValue)?]),
+        _ => return None,
+    };
+    Some(said)
+}
+
+/// A file that is read; `-` is standard input, as everywhere.
+fn input() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| if path.as_os_str() == "-" { "/dev/stdin".into() } else { path })
+}
+
+/// A path that is written to, where `-` is no standard output: `instead` says what to do.
+pub(crate) fn no_dash(instead: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |path| if path.as_os_str() == "-" { Err(instead) } else { Ok(path) })
+}
+
+/// Of a results file: it is continued, and read again.
+pub(crate) const NAME_A_FILE: &str =
+    "results go to a file as trials end; name one (./- for one of that name), and take --json for standard output";
+const NAME_A_FOLDER: &str = "a report is a folder; name one (./- for one of that name), or print all of it with --json";
+const NAME_A_DIRECTORY: &str =
+    "pages go to a directory; name one, or leave out --output to print the page of the command";
 
 /// Benchmarks ways of doing I/O in network servers, and says how sure the answer is and why it came out that way.
 #[derive(Parser)]
@@ -251,12 +295,12 @@ pub(crate) struct LoadArguments {
 #[command(allow_negative_numbers = true)]
 pub(crate) struct SweepArguments {
     /// Read settings from a file; flags win over it. See plans/example.toml.
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "FILE.toml", value_parser = input())]
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) settings: Settings,
     /// Where the results go [default: a new file in results/].
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = no_dash(NAME_A_FILE))]
     pub(crate) output: Option<PathBuf>,
     /// Do what is missing from the file of --output.
     #[arg(long, requires = "output")]
@@ -271,13 +315,14 @@ pub(crate) struct SweepArguments {
 
 #[derive(Args)]
 pub(crate) struct CompareArguments {
-    /// A results file; the earlier one of two.
-    #[arg(value_name = "FILE.jsonl")]
+    /// A results file, or - for standard input; the earlier one of two.
+    #[arg(value_name = "FILE.jsonl", value_parser = input())]
     pub(crate) file: PathBuf,
     /// The later one.
-    #[arg(value_name = "NEW.jsonl")]
+    #[arg(value_name = "NEW.jsonl", value_parser = input())]
     pub(crate) later: Option<PathBuf>,
-    /// Compare every backend with this one, in the same blocks; of two files, what changed in relation to it.
+    /// Compare every backend with this one, in the same blocks [default: the first of the file]; of two files, what changed
+    /// in relation to it.
     #[arg(long, value_name = "BACKEND", value_parser = Named(text), hide_possible_values = true)]
     pub(crate) baseline: Option<String>,
     /// Exit with 3 where something is worse beyond the noise and most likely by more than this, or does not work any more.
@@ -297,12 +342,12 @@ pub(crate) struct DoctorArguments {
 
 #[derive(Args)]
 pub(crate) struct ReportArguments {
-    /// Results files; those on the machine of the newest speak for its cells, the newest first.
-    #[arg(value_name = "FILE.jsonl", required = true)]
+    /// Results files, or - for standard input; those on the machine of the newest speak for its cells, the newest first.
+    #[arg(value_name = "FILE.jsonl", required = true, value_parser = input())]
     pub(crate) files: Vec<PathBuf>,
     /// The folder; one that holds anything else than a report is left alone [default: beside the first file, named like it, without
-    /// its ending and with -report]
-    #[arg(long, value_name = "DIR")]
+    /// its ending and with -report; harness-report where that is no file, but a pipe]
+    #[arg(long, value_name = "DIR", value_parser = no_dash(NAME_A_FOLDER))]
     pub(crate) output: Option<PathBuf>,
     /// Print all that the report says as one JSON object, and not the answer.
     #[arg(long)]
@@ -318,7 +363,7 @@ pub(crate) struct CompletionsArguments {
 #[derive(Args)]
 pub(crate) struct ManArguments {
     /// Write a page for this command and one for each subcommand to a directory, which is made.
-    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, value_parser = no_dash(NAME_A_DIRECTORY))]
     pub(crate) output: Option<PathBuf>,
 }
 
@@ -374,6 +419,13 @@ mod tests {
         for (line, expected) in [
             ("harness", "requires a subcommand"),
             ("harness fly", "unrecognized subcommand 'fly'"),
+            ("harness swep", "unrecognized subcommand 'swep' (did you mean 'sweep'?)"),
+            ("harness gard", "unrecognized subcommand 'gard'"),
+            ("harness sweep --backend epoll", "'--backend' found (did you mean '--backends'?)"),
+            ("harness load --target 127.0.0.1:80 --engine epol", "(did you mean 'epoll'?)"),
+            ("harness serve --backend eppol", "no backend 'eppol' (did you mean 'epoll'?); there are threads"),
+            ("harness sweep --output -", "take --json for standard output"),
+            ("harness report x --output -", "a report is a folder"),
             ("harness serve", "required arguments were not provided: --backend <NAME>"),
             ("harness serve --backend kqueue", "there is no backend 'kqueue'; there are threads"),
             ("harness serve --backend epoll --threads 0", "'0' is not a whole number from 1"),
@@ -391,7 +443,7 @@ mod tests {
         ] {
             let message = refusal(line);
             assert!(message.contains(expected) && !message.contains('\n'), "{message:?} for {line:?}");
-            assert!(!message.contains("tip:"), "{message:?} for {line:?}");
+            assert!(!message.contains("tip:") && !message.contains("guard"), "{message:?} for {line:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::machine::Machine;
 use super::named::{Named, names};
 use super::servers::ServerSettings;
+use super::suggestion::did_you_mean;
 use super::values::{Count, List, Percent, Rate, Size, Span, list, scalar};
 use super::{Connections, Depth, Idle, Threads, check_in_flight, servers};
 
@@ -260,7 +261,10 @@ impl Settings {
     fn twins(&self, entrants: &[String]) -> Result<Vec<String>, String> {
         let Some(patterns) = &self.twice else { return Ok(Vec::new()) };
         let names: Vec<&str> = entrants.iter().map(String::as_str).collect();
-        let absent = |text: &str| format!("'{text}' is to be there twice and is none of {}", names.join(", "));
+        let absent = |text: &str| {
+            let meant = did_you_mean(text, names.iter().copied());
+            format!("'{text}' is to be there twice and is none of {}{meant}", names.join(", "))
+        };
         matching(&names, patterns, absent)
     }
 }
@@ -296,7 +300,7 @@ fn main_backends() -> Vec<String> {
 /// What is wrong with a name, and which there are.
 pub(crate) fn unknown_backend(name: &str) -> String {
     let known: Vec<&str> = backends::BACKENDS.iter().map(|backend| backend.info().name).collect();
-    format!("there is no backend '{name}'; there are {}", known.join(", "))
+    format!("there is no backend '{name}'{}; there are {}", did_you_mean(name, known.iter().copied()), known.join(", "))
 }
 
 fn values<T, U>(list: Option<&List<T>>, value: impl Fn(&T) -> U) -> Option<Vec<U>> {

@@ -114,7 +114,8 @@ impl<T: FromStr<Err: Display> + PartialEq> FromStr for List<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.split(',').try_fold(Self(Vec::new()), Self::with)
+        // A blank after a comma is how people write.
+        text.split(',').map(str::trim).try_fold(Self(Vec::new()), Self::with)
     }
 }
 
@@ -251,7 +252,9 @@ mod tests {
 
     #[test]
     fn lists_hold_each_value_once() {
-        assert_eq!("1,16".parse(), Ok(List(vec![Count::<99>(1), Count(16)])));
+        for text in ["1,16", "1, 16", " 1 ,\t16 "] {
+            assert_eq!(text.parse(), Ok(List(vec![Count::<99>(1), Count(16)])), "{text}");
+        }
         refused::<List<Count<99>>>(&["", "1,", ",1", "1,1", "1,01", "1;2"]);
     }
 }

@@ -14,6 +14,7 @@ use harness::results::{
 use harness::statistics::{Against, Run, RunComparison, TOLERANCE, Word, compare_runs};
 
 use crate::cli::CompareArguments;
+use crate::cli::suggestion::did_you_mean;
 use crate::failure::Failure;
 use crate::output;
 
@@ -23,9 +24,6 @@ const REGRESSION: u8 = 3;
 /// Compares, and says in the exit code whether something got worse.
 pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     let baseline = arguments.baseline.as_deref();
-    if arguments.later.is_none() && baseline.is_none() {
-        return Err(usage("name a backend of the file with --baseline, or a second file to compare with"));
-    }
     let mut files = [Some(arguments.file.as_path()), arguments.later.as_deref()]
         .into_iter()
         .flatten()
@@ -38,6 +36,15 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     let mut files = files.into_iter().map(|(path, recorded)| File::of(path, recorded, baseline));
     let Some(file) = files.next().transpose()? else { return Err(usage("name a results file")) };
     let later = files.next().transpose()?;
+    // Not the best, which only the figures would tell: intervals on ratios to what was picked by them promise too much.
+    let first = file.first_measured();
+    let is_default = later.is_none() && baseline.is_none();
+    let baseline = baseline.or(first.as_deref().filter(|_| is_default));
+    if is_default && file.record.plan.entrants().len() < 2 {
+        let only = file.record.plan.backends.join(", ");
+        let what = "there is nothing to compare it with: name a second file, or measure it --twice";
+        return Err(usage(&format!("{} has one backend, {only}; {what}", file.path.display())));
+    }
     let differing = later.as_ref().map_or(Ok(Vec::new()), |later| later.differences_from(&file))?;
     let (run, against, name) = match (&later, baseline) {
         (None, baseline) => {
@@ -61,7 +68,10 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     if comparison.rows.is_empty() {
         return Err(usage("there is nothing to compare: no cell and backend that both sides have"));
     }
-    let notes = notes(&comparison, later.is_some(), baseline);
+    let mut notes = notes(&comparison, later.is_some(), baseline);
+    if let Some(first) = baseline.filter(|_| is_default) {
+        notes.insert(0, format!("compared with {first}, the first backend of the file; name another with --baseline"));
+    }
     if arguments.json {
         output::print_json(&Json::new(&comparison, heading, &differing, &notes))?;
     } else {
@@ -144,7 +154,8 @@ fn notes(comparison: &RunComparison, two_runs: bool, baseline: Option<&str>) -> 
 }
 
 fn read(path: &Path) -> Result<Recorded, Failure> {
-    if !path.exists() {
+    // What may not be looked at may be there: to read it says why it cannot be.
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(usage(&format!("there is no file {}", path.display())));
     }
     results::read(path).map_err(|error| Failure::read("compare", error))
@@ -176,9 +187,16 @@ impl<'a> File<'a> {
         let names = &record.plan.backends;
         if let Some(name) = baseline.filter(|name| !names.iter().any(|other| other == name)) {
             let known = names.join(", ");
-            return Err(usage(&format!("{} has no backend '{name}'; it has {known}", path.display())));
+            let meant = did_you_mean(name, names.iter().map(String::as_str));
+            return Err(usage(&format!("{} has no backend '{name}'{meant}; it has {known}", path.display())));
         }
         Ok(Self { path, record, trials: recorded.trials })
+    }
+
+    /// In the order of the plan.
+    fn first_measured(&self) -> Option<String> {
+        let is_measured = |name: &&String| self.trials.iter().any(|trial| trial.backend == **name && trial.is_usable());
+        self.record.plan.backends.iter().find(is_measured).cloned()
     }
 
     fn run(&self) -> Run<'_> {

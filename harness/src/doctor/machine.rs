@@ -152,7 +152,12 @@ fn load(subject: Subject<'_>) -> Option<Finding> {
     let others = subject.conditions.running.map(|running| running.saturating_sub(1));
     let crowded = others.is_some_and(|others| others >= cpus as u64);
     let level = if last_minute >= BUSY_SHARE * cpus as f64 || crowded { Warning } else { Good };
-    let now = others.map_or(String::new(), |others| format!(", {others} others wanted to run just now"));
+    let now = others.map_or(String::new(), |others| {
+        format!(
+            ", {} wanted to run just now",
+            figures::counted(usize::try_from(others).unwrap_or(usize::MAX), "other thread")
+        )
+    });
     Some(topic.found(level, format!("{last_minute:.2} on {}{now}", figures::counted(cpus, "CPU"))))
 }
 
@@ -307,7 +312,7 @@ mod tests {
     #[test]
     fn neighbours_are_found() {
         let patient = finds("load", Warning, |patient| patient.conditions.load_average = Some([1.0, 0.0, 0.0]));
-        assert_eq!(patient.value("load"), "1.00 on 4 CPUs, 0 others wanted to run just now");
+        assert_eq!(patient.value("load"), "1.00 on 4 CPUs, 0 other threads wanted to run just now");
         finds("load", Warning, |patient| patient.conditions.running = Some(5));
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Piece;
 use crate::interference::Disturbance;
 use crate::results::{ClientMeasured, Measured, RunRecord, ServerMeasured, TrialRecord};
-use crate::statistics::floor_multiple;
+use crate::statistics::{Metric, floor_multiple};
 
 /// Between several reasons.
 const SEPARATOR: &str = "; ";
@@ -129,6 +129,8 @@ const COLUMNS: &[Column] = &[
     ("server_bytes_copied", |_, trial| server(trial, |server| server.bytes_copied)),
     ("server_floor_ns_per_request", |_, trial| server(trial, |server| server.floor_ns_per_request)),
     ("server_cpu_by_floor", |_, trial| known(floor_multiple(trial))),
+    ("ranked_p50_ns", |_, trial| known(Metric::P50.of(trial))),
+    ("ranked_p99_ns", |_, trial| known(Metric::P99.of(trial))),
 ];
 
 /// `recvfrom 100; sendto 100`; without whatever else a file may have put into a name.

@@ -7,7 +7,7 @@ use super::names::{Names, words};
 use crate::figures::counted;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, TrialRecord, Verdict};
-use crate::statistics::{Bounds, Metric, median, median_interval};
+use crate::statistics::{Bounds, Metric, median, median_interval, syscalls_per_request};
 
 /// All figures.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Measure {
         let server = || measured.server.as_ref();
         let value = match &self.kind {
             Kind::Compared(metric) => metric.of(trial),
-            Kind::Syscalls => Some(server()?.syscalls? as f64 / measured.requests as f64),
+            Kind::Syscalls => syscalls_per_request(measured),
             Kind::IdleMemory => server()?.memory_bytes_per_idle_connection,
         };
         value.filter(|value| value.is_finite())

@@ -17,6 +17,7 @@ mod hgrm;
 mod hlog;
 mod names;
 
+use crate::figures::counted_of;
 use crate::results::{RunRecord, TrialRecord};
 use figures::Figures;
 use group::Group;
@@ -94,7 +95,9 @@ pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result
     let mut left_out = Vec::new();
     if usable < trials.len() {
         let without = trials.len() - usable;
-        left_out.push(format!("{without} of {} trials are invalid or were not measured: in no figure", trials.len()));
+        let those = counted_of(without, trials.len(), "trial");
+        let are = if without == 1 { "is invalid or was" } else { "are invalid or were" };
+        left_out.push(format!("{those} {are} not measured: in no figure"));
     }
     let pieces = match format {
         Format::Csv => unreachable!("it was written above"),

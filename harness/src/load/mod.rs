@@ -103,7 +103,9 @@ impl LoadPlan {
         }
         if self.threads == 0 || self.threads > self.connections {
             let Self { threads, connections, .. } = self;
-            return refuse(format!("{threads} threads for {connections} connections: ask for 1 to {connections}"));
+            let (threads, most) =
+                (crate::figures::counted(*threads, "thread"), crate::figures::counted(*connections, "connection"));
+            return refuse(format!("{threads} for {most}: ask for 1 to {connections}"));
         }
         if self.payload_bytes > Self::MAX_PAYLOAD_BYTES {
             return refuse(format!("a payload of more than {} bytes: ask for less", Self::MAX_PAYLOAD_BYTES));

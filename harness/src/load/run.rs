@@ -107,7 +107,12 @@ fn carry_out(
     outcome.cut_short = end.cut_ns().is_some() && !is_whole;
     outcome.idle_lost = idle.lost();
     if outcome.idle_lost > 0 {
-        let lost = || format!("{} idle connections were closed, or sent what nobody had asked for", outcome.idle_lost);
+        let lost = || {
+            let were = if outcome.idle_lost == 1 { "was" } else { "were" };
+            let lost = usize::try_from(outcome.idle_lost).unwrap_or(usize::MAX);
+            let idle = crate::figures::counted(lost, "idle connection");
+            format!("{idle} {were} closed, or sent what was not requested")
+        };
         outcome.first_error.get_or_insert_with(lost);
     }
     Ok(outcome)

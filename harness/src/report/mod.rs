@@ -13,6 +13,8 @@ pub mod names;
 pub mod page;
 mod ratio;
 pub mod repeat;
+#[cfg(test)]
+mod same_figure;
 pub mod selection;
 pub mod svg;
 pub mod terminal;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::foreign::ForeignServer;
 use crate::plan::{Arrivals, CapacityPlan, Engine, Protocol, Spread, SweepPlan};
 use crate::results::RunRecord;
+use crate::shell::quoted;
 
 /// Ends a plan that stands within a command. No line of it can be this one: each begins with a name.
 const END: &str = "END";
@@ -153,16 +154,6 @@ fn servers(servers: &[ForeignServer]) -> String {
 /// A basic string of TOML, which is one of JSON except for a character that JSON leaves as it is. It has no line break.
 fn toml(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
-}
-
-/// One word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    // Only a NUL cannot be quoted, and no program could be given one.
-    shlex::try_quote(word).map_or_else(|_| quoted(&word.replace('\0', "")), std::borrow::Cow::into_owned)
 }
 
 fn span(ns: u64) -> String {

@@ -43,8 +43,9 @@ impl fmt::Display for Generator {
             return write!(f, "saturation not measured: {}", self.error.as_deref().unwrap_or("no reason is recorded"));
         };
         let rps = figures::grouped(rps);
+        // With another number of connections it may do more or less, so no more is said than what was measured.
         let load = format!(
-            "{}, payload {}, depth {}, against {}",
+            "{}, payload {}, depth {} against {}",
             figures::counted(self.connections, "connection"),
             figures::bytes(self.payload_bytes.into()),
             self.depth,
@@ -52,9 +53,9 @@ impl fmt::Display for Generator {
         );
         let busy = figures::percent(utilisation);
         if utilisation >= BUSY {
-            write!(f, "{rps}/s at most ({load}), {busy} busy")
+            write!(f, "saturated at {rps}/s ({busy} busy) with {load}; another load has another limit")
         } else {
-            write!(f, "at least {rps}/s ({load}), {busy} busy")
+            write!(f, "not saturated at {rps}/s ({busy} busy) with {load}")
         }
     }
 }
@@ -79,11 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_busy_generator_has_shown_what_it_can_do() {
-        let load = "(64 connections, payload 64 B, depth 1, against epoll)";
+    fn saturation_is_said_of_the_load_in_which_it_was_measured_and_promises_nothing_of_others() {
+        let load = "with 64 connections, payload 64 B, depth 1 against epoll";
         let text = |utilisation| generator(utilisation).to_string();
-        assert_eq!(text(Some(0.98)), format!("io_uring, 1 thread: 262,000/s at most {load}, 98 % busy"));
-        assert_eq!(text(Some(0.89)), format!("io_uring, 1 thread: at least 262,000/s {load}, 89 % busy"));
+        let saturated = "io_uring, 1 thread: saturated at 262,000/s (98 % busy)";
+        assert_eq!(text(Some(0.98)), format!("{saturated} {load}; another load has another limit"));
+        assert_eq!(text(Some(0.89)), format!("io_uring, 1 thread: not saturated at 262,000/s (89 % busy) {load}"));
         assert_eq!(text(None), "io_uring, 1 thread: saturation not measured: the server gave up");
     }
 

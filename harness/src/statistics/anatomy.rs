@@ -1,14 +1,14 @@
 //! Where the time of a request goes, as far as a server counts it: calls, wake-ups, switches and copies for each answer, and
 //! its CPU time as a multiple of what the kernel charges for an echo.
 //!
-//! Counts are added up over trials before they are divided, as CPU time is. The multiple is taken within each trial, for its
-//! floor was measured beside it, and its median is told.
+//! Each is the median of the trials' own, as every figure is; a system call by name of those trials that name their calls. The
+//! multiple is taken within each trial, for its floor was measured beside it.
 
 use std::collections::BTreeMap;
 
 use super::median::median;
 use super::median_interval;
-use super::summary::quotient_of_sums;
+use super::summary::median_quotient;
 use crate::results::{Measured, ServerMeasured, TrialRecord, per};
 
 /// What one answer took of a server; none of what it does not count.
@@ -48,14 +48,14 @@ impl Anatomy {
     #[must_use]
     pub fn of(measured: &[&Measured]) -> Self {
         let for_each = |count: fn(&ServerMeasured) -> Option<u64>| {
-            quotient_of_sums(
+            median_quotient(
                 measured.iter().map(|measured| Some((count(measured.server.as_ref()?)?, measured.requests))),
             )
         };
         let wakeups = |measured: &Measured| Some((measured.requests, measured.server.as_ref()?.wakeups?));
         Self {
             calls_per_request: calls_per_request(measured),
-            requests_per_wakeup: quotient_of_sums(measured.iter().map(|measured| wakeups(measured))),
+            requests_per_wakeup: median_quotient(measured.iter().map(|measured| wakeups(measured))),
             voluntary_switches_per_request: for_each(|server| server.voluntary_switches),
             involuntary_switches_per_request: for_each(|server| server.involuntary_switches),
             copied_bytes_per_request: for_each(|server| server.bytes_copied),
@@ -79,17 +79,23 @@ impl Anatomy {
 }
 
 fn calls_per_request(measured: &[&Measured]) -> Vec<(String, f64)> {
-    let known = measured.iter().filter_map(|measured| Some((measured.requests, server(measured)?)));
-    let known = known.filter_map(|(requests, server)| Some((requests, server.syscalls_by_name.as_ref()?)));
-    let (mut requests, mut sums) = (0_u128, BTreeMap::<&str, u128>::new());
+    let known = measured.iter().filter_map(|measured| {
+        let server = server(measured)?;
+        server.syscalls_by_name.as_ref().filter(|_| measured.requests > 0).map(|calls| (measured.requests, calls))
+    });
+    let (mut trials, mut each) = (0, BTreeMap::<&str, Vec<f64>>::new());
     for (answered, calls) in known {
-        requests += u128::from(answered);
+        trials += 1;
         for (name, &count) in calls {
-            *sums.entry(name).or_default() += u128::from(count);
+            each.entry(name).or_default().push(count as f64 / answered as f64);
         }
     }
-    let each = sums.into_iter().filter_map(|(name, sum)| Some((name.to_owned(), per(sum as f64, requests as f64)?)));
-    let mut calls: Vec<(String, f64)> = each.collect();
+    let median = |(name, mut quotients): (&str, Vec<f64>)| {
+        // A trial that does not name a call has made none.
+        quotients.resize(trials, 0.0);
+        Some((name.to_owned(), median(&quotients)?))
+    };
+    let mut calls: Vec<(String, f64)> = each.into_iter().filter_map(median).collect();
     // Stable, so that those that are made as often stand by their names.
     calls.sort_by(|a, b| b.1.total_cmp(&a.1));
     calls

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::percentile_of_all;
+use super::percentile::{Percentile, own_percentile};
 use crate::plan::Cell;
 use crate::results::TrialRecord;
 use crate::verdict::is_rate_met;
@@ -48,11 +48,10 @@ impl Metric {
     #[must_use]
     pub fn of(self, trial: &TrialRecord) -> Option<f64> {
         let measured = trial.measured.as_ref()?;
-        let percentile = |q| percentile_of_all(&measured.latency_hdr.0, measured.censored, q).map(|ns| ns as f64);
         let value = match self {
             Self::Throughput => measured.throughput_rps,
-            Self::P50 => percentile(0.5)?,
-            Self::P99 => percentile(0.99)?,
+            Self::P50 => own_percentile(measured, Percentile::P50)?,
+            Self::P99 => own_percentile(measured, Percentile::P99)?,
             Self::ServerCpu => measured.server.as_ref()?.cpu_ns? as f64 / measured.requests as f64,
         };
         // Ratios are taken of it.

@@ -8,6 +8,7 @@ mod interval;
 mod median;
 mod median_interval;
 mod metric;
+mod percentile;
 mod ranking;
 mod runs;
 mod samples;
@@ -28,6 +29,8 @@ pub use median::median;
 pub use median_interval::median_interval;
 pub use metric::Metric;
 pub(crate) use metric::missed_its_rate;
+pub(crate) use percentile::own_percentile;
+pub use percentile::{NoPercentile, OfTrials, Percentile};
 pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank, rank_together};
 pub use runs::{
     Against, Counted, Row, Run, RunComparison, TOLERANCE, Word, compare_histories, compare_runs, compare_runs_by,
@@ -35,5 +38,5 @@ pub use runs::{
 pub use samples::{enough_of_all, enough_samples, percentile, percentile_of_all, percentiles_of_all};
 pub use series::{Bounds, Doubt, Void};
 pub use sorted::Sorted;
-pub use summary::{BackendSummary, CellSummary, Remark, Spread, summarise, summarise_cells};
+pub use summary::{BackendSummary, CellSummary, Remark, Spread, summarise, summarise_cells, syscalls_per_request};
 pub use threads::ThreadSpread;

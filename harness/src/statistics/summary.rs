@@ -1,6 +1,7 @@
 //! What the trials of one backend in one cell say together.
 //!
-//! Histograms are merged and percentiles never averaged. An invalid trial adds nothing to any figure; a suspect one
+//! A figure is the median of the trials' own, as it is ranked; percentiles that a single trial cannot carry come from merged
+//! histograms, and none is ever averaged. An invalid trial adds nothing to any figure; a suspect one
 //! does, and is named.
 
 use hdrhistogram::Histogram;
@@ -8,10 +9,12 @@ use hdrhistogram::Histogram;
 use super::anatomy::Anatomy;
 use super::censored::Censored;
 use super::median::median;
+use super::metric::Metric;
+use super::percentile::{NoPercentile, OfTrials, Percentile, own_percentile};
 use super::sorted::Sorted;
 use super::threads::ThreadSpread;
 use crate::plan::{Cell, SweepPlan};
-use crate::results::{Bottleneck, Fate, Measured, ServerMeasured, TrialRecord, is_alike};
+use crate::results::{Bottleneck, Fate, Measured, ServerMeasured, TrialRecord, is_alike, per};
 
 /// One cell of a sweep.
 #[derive(Clone, Debug)]
@@ -37,9 +40,13 @@ pub struct BackendSummary {
     pub latency: Histogram<u64>,
     /// Requests that are in none of them.
     pub censored: Censored,
-    /// CPU time of the server for one answer.
+    /// Of the latencies, the median of the trials' own p50; or why there is none.
+    pub p50: Result<OfTrials, NoPercentile>,
+    /// The same of the p99.
+    pub p99: Result<OfTrials, NoPercentile>,
+    /// CPU time of the server for one answer, the median of the trials' own.
     pub server_cpu_ns_per_request: Option<f64>,
-    /// System calls of the server for one answer.
+    /// System calls of the server for one answer, the median of the trials' own.
     pub syscalls_per_request: Option<f64>,
     /// The most memory that any of the servers ever held.
     pub max_rss_bytes: Option<u64>,
@@ -131,6 +138,9 @@ impl BackendSummary {
                 bottlenecks.push(bottleneck);
             }
         }
+        let own = |percentile| {
+            OfTrials::of(&measured.iter().map(|measured| own_percentile(measured, percentile)).collect::<Vec<_>>())
+        };
         Self {
             backend: backend.to_owned(),
             trials: trials.len(),
@@ -138,12 +148,10 @@ impl BackendSummary {
             throughput_rps: Spread::of(measured.iter().map(|measured| measured.throughput_rps).collect()),
             latency: merged(&measured),
             censored: Censored::of(measured.iter().copied()),
-            server_cpu_ns_per_request: quotient_of_sums(
-                measured.iter().map(|measured| Some((measured.server.as_ref()?.cpu_ns?, measured.requests))),
-            ),
-            syscalls_per_request: quotient_of_sums(
-                measured.iter().map(|measured| Some((measured.server.as_ref()?.syscalls?, measured.requests))),
-            ),
+            p50: own(Percentile::P50),
+            p99: own(Percentile::P99),
+            server_cpu_ns_per_request: median_of(counting.iter().filter_map(|trial| Metric::ServerCpu.of(trial))),
+            syscalls_per_request: median_of(measured.iter().filter_map(|measured| syscalls_per_request(measured))),
             memory_bytes_per_idle_connection: Spread::of(
                 servers.iter().filter_map(|server| server.memory_bytes_per_idle_connection).collect(),
             )
@@ -166,11 +174,19 @@ fn merged(measured: &[&Measured]) -> Histogram<u64> {
     all
 }
 
-/// The sum of the first over the sum of the second, of those that are known.
-pub(super) fn quotient_of_sums(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
-    let (value, divisor) =
-        pairs.flatten().fold((0_u128, 0_u128), |sum, pair| (sum.0 + u128::from(pair.0), sum.1 + u128::from(pair.1)));
-    (divisor > 0).then(|| value as f64 / divisor as f64)
+fn median_of(values: impl Iterator<Item = f64>) -> Option<f64> {
+    median(&values.collect::<Vec<_>>())
+}
+
+/// System calls of the server of a trial for one answer.
+#[must_use]
+pub fn syscalls_per_request(measured: &Measured) -> Option<f64> {
+    per(measured.server.as_ref()?.syscalls? as f64, measured.requests as f64)
+}
+
+/// The median of the first over the second, of those that are known.
+pub(super) fn median_quotient(pairs: impl Iterator<Item = Option<(u64, u64)>>) -> Option<f64> {
+    median_of(pairs.flatten().filter_map(|(value, divisor)| per(value as f64, divisor as f64)))
 }
 
 fn remarks(trials: &[&TrialRecord]) -> Vec<Remark> {

@@ -95,13 +95,16 @@ fn gave_up(report: &Report, served: u64, connections: usize, shares_table: bool)
     };
     let why = match (count(report, REFUSED), count(report, "accept_paused")) {
         (0, 0) => String::new(),
-        (0, paused) => format!(" (it ran out of descriptors or memory {paused} times; {raise})"),
+        (0, paused) => format!(
+            " (it ran out of descriptors or memory {}; {raise})",
+            crate::figures::counted(usize::try_from(paused).unwrap_or(usize::MAX), "time")
+        ),
         (refused, _) => format!(
             " (it turned {refused} away for which it had no thread or no place: ask for fewer, or raise what 'harness \
              doctor' says of threads and descriptors)"
         ),
     };
-    format!("the server serves {served} of {connections} idle connections{why}")
+    format!("the server serves {served} of {}{why}", crate::figures::counted(connections, "idle connection"))
 }
 
 fn count(report: &Report, event: &str) -> u64 {

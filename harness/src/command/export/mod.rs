@@ -23,7 +23,8 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     let recorded = read(path)?;
     let nothing = nothing_usable(&recorded.trials);
     let Export { pieces, left_out } = exported(path, format, &recorded)?;
-    if let Some(path) = &arguments.output {
+    let output = arguments.output.as_deref().filter(|path| path.as_os_str() != "-");
+    if let Some(path) = output {
         for written in write(path, format, &pieces)? {
             output::print(&written)?;
         }
@@ -45,7 +46,8 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
 }
 
 fn read(path: &Path) -> Result<Recorded, Failure> {
-    if !path.exists() {
+    // What may not be looked at may be there: to read it says why it cannot be.
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(usage(format!("there is no file {}", path.display())));
     }
     results::read(path).map_err(|error| Failure::read("export", error))

@@ -20,6 +20,9 @@ use crate::cli::ReportArguments;
 use crate::failure::Failure;
 use crate::output;
 
+/// The folder, in the working directory, of a report on what has no folder of its own.
+const PIPED: &str = "harness-report";
+
 /// Reads, says and draws.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
     // Nothing is shown where standard error is no terminal.
@@ -47,7 +50,16 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
             }
         }
     }
-    let directory = arguments.output.clone().unwrap_or_else(|| beside(&arguments.files[0]));
+    let directory = match arguments.output.clone().or_else(|| beside(&arguments.files[0])) {
+        Some(directory) => directory,
+        None => {
+            let shown = arguments.files[0].display();
+            output::say(&format!(
+                "note: {shown} is no file to put a report beside: it goes to {PIPED}; name another folder with --output"
+            ));
+            PathBuf::from(PIPED)
+        }
+    };
     let folder = Folder::at(&directory).map_err(usage)?;
     for note in &doubled {
         output::say(note);
@@ -82,7 +94,8 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
 }
 
 fn read(path: &Path) -> Result<FileRun, Failure> {
-    if !path.exists() {
+    // What may not be looked at may be there: to read it says why it cannot be.
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(usage(format!("there is no file {}", path.display())));
     }
     let file = FileRun::read(path).map_err(|error| Failure::read("report", error))?;
@@ -102,15 +115,20 @@ fn is_same(path: &Path, file: &FileRun, other_path: &Path, other: &FileRun) -> b
     same_file || (file.recorded.run.is_some() && file.recorded.run == other.recorded.run)
 }
 
-/// `results/run.jsonl` → `results/run-report`.
-fn beside(file: &Path) -> PathBuf {
+/// `results/run.jsonl` → `results/run-report`; none of a pipe, or of one that is open already and named by its descriptor.
+fn beside(file: &Path) -> Option<PathBuf> {
+    let is_descriptor = ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder));
+    if is_descriptor || !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return None;
+    }
     let mut name = file.file_stem().unwrap_or_default().to_owned();
     name.push("-report");
-    file.with_file_name(name)
+    Some(file.with_file_name(name))
 }
 
 /// The answer, and where the rest is.
 fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
+    let look = output::look();
     let mut parts = vec![contents.title.clone()];
     for (title, sentences) in [
         ("", &contents.answer.findings),
@@ -120,7 +138,8 @@ fn text(contents: &Contents, directory: &Path, charts: usize) -> String {
         ("what could not be concluded\n", &contents.answer.open),
     ] {
         if !sentences.is_empty() {
-            parts.push(format!("{title}  {}", sentences.join("\n  ")));
+            let lines: Vec<String> = sentences.iter().map(|one| look.prose(&format!("  {one}"), 4)).collect();
+            parts.push(format!("{title}{}", lines.join("\n")));
         }
     }
     let pictures = if charts == 0 { String::new() } else { format!(", {}", figures::counted(charts, "chart")) };

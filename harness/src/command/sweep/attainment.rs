@@ -86,6 +86,9 @@ impl fmt::Display for Attainment {
 
 /// Two digits where three would be zeros.
 fn plus_minus(share: f64) -> String {
+    if share > figures::WIDEST {
+        return figures::plus_minus(share);
+    }
     let percent = share * 100.0;
     let small = || format!("{percent:.1e}").parse::<f64>().unwrap_or(percent).to_string();
     format!("±{} %", if percent < 0.1 { small() } else { figures::three_digits(percent) })

@@ -15,6 +15,7 @@ use harness::load;
 use harness::plan::SweepPlan;
 use harness::report::terminal::{standings, table};
 use harness::results::{TrialRecord, nothing_usable};
+use harness::shell;
 use harness::statistics::{rank, summarise};
 use harness::sweep::{self, Sweep};
 
@@ -70,7 +71,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     } else if printed.is_ok() {
         printed = output::print_json(&standings::Json::new(&ranking, goal.as_ref().map(Attainment::json)));
     }
-    let go_on = format!("give the same arguments and --output {} --resume", writer.path().display());
+    let go_on = format!("give the same arguments and {} --resume", shell::flag("--output", writer.path()));
     if let Err(error) = written {
         let kept = figures::counted(trials.len(), "finished trial");
         return Err(Failure::Run(anyhow!(
@@ -81,12 +82,13 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     if interrupted.load(Ordering::Relaxed) {
         let (finished, left) = (trials.len(), pending(&plan, &trials));
         if left > 0 {
-            let slots = finished + left;
-            return Err(Failure::Run(anyhow!("interrupted after {finished} of {slots} trials; to go on, {go_on}")));
+            let of = figures::counted_of(finished, finished + left, "trial");
+            return Err(Failure::Run(anyhow!("interrupted after {of}; to go on, {go_on}")));
         }
         if missed.is_some() {
             let before = "before its intervals were narrow enough";
-            return Err(Failure::Run(anyhow!("interrupted after {finished} trials, {before}; to go on, {go_on}")));
+            let of = figures::counted(finished, "trial");
+            return Err(Failure::Run(anyhow!("interrupted after {of}, {before}; to go on, {go_on}")));
         }
     }
     check_usable(&trials)?;

@@ -111,7 +111,7 @@ impl Observer for Progress {
     fn round_starts(&mut self, trials: usize, half_width: f64) {
         self.bar.inc_length(trials as u64);
         if half_width.is_finite() {
-            self.widest = format!("widest ±{:.1} % · ", half_width * 100.0);
+            self.widest = format!("widest {} · ", harness::figures::plus_minus(half_width));
         }
     }
 

@@ -77,7 +77,7 @@ pub fn of(selection: &Selection<'_>) -> Answer {
     if !answer.findings.is_empty() && has_intervals(speed.iter().chain(&cost)) {
         answer.notes.push(format!(
             "The intervals of {} hold together in {} of runs.",
-            figures::counted(family, "comparison").replace("1 comparison", "the one comparison"),
+            if family == 1 { "the one comparison".to_owned() } else { figures::counted(family, "comparison") },
             figures::percent(CONFIDENCE)
         ));
     }

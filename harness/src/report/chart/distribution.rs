@@ -37,7 +37,10 @@ fn chart(gathered: &Gathered<'_>, cell: &GatheredCell<'_>, most: usize) -> Optio
         return None;
     }
     let label = if cell.cell.rate_rps.is_some() { "latency" } else { "service time" };
-    let mut notes = vec![format!("the {label} of all trials together, as far as 10 requests lie above a percentile")];
+    let mut notes = vec![format!(
+        "the {label} of all requests of all trials together, as far as 10 requests lie above a percentile; elsewhere p50 and \
+         p99 are medians of each trial's own"
+    )];
     notes.extend(notes::of(&series).into_iter().filter(|note| !note.starts_with("no bar")));
     notes.extend(notes::missing(&series, |_| Some("all percentiles".to_owned())));
     notes.extend(not_counting(cell));

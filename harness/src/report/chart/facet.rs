@@ -137,7 +137,7 @@ fn grouped<'g>(shown: &[Shown<'g>], along: Along) -> Vec<Facet<'g>> {
 /// What the cells of a facet have in common, in words.
 pub(super) fn words(common: &Cell, along: Along) -> String {
     let mut words = Vec::new();
-    let idle = format!("{} idle connections", figures::grouped(common.idle_connections as f64));
+    let idle = figures::counted(common.idle_connections, "idle connection");
     match along {
         Along::Connections if common.idle_connections > 0 => words.push(format!("beside {idle}")),
         Along::Connections => {}

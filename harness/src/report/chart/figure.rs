@@ -4,9 +4,10 @@ mod point;
 mod values;
 
 use super::facet::Along;
-use super::{Axis, Point, Scale, Series, Unit};
+use super::{Axis, Scale, Unit};
 use crate::figures;
 use crate::plan::Cell;
+use crate::statistics::Percentile;
 
 pub(in crate::report) use self::values::is_plausible;
 
@@ -75,7 +76,7 @@ impl Figure {
             Self::Throughput => "requests per second".to_owned(),
             Self::P50 => percentile("p50"),
             Self::P99 => percentile("p99"),
-            Self::P999 => percentile("p99.9"),
+            Self::P999 => percentile("p99.9") + " of all requests",
             Self::ServerCpu => "server CPU time per request".to_owned(),
             Self::Floor => "server CPU per request ÷ the floor".to_owned(),
             Self::Syscalls => "system calls per request".to_owned(),
@@ -94,26 +95,17 @@ impl Figure {
         Axis { label: self.label(cell), unit, scale }
     }
 
-    pub(super) fn quantile(self) -> Option<f64> {
+    pub(super) fn percentile(self) -> Option<Percentile> {
         match self {
-            Self::P50 => Some(0.5),
-            Self::P99 => Some(0.99),
-            Self::P999 => Some(0.999),
+            Self::P50 => Some(Percentile::P50),
+            Self::P99 => Some(Percentile::P99),
+            Self::P999 => Some(Percentile::P999),
             _ => None,
         }
     }
 
-    /// What a point and its bar are. Where a point is of all requests together it may lie outside of its bar, which is said
-    /// where one does.
-    pub(super) fn meaning(self, series: &[Series]) -> String {
-        let is_outside =
-            |point: &Point| point.y.zip(point.interval).is_some_and(|(y, [low, high])| !(low..=high).contains(&y));
-        let some_are = series.iter().flat_map(|series| &series.points).any(is_outside);
-        let outside = if some_are { ", which a point may be outside of" } else { "" };
-        self.bars().to_owned() + outside
-    }
-
-    fn bars(self) -> &'static str {
+    /// What a point and its bar are: both are of the same values, so that no point lies outside of its bar.
+    pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::Memory => {
                 "points: the median over the trials of the most memory that the server ever held, all that it needs by \
@@ -123,16 +115,16 @@ impl Figure {
                 "points: the median of the trials, each by the floor beside it: what the kernel charges for one echo with \
                  plain calls and no waiting; bars: where the median of many more of them lies, with 95 % confidence"
             }
-            Self::Throughput | Self::IdleMemory => {
+            Self::Throughput | Self::ServerCpu | Self::Syscalls | Self::IdleMemory => {
                 "points: the median of the trials; bars: where the median of many more of them lies, with 95 % confidence"
             }
-            Self::P50 | Self::P99 | Self::P999 => {
-                "points: the percentile of the requests of all trials together; bars: where the median of each trial's own \
-                 percentile lies, with 95 % confidence"
+            Self::P50 | Self::P99 => {
+                "points: the median of each trial's own percentile; bars: where the median of many more of them lies, with \
+                 95 % confidence"
             }
-            Self::ServerCpu | Self::Syscalls => {
-                "points: the sum over all trials by their requests; bars: where the median of each trial's own quotient \
-                 lies, with 95 % confidence"
+            Self::P999 => {
+                "points: the percentile of the requests of all trials together, without bars: most single trials have too few \
+                 requests for it"
             }
         }
     }

@@ -79,7 +79,7 @@ fn chart(
         }
     }
     let label = figure.label(cell);
-    let mut notes = vec![figure.meaning(&series)];
+    let mut notes = vec![figure.meaning().to_owned()];
     notes.extend(notes::of(&series));
     notes.extend(notes::missing(&series, |x| {
         let run = shown.iter().find(|shown| shown.run.started_ms == Some(x));

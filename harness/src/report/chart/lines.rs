@@ -19,8 +19,11 @@ pub(super) fn draw(gathered: &Gathered<'_>, facets: &[Facet<'_>], figure: Figure
     let charts = facets.into_iter().zip(series).zip(ids).map(|((facet, series), id)| {
         let label = figure.label(&facet.common);
         let shown: Vec<_> = facet.cells.iter().map(|shown| shown.run).collect();
-        let mut notes = vec![figure.meaning(&series)];
-        notes.extend(notes::of(&series));
+        let mut notes = vec![figure.meaning().to_owned()];
+        // One that never has bars has said so.
+        notes.extend(
+            notes::of(&series).into_iter().filter(|note| figure != Figure::P999 || !note.starts_with("no bar")),
+        );
         notes.extend(notes::missing(&series, |x| place(facet, along, x)));
         notes.extend(notes::runs(&shown, gathered));
         Chart {

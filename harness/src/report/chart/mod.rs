@@ -61,7 +61,7 @@ pub fn of(selection: &Selection<'_>) -> Vec<Chart> {
                 continue;
             }
             let mut drawn = lines::draw(&gathered, facets, figure, *along);
-            if *along == Along::Rate && figure.quantile().is_some() {
+            if *along == Along::Rate && figure.percentile().is_some() {
                 capacities.mark(&mut drawn, facets);
             }
             for chart in &mut drawn {

@@ -172,7 +172,8 @@ mod tests {
             trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::of(200);
         }
         let charts = of(&[few]);
-        assert_eq!(point(&charts, "p99-rate", "epoll", 1000.0).state, State::Valid, "1,400 of all trials are enough");
+        assert!(charts.iter().all(|chart| chart.kind != "p99-rate"), "no trial has one, however many there are");
+        assert_eq!(point(&charts, "p50-rate", "epoll", 1000.0).state, State::Valid);
         assert!(charts.iter().all(|chart| chart.kind != "p999-rate"), "nobody has one");
     }
 

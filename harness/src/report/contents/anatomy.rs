@@ -61,7 +61,7 @@ pub(super) fn of(speakers: &[Speaker<'_>], settings: &[Setting], several: bool) 
 
 fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
     let anatomy = &summary.anatomy;
-    let bytes = |bytes: f64| format!("{} B", figures::grouped(bytes));
+    let bytes = figures::mean_bytes;
     vec![
         word(&calls::text(&anatomy.calls_per_request, None).unwrap_or_default()),
         number(anatomy.requests_per_wakeup, figures::three_digits),

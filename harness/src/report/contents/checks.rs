@@ -27,7 +27,10 @@ fn every_backend_in_every_cell_has_a_row_of_figures() {
     assert_eq!((text(table, 0, "requests/s"), text(table, 0, "spread")), ("4,000", "4,000 to 4,000"));
     assert_eq!((text(table, 0, "server CPU/request"), text(table, 0, "syscalls/request")), ("20.0 µs", "3.00"));
     // 4,000 requests have a p99 and no p99.9.
-    assert_eq!((text(table, 0, "p99"), text(table, 0, "p99.9"), text(table, 0, "max")), ("1.98 ms", "–", "2.00 ms"));
+    assert_eq!(
+        (text(table, 0, "p99"), text(table, 0, "p99.9 (all requests)"), text(table, 0, "max")),
+        ("1.98 ms", "–", "2.00 ms")
+    );
     assert_eq!((text(table, 1, "trials"), text(table, 1, "verdicts")), ("2", "valid 1, suspect 1"));
     assert_eq!((text(table, 0, "bottleneck"), text(table, 0, "max RSS")), ("latency", "4.0 MiB"));
     assert!(table.rows[0].iter().zip(&table.columns).all(|(entry, column)| column.numeric || entry.value.is_none()));

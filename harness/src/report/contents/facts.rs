@@ -113,7 +113,7 @@ fn doubts(run: &RunRecord, trials: &[TrialRecord]) -> Vec<String> {
 fn extent(run: &Run<'_>, strangers: usize) -> Option<String> {
     let (trials, planned) = (run.trials.len() - strangers, run.planned());
     if trials < planned {
-        let of = format!("{} of {} trials", figures::grouped(trials as f64), figures::grouped(planned as f64));
+        let of = figures::counted_of(trials, planned, "trial");
         // With others in their place it is not known when it ended.
         return Some(if strangers > 0 {
             format!("{of} of the plan are there")

@@ -7,13 +7,13 @@ use crate::plan::Cell;
 use crate::report::answer::place::Setting;
 use crate::report::selection::{Searched, Selection, Speaker};
 use crate::results::{Bottleneck, TrialRecord};
-use crate::statistics::{BackendSummary, Spread, percentile_of_all, summarise_cells};
+use crate::statistics::{BackendSummary, Percentile, Spread, summarise_cells};
 
 /// Of the trials of a backend.
 const SPREAD: &str = "spread";
 
 /// The percentiles that have a column.
-const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+const PERCENTILES: [Percentile; 4] = [Percentile::P50, Percentile::P99, Percentile::P999, Percentile::P9999];
 
 /// Of all runs that are reported on, those that have rows.
 pub(super) fn of(selection: &Selection<'_>) -> Vec<Table> {
@@ -33,7 +33,10 @@ impl Table {
     #[must_use]
     pub fn legend(&self) -> Option<&'static str> {
         let has = |title: &str| self.columns.iter().any(|column| column.title == title);
-        let spread = has(SPREAD).then_some("spread: requests/s of the slowest and of the fastest trial");
+        let spread = has(SPREAD).then_some(
+            "spread: requests/s of the slowest and of the fastest trial; all other figures are medians of the trials' own, but \
+             for max, max RSS and what is named as of all requests of all trials together",
+        );
         spread.or(has(anatomy::FLOOR).then_some(anatomy::LEGEND))
     }
 }
@@ -54,7 +57,7 @@ fn sweeps(speakers: &[Speaker<'_>], settings: &[Setting], several: bool) -> Tabl
     columns.extend(settings.iter().map(|setting| column(title(*setting), setting.is_quantity())));
     columns.push(column("verdicts", false));
     columns.extend(["requests/s", SPREAD].map(|title| column(title, true)));
-    columns.extend(QUANTILES.map(|(_, title)| column(title, true)));
+    columns.extend(PERCENTILES.map(|percentile| column(percentile.title(), true)));
     columns.extend(["max", "server CPU/request", "syscalls/request", "max RSS"].map(|title| column(title, true)));
     columns.extend(is_among_idle.then(|| column("memory/idle connection", true)));
     columns.push(column("bottleneck", false));
@@ -71,8 +74,7 @@ fn sweeps(speakers: &[Speaker<'_>], settings: &[Setting], several: bool) -> Tabl
                 row.push(word(&verdicts(own.iter().copied())));
                 row.extend(figures_of(backend));
                 row.extend(
-                    is_among_idle
-                        .then(|| number(backend.memory_bytes_per_idle_connection, |bytes| format!("{bytes:.0} B"))),
+                    is_among_idle.then(|| number(backend.memory_bytes_per_idle_connection, figures::mean_bytes)),
                 );
                 row.push(word(&list(&backend.bottlenecks, Bottleneck::to_string)));
                 row.push(trials(backend));
@@ -97,8 +99,7 @@ fn figures_of(summary: &BackendSummary) -> Vec<Entry> {
             value: spread.map(|spread| spread.relative()).filter(|share| share.is_finite()),
         },
     ];
-    let quantile = |q| percentile_of_all(&summary.latency, summary.censored.count, q);
-    entries.extend(QUANTILES.map(|(q, _)| number(quantile(q).map(|ns| ns as f64), figures::duration)));
+    entries.extend(PERCENTILES.map(|percentile| number(summary.percentile(percentile).ok(), figures::duration)));
     // What was not sent in time, or never answered, is later than any answer.
     let is_known = summary.censored.count == 0 && !summary.latency.is_empty();
     entries.push(number(is_known.then(|| summary.latency.max() as f64), figures::duration));

@@ -101,8 +101,10 @@ fn grid(cell: &CellSummary, calls: &dyn Fn(&BackendSummary) -> Option<String>) -
         number("of which\ninvoluntary", &|summary| summary.anatomy.involuntary_switches_per_request)
             .leaves(1)
             .named("involuntary switches/request"),
-        column("copied\n/request", &|summary| bytes(summary.anatomy.copied_bytes_per_request)).leaves(5),
-        column("kernel bytes\n/request", &|summary| bytes(summary.anatomy.kernel_bytes_per_request)).leaves(2),
+        column("copied\n/request", &|summary| summary.anatomy.copied_bytes_per_request.map(figures::mean_bytes))
+            .leaves(5),
+        column("kernel bytes\n/request", &|summary| summary.anatomy.kernel_bytes_per_request.map(figures::mean_bytes))
+            .leaves(2),
         column("server CPU\n/request", &|summary| summary.server_cpu_ns_per_request.map(figures::duration)).leaves(3),
     ];
     columns.insert(CALLS_PLACE, column("system calls\n/request", calls).left());
@@ -117,13 +119,6 @@ fn grid(cell: &CellSummary, calls: &dyn Fn(&BackendSummary) -> Option<String>) -
         columns.push(column("× floor,\n95 % interval", &text).leaves(4).named("the interval of × floor"));
     }
     Grid::new(columns)
-}
-
-/// Of which there may be a part for each request.
-fn bytes(bytes: Option<f64>) -> Option<String> {
-    bytes.map(|bytes| {
-        format!("{} B", if bytes < 100.0 { figures::three_digits(bytes) } else { figures::grouped(bytes) })
-    })
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ fn reason(row: &Row) -> Option<String> {
     if row.word == Word::Lost && !row.lost_its_rate() {
         let Row { own, other, .. } = row;
         return Some(format!(
-            "{} of {} trials are usable, of the other side {} of {}",
+            "usable trials: {} of {}, on the other side {} of {}",
             own.usable, own.trials, other.usable, other.trials
         ));
     }

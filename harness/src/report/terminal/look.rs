@@ -12,11 +12,16 @@ use crate::plain::plain;
 /// What narrower terminals would get is broken by the terminal instead.
 const LEAST_COLUMNS: usize = 20;
 
+/// A sentence of a file or a pipe is broken here, as a reader would have it; its tables are as wide as they are.
+const PROSE_COLUMNS: usize = 100;
+
 /// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     /// How wide a line may be; none where there is no screen.
     pub columns: Option<usize>,
+    /// How wide prose may be where that is not known.
+    pub prose_columns: Option<usize>,
     /// Whether escape sequences may be written.
     pub colours: bool,
     /// Whether block elements can be read; else bars are made of ASCII.
@@ -39,7 +44,7 @@ pub enum Tone {
 
 impl Look {
     /// Everything, in no colour: for files and pipes.
-    pub const PLAIN: Self = Self { columns: None, colours: false, blocks: true };
+    pub const PLAIN: Self = Self { columns: None, prose_columns: None, colours: false, blocks: true };
 
     /// What an output allows that has so many columns if it is a terminal, by the environment's `variable`s.
     ///
@@ -56,6 +61,7 @@ impl Look {
         let is_utf8 = |name: String| ["utf-8", "utf8"].iter().any(|end| name.to_lowercase().ends_with(end));
         Self {
             columns: columns.filter(|columns| *columns >= LEAST_COLUMNS),
+            prose_columns: Some(PROSE_COLUMNS),
             colours: set("NO_COLOR").is_none() && (is_forced || is_capable && is_wanted),
             blocks: !is_terminal || locale.is_some_and(is_utf8),
         }
@@ -79,7 +85,8 @@ impl Look {
     #[must_use]
     pub fn prose(self, line: &str, indent: usize) -> String {
         let line = plain(line);
-        let Some(columns) = self.columns.filter(|columns| measure_text_width(&line) > *columns) else {
+        let Some(columns) = self.columns.or(self.prose_columns).filter(|columns| measure_text_width(&line) > *columns)
+        else {
             return line;
         };
         let start = line.len() - line.trim_start().len();
@@ -152,6 +159,8 @@ mod tests {
         assert!(text.lines().count() > 2 && text.lines().all(|line| line.len() <= 24), "{text}");
         assert!(text.split_whitespace().eq(line.split_whitespace()), "{text}");
         assert_eq!(Look::PLAIN.prose(line, 4), line);
+        let piped = Look::of(false, None, |_| None).prose(&"word ".repeat(130), 2);
+        assert!(piped.lines().count() > 6 && piped.lines().all(|line| line.len() <= 100), "{piped}");
         assert_eq!(Look::PLAIN.prose("a\u{1b}[2J \u{202e}b\nc", 0), "a[2J b c", "a terminal obeys nothing in it");
     }
 }

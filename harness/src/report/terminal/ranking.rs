@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::grid::{Column, Grid};
 use super::look::{Look, Tone};
-use crate::figures::{self, NONE};
+use crate::figures::{self, NONE, WIDEST, plus_minus};
 use crate::plan::Cell;
 use crate::report::ratio;
 use crate::statistics::{CONFIDENCE, CellRanking, Comparison, Entry, MIN_BLOCKS, MetricRanking, Ranking, Void};
@@ -170,7 +170,12 @@ fn floor_sentence(backend: &str, floor: &Comparison, cell: &Cell) -> String {
     if interval.excludes_one() {
         format!("{itself}: a difference where there is none; do not trust this cell")
     } else {
-        format!("{itself}; nothing within ±{:.1} % is called a difference", (interval.reach() - 1.0) * 100.0)
+        match interval.reach() - 1.0 {
+            reach if reach > WIDEST => {
+                format!("{itself}; its interval is {}: noise hides every difference", plus_minus(reach))
+            }
+            reach => format!("{itself}; nothing within {} is called a difference", plus_minus(reach)),
+        }
     }
 }
 

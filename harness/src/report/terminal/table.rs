@@ -10,10 +10,10 @@ use super::look::{Look, Tone};
 use super::{anatomy, bar, ranking};
 use crate::figures::{self, NONE};
 use crate::results::{Bottleneck, Fate};
-use crate::statistics::{BackendSummary, CellSummary, Ranking, percentile_of_all};
+use crate::statistics::{BackendSummary, CellSummary, Percentile, Ranking};
 
 /// The percentiles that have a column.
-const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
+const PERCENTILES: [Percentile; 3] = [Percentile::P50, Percentile::P99, Percentile::P999];
 
 /// Where a bar stands: after the throughput that it shows.
 const BAR_PLACE: usize = 2;
@@ -22,6 +22,9 @@ const BAR_PLACES: std::ops::RangeInclusive<usize> = 5..=16;
 
 /// Below all tables, where any has such a figure.
 const SPREAD_NOTE: &str = "spread: the largest distance of a trial from the median";
+/// The same.
+const PERCENTILES_NOTE: &str =
+    "p50, p99: the median of each trial's own, as ranked and drawn; p99.9: of all requests of all trials together";
 
 /// Draws every cell, and its ranking.
 #[must_use]
@@ -45,6 +48,9 @@ pub fn draw(cells: &[CellSummary], ranking: &Ranking, look: Look) -> String {
                 let _ = write!(text, "\n{}", look.prose(line, 2));
             }
         }
+    }
+    if cells.iter().flat_map(|cell| &cell.backends).any(|summary| summary.percentile(Percentile::P50).is_ok()) {
+        let _ = write!(text, "\n{}", look.prose(PERCENTILES_NOTE, 2));
     }
     for note in anatomy::notes(cells) {
         let _ = write!(text, "\n{}", look.prose(note, 2));
@@ -85,9 +91,9 @@ fn grid(cell: &CellSummary) -> Grid {
         Column::plain(title, cell.backends.iter().map(|summary| or_none(text(summary))))
     };
     let percentile = |place: usize| {
-        let (q, name) = QUANTILES[place];
+        let name = PERCENTILES[place].name();
         let title = if place == 0 { format!("{latency}\n{name}") } else { format!("\n{name}") };
-        column(&title, &|summary| quantile(summary, q).map(|ns| figures::duration(ns as f64))).named(name)
+        column(&title, &|summary| summary.percentile(PERCENTILES[place]).ok().map(figures::duration)).named(name)
     };
     let toned = |text: &dyn Fn(&BackendSummary) -> String| {
         cell.backends.iter().map(|summary| (text(summary), tone(summary))).collect::<Vec<_>>()
@@ -105,7 +111,7 @@ fn grid(cell: &CellSummary) -> Grid {
     ];
     if cell.cell.idle_connections > 0 {
         let bytes = |summary: &BackendSummary| summary.memory_bytes_per_idle_connection;
-        columns.push(column("memory\n/idle", &|summary| bytes(summary).map(|bytes| format!("{bytes:.0} B"))).leaves(7));
+        columns.push(column("memory\n/idle", &|summary| bytes(summary).map(figures::mean_bytes)).leaves(7));
     }
     columns.extend([
         column("\nbottleneck", &|summary| bottlenecks(&summary.bottlenecks)).leaves(3),
@@ -135,15 +141,10 @@ fn tone(summary: &BackendSummary) -> Tone {
     }
 }
 
-/// Of all requests, answered or not.
-fn quantile(summary: &BackendSummary, q: f64) -> Option<u64> {
-    percentile_of_all(&summary.latency, summary.censored.count, q)
-}
-
 /// One trial has no distance from itself.
 fn spread(summary: &BackendSummary) -> Option<String> {
     let spread = summary.throughput_rps.filter(|_| summary.measured > 1)?;
-    Some(format!("±{:.1} %", spread.relative() * 100.0))
+    Some(figures::plus_minus(spread.relative()))
 }
 
 fn or_none(text: Option<String>) -> String {
@@ -246,7 +247,7 @@ mod tests {
         let plan = plan::tests::plan();
         let suspect = TrialRecord { verdict: Verdict::Suspect, reasons: vec!["odd".to_owned()], ..trial("epoll") };
         let trials = [suspect, trial("poll"), failed_trial("threads", "it died")];
-        let look = Look { columns: Some(200), colours: true, blocks: true };
+        let look = Look { columns: Some(200), colours: true, ..Look::PLAIN };
         let text = draw(&summarise(&plan, &trials)[..1], &rank(&plan, &trials), look);
         let row = |name| text.lines().find(|line| line.contains(name)).unwrap();
         assert!(row("epoll").starts_with(" \x1b[33mepoll") && row("epoll").contains('▒'), "{text}");

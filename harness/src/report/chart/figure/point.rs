@@ -41,7 +41,7 @@ impl Figure {
     }
 
     fn judged(self, group: &Group<'_>) -> (State, Option<String>) {
-        let is_latency = self.quantile().is_some();
+        let is_latency = self.percentile().is_some();
         if group.standing == Standing::Invalid {
             return (State::Invalid, None);
         }

@@ -1,20 +1,20 @@
-//! What trials say by a figure: all of them together, each by itself, and where the median of more of them lies.
+//! What trials say by a figure, and where the median of more of them lies.
 
 use super::Figure;
 use crate::report::chart::group::Group;
 use crate::results::TrialRecord;
-use crate::statistics::{Metric, enough_of_all, floor_multiple, median, median_interval, percentile_of_all};
+use crate::statistics::{Metric, NoPercentile, floor_multiple, median, median_interval, syscalls_per_request};
 
 impl Figure {
     /// What trials say together, or why they say nothing.
     pub(super) fn of_group(self, group: &Group<'_>) -> Result<f64, String> {
         let summary = &group.summary;
-        if let Some(q) = self.quantile() {
-            let percentile = percentile_of_all(&summary.latency, summary.censored.count, q);
-            return percentile.map(|ns| ns as f64).ok_or_else(|| {
-                if enough_of_all(&summary.latency, summary.censored.count, q) {
+        if let Some(percentile) = self.percentile() {
+            return summary.percentile(percentile).map_err(|why| match why {
+                NoPercentile::Unanswered => {
                     format!("so many requests were {} that this percentile is one of them", summary.censored.what())
-                } else {
+                }
+                NoPercentile::TooFew => {
                     "too few requests for this percentile, at least 10 must lie above it".to_owned()
                 }
             });
@@ -50,12 +50,11 @@ impl Figure {
         let server = || measured.server.as_ref();
         match self {
             Self::Throughput => Some(measured.throughput_rps),
-            Self::P50 => Metric::P50.of(trial),
-            Self::P99 => Metric::P99.of(trial),
-            Self::P999 => percentile_of_all(&measured.latency_hdr.0, measured.censored, 0.999).map(|ns| ns as f64),
+            // Where those lie is known with their median.
+            Self::P50 | Self::P99 | Self::P999 => None,
             Self::ServerCpu => Metric::ServerCpu.of(trial),
             Self::Floor => floor_multiple(trial),
-            Self::Syscalls => (measured.requests > 0).then_some(server()?.syscalls? as f64 / measured.requests as f64),
+            Self::Syscalls => syscalls_per_request(measured),
             Self::Memory => server()?.max_rss_bytes.map(|bytes| bytes as f64),
             Self::IdleMemory => server()?.memory_bytes_per_idle_connection,
         }
@@ -63,8 +62,14 @@ impl Figure {
 
     /// None, too, where a trial does not say: what the others say would not be about all of them.
     pub(super) fn interval(self, group: &Group<'_>) -> Option<[f64; 2]> {
-        let values = self.of_trials(group);
-        let interval = if values.len() == group.measured.len() { median_interval(&values) } else { None };
+        let interval = match self {
+            Self::P50 => group.summary.p50.ok()?.interval_ns,
+            Self::P99 => group.summary.p99.ok()?.interval_ns,
+            _ => {
+                let values = self.of_trials(group);
+                if values.len() == group.measured.len() { median_interval(&values) } else { None }
+            }
+        };
         interval.filter(|ends| ends.iter().all(|end| is_plausible(*end)))
     }
 }

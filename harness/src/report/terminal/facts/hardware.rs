@@ -79,7 +79,7 @@ pub(super) fn vulnerabilities(environment: &Environment) -> String {
     match states.len() - affected.len() {
         0 => affected.join(". "),
         others if affected.is_empty() => format!("affected by none of {others}"),
-        others => format!("{}. Not affected by {others} others", affected.join(". ")),
+        others => format!("{}. Not affected by {}", affected.join(". "), figures::counted(others, "other")),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What stands below the table of a cell: what keeps its figures from being taken at face value, and why there are gaps.
 
-use super::{QUANTILES, quantile};
+use super::PERCENTILES;
 use crate::figures::NONE;
 use crate::results::Fate;
-use crate::statistics::{BackendSummary, Censored, Remark, ThreadSpread, enough_of_all};
+use crate::statistics::{BackendSummary, Censored, NoPercentile, Percentile, Remark, ThreadSpread};
 
 /// Below the table of a cell, a line each.
 pub(super) fn notes(backends: &[BackendSummary]) -> Vec<String> {
@@ -13,14 +13,14 @@ pub(super) fn notes(backends: &[BackendSummary]) -> Vec<String> {
 /// Which percentiles are gaps, and why.
 fn unprinted_percentiles(backends: &[BackendSummary]) -> Vec<String> {
     let mut notes = Vec::new();
-    let unprinted = |because: &dyn Fn(&BackendSummary, f64) -> bool| {
-        let lacks =
-            |summary: &BackendSummary, q| summary.measured > 0 && quantile(summary, q).is_none() && because(summary, q);
-        let names = QUANTILES.iter().filter(|(q, _)| backends.iter().any(|summary| lacks(summary, *q)));
-        names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    let lacks =
+        |summary: &BackendSummary, percentile, why| summary.measured > 0 && summary.percentile(percentile) == Err(why);
+    let unprinted = |why| {
+        let is_lacking = |percentile| backends.iter().any(|summary| lacks(summary, percentile, why));
+        let names = PERCENTILES.into_iter().filter(|percentile| is_lacking(*percentile));
+        names.map(Percentile::name).collect::<Vec<_>>().join(", ")
     };
-    let is_enough = |summary: &BackendSummary, q| enough_of_all(&summary.latency, summary.censored.count, q);
-    let (short, censored) = (unprinted(&|summary, q| !is_enough(summary, q)), unprinted(&is_enough));
+    let (short, censored) = (unprinted(NoPercentile::TooFew), unprinted(NoPercentile::Unanswered));
     if !short.is_empty() {
         notes.push(format!(
             "{NONE} {short}: too few requests for this percentile, at least 10 must lie above it; measure longer"
@@ -28,7 +28,7 @@ fn unprinted_percentiles(backends: &[BackendSummary]) -> Vec<String> {
     }
     if !censored.is_empty() {
         let hides = |summary: &&BackendSummary| {
-            QUANTILES.iter().any(|(q, _)| quantile(summary, *q).is_none() && is_enough(summary, *q))
+            PERCENTILES.into_iter().any(|percentile| lacks(summary, percentile, NoPercentile::Unanswered))
         };
         let what = Censored::sum(backends.iter().filter(hides).map(|summary| summary.censored)).what();
         notes.push(format!("{NONE} {censored}: so many requests were {what} that it is one of them"));
