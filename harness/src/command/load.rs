@@ -10,6 +10,7 @@ use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
 use harness::report::terminal::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
+use harness::sweep::listening_processes;
 use harness::verdict::{Evidence, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -25,8 +26,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let plan = plan(arguments, &cell)?;
     let interrupted = interrupt::flag()?;
     let style = ProgressStyle::with_template("{pos}/{len} {bar:24} idle connections are open");
+    let servers = listening_processes(plan.target);
     let bar = ProgressBar::new(0).with_style(style.expect("the template is a constant"));
-    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?), bar);
+    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?, &servers), bar);
     let outcome = load::run(&plan, &mut watched, &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
         error @ LoadError::Engine { .. } => Failure::usage("load", error.to_string()),
@@ -35,6 +37,7 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
         }
         error => Failure::run(error),
     })?;
+    watched.0.load_ended();
     let interference = watched.0.finish(own_use(&plan, &outcome));
     let trial = trial(cell, outcome, interference);
     if arguments.json {

@@ -67,13 +67,20 @@ fn descriptors(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "descriptors",
         effect: "Each connection needs one on each side: cells with more connections are refused.",
-        change: "raise the hard limit: ulimit -Hn, LimitNOFILE= of a service, --ulimit nofile= of a container",
+        change: "raise what is smallest: ulimit -Hn, LimitNOFILE= of a service, --ulimit nofile= of a container; fs.nr_open; \
+                 fs.file-max",
     };
-    let hard = subject.conditions.process.descriptors_hard?;
-    let connections = hard.saturating_sub(crate::descriptors::needed(0));
-    let value = match hard {
+    let (limits, conditions) = (&subject.environment.limits, subject.conditions);
+    let hard = conditions.process.descriptors_hard?;
+    // Both sides of a connection are files of this machine; it is one side's that a process has.
+    let files_left = limits.fs_file_max.zip(conditions.open_files).map(|(most, open)| most.saturating_sub(open) / 2);
+    let bounds = [("the hard limit", Some(hard)), ("fs.nr_open", limits.fs_nr_open), ("fs.file-max", files_left)];
+    let known = bounds.into_iter().filter_map(|(name, most)| Some((name, most?)));
+    let (name, most) = known.min_by_key(|(_, most)| *most)?;
+    let connections = most.saturating_sub(crate::descriptors::needed(0));
+    let value = match most {
         u64::MAX => "no limit".to_owned(),
-        hard => format!("{}, for {} connections", grouped(hard), grouped(connections)),
+        most => format!("{} ({name}), for {} connections", grouped(most), grouped(connections)),
     };
     Some(topic.found(enough(connections), value))
 }
@@ -85,8 +92,9 @@ fn threads(subject: Subject<'_>) -> Option<Finding> {
         change: "raise what is smallest: ulimit -u, kernel.pid_max, kernel.threads-max, vm.max_map_count, pids.max",
     };
     let environment = &subject.environment;
-    let processes = subject.conditions.process.processes;
-    let ThreadBound { name, most } = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup)?;
+    let (processes, room) = (subject.conditions.process.processes, &subject.conditions.control_groups);
+    let bound = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup, room);
+    let ThreadBound { name, most } = bound?;
     Some(topic.found(enough(most), format!("about {} ({name})", grouped(most))))
 }
 
@@ -188,10 +196,19 @@ mod tests {
     #[test]
     fn limits_that_bound_a_comparison_are_found() {
         let patient = finds("descriptors", Note, |patient| patient.conditions.process.descriptors_hard = Some(4096));
-        assert_eq!(patient.value("descriptors"), "4,096, for 3,968 connections");
+        assert_eq!(patient.value("descriptors"), "4,096 (the hard limit), for 3,968 connections");
+        let patient = finds("descriptors", Note, |patient| patient.environment.limits.fs_nr_open = Some(2048));
+        assert_eq!(patient.value("descriptors"), "2,048 (fs.nr_open), for 1,920 connections");
+        let patient = finds("descriptors", Note, |patient| patient.environment.limits.fs_file_max = Some(10_000));
+        assert_eq!(patient.value("descriptors"), "4,400 (fs.file-max), for 4,272 connections");
         finds("descriptors", Warning, |patient| patient.conditions.process.descriptors_hard = Some(256));
         let patient = finds("threads", Warning, |patient| patient.environment.cgroup.pids_max = Some(512));
         assert_eq!(patient.value("threads"), "about 512 (pids.max)");
+        let patient = finds("threads", Warning, |patient| {
+            patient.environment.cgroup.pids_max = Some(512);
+            patient.conditions.control_groups.pids_available = Some(12);
+        });
+        assert_eq!(patient.value("threads"), "about 12 (pids.max)");
         finds("threads", Note, |patient| patient.environment.limits.vm_max_map_count = Some(10_000));
     }
 

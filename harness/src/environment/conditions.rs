@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clock::ClockCost;
+use super::group_room::GroupRoom;
 use super::root::Root;
 use super::tables::{field, kibibytes};
 use super::topology::cpu_list;
@@ -43,6 +44,8 @@ pub struct Conditions {
     pub open_files: Option<u64>,
     /// This process.
     pub process: ProcessState,
+    /// What its control groups leave it.
+    pub control_groups: GroupRoom,
     /// What reading the clock costs; null where it was not measured.
     pub clock: Option<ClockCost>,
     /// How quiet the CPUs were during that look.
@@ -103,6 +106,7 @@ impl Conditions {
             tcp_time_wait: sockets(&sockstat, "tw"),
             open_files: root.words::<u64>("proc/sys/fs/file-nr").and_then(|numbers| numbers.first().copied()),
             process: ProcessState::of(root),
+            control_groups: GroupRoom::of(root),
             clock: None,
             hiccups: None,
             hiccups_missing: None,
@@ -128,6 +132,12 @@ impl ProcessState {
             seccomp: field(&status, "Seccomp").and_then(|mode| mode.parse().ok()),
         }
     }
+}
+
+/// The soft and the hard limit on descriptors of this process, by its file under `/proc`.
+pub(crate) fn open_files_limit() -> Option<(u64, u64)> {
+    let process = ProcessState::of(&Root::system());
+    process.descriptors_soft.zip(process.descriptors_hard)
 }
 
 /// The soft (0) or hard (1) limit; no limit at all is the largest number.

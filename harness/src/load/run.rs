@@ -30,7 +30,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 /// Carries out a plan. Blocks until the last answer to what is measured has come or was given up, or until `cancel` is
 /// set.
 ///
-/// The soft limit on open files is raised to the hard limit.
+/// The soft limit on open files is raised as far as it goes.
 ///
 /// # Errors
 ///

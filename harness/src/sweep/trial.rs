@@ -82,7 +82,7 @@ fn measure(
         idle_connections: slot.cell.idle_connections,
     };
     let process = server.watched();
-    let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
+    let watch = Watch::start(&plan.server_cpus, &plan.client_cpus, &process.processes());
     // Threads that have to wait for each other are made to wait by nobody else.
     let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
     let own_threads = info.map(|info| {
@@ -102,7 +102,8 @@ fn measure(
         cancel,
     };
     let outcome = load::run(&load, &mut window, cancel);
-    let Window { opened, closed, watch, idle, .. } = window;
+    let Window { opened, closed, mut watch, idle, .. } = window;
+    watch.load_ended();
     let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.

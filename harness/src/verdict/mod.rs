@@ -4,7 +4,10 @@
 
 mod answers;
 mod bottleneck;
+mod floor;
 mod generator;
+mod limits;
+mod loopback;
 mod machine;
 mod spread;
 mod steadiness;
@@ -16,6 +19,7 @@ use crate::load::Pace;
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
+pub(crate) use floor::doubt_below;
 pub(crate) use generator::{BUSY_GENERATOR, LATE_GENERATOR};
 
 /// What is known of a trial that has a measurement.
@@ -150,6 +154,8 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         suspect.extend(generator::reasons_to_doubt(evidence));
         suspect.extend(steadiness::reason_to_doubt(evidence));
         suspect.extend(machine::reasons_to_doubt(evidence));
+        suspect.extend(limits::reasons_to_doubt(evidence));
+        suspect.extend(loopback::reason_to_doubt(evidence));
         suspect.extend(spread::reason_to_doubt(evidence));
     }
     let suspect = [answers::reasons_to_doubt(evidence), suspect].concat();
@@ -164,7 +170,8 @@ pub fn judge(evidence: &Evidence) -> Judgement {
 /// What the machine did to a trial, whatever came of it; neither server nor load generator is the cause of any of it.
 #[must_use]
 pub fn disturbances(measured: &Measured, cell: &Cell) -> Vec<String> {
-    machine::reasons_to_doubt(&Evidence::of(measured, cell))
+    let evidence = Evidence::of(measured, cell);
+    [machine::reasons_to_doubt(&evidence), limits::reasons_to_doubt(&evidence)].concat()
 }
 
 /// A side is busy from here on. Not 1: the last tenth goes to whatever else needs a CPU, and queues are long before.

@@ -9,6 +9,8 @@ mod own;
 mod port;
 mod wait;
 
+pub use listener::listening_processes;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -123,6 +125,14 @@ pub(super) enum Watched {
 }
 
 impl Watched {
+    /// Those that there are now.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        match self {
+            Self::Process(process) => vec![process.id()],
+            Self::Tree(tree) => tree.processes(),
+        }
+    }
+
     pub(super) fn cpu(&self) -> Option<CpuReading> {
         match self {
             Self::Process(process) => process.cpu(),
