@@ -6,7 +6,7 @@ use crate::environment::ThreadBound;
 use crate::figures;
 
 pub(super) const CHECKS: &[Check] =
-    &[clock, io_uring, backends, descriptors, threads, timer_slack, preemption, huge_pages, counters];
+    &[clock, io_uring, locked_memory, backends, descriptors, threads, timer_slack, preemption, huge_pages, counters];
 
 /// A clock that costs this much is a system call, and is read for every request.
 const SLOW_CLOCK_NS: u64 = 200;
@@ -14,6 +14,10 @@ const SLOW_CLOCK_NS: u64 = 200;
 const COARSE_CLOCK_NS: u64 = 1_000;
 /// What Linux gives a thread that did not ask for another.
 const USUAL_SLACK_NS: u64 = 50_000;
+/// Rings of some 100 KiB for dozens of server threads, with those of the load generator; the default since Linux 5.16.
+const ENOUGH_LOCKED_BYTES: u64 = 8 << 20;
+/// The same for some threads.
+const FEW_RINGS_BYTES: u64 = 1 << 20;
 /// Connections that many a comparison wants.
 const MANY_CONNECTIONS: u64 = 10_000;
 /// Connections that every comparison wants.
@@ -44,6 +48,27 @@ fn io_uring(subject: Subject<'_>) -> Option<Finding> {
         1 => topic.found(Note, "allowed to the privileged and to kernel.io_uring_group (kernel.io_uring_disabled = 1)"),
         other => topic.found(Warning, format!("forbidden (kernel.io_uring_disabled = {other})")),
     })
+}
+
+fn locked_memory(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "locked memory",
+        effect: "Rings of io_uring are locked memory, and all of a user share what is allowed: where it is used up, backends \
+                 that use rings cannot run, and the load generator does without.",
+        change: "raise it: ulimit -l, memlock in /etc/security/limits.conf, LimitMEMLOCK= of a service, --ulimit memlock= of a \
+                 container",
+    };
+    let process = &subject.conditions.process;
+    let bytes = process.locked_memory_bytes?;
+    if bytes == u64::MAX || process.locks_any_memory == Some(true) {
+        return Some(topic.found(Good, "no limit"));
+    }
+    let level = match bytes {
+        ENOUGH_LOCKED_BYTES.. => Good,
+        FEW_RINGS_BYTES.. => Note,
+        _ => Warning,
+    };
+    Some(topic.found(level, figures::bytes(bytes)))
 }
 
 fn backends(subject: Subject<'_>) -> Option<Finding> {
@@ -174,6 +199,21 @@ mod tests {
     fn forbidden_rings_are_found() {
         finds("io_uring", Warning, |patient| patient.environment.limits.io_uring_disabled = Some(2));
         finds("io_uring", Note, |patient| patient.environment.limits.io_uring_disabled = Some(1));
+    }
+
+    #[test]
+    fn memory_that_may_not_be_locked_is_found() {
+        let few = |bytes| move |patient: &mut Patient| patient.conditions.process.locked_memory_bytes = Some(bytes);
+        let patient = finds("locked memory", Warning, few(64 << 10));
+        assert_eq!(patient.value("locked memory"), "64.0 KiB");
+        finds("locked memory", Note, few(1 << 20));
+        for privileged in [true, false] {
+            let mut patient = Patient::healthy();
+            let process = &mut patient.conditions.process;
+            let bytes = if privileged { 0 } else { u64::MAX };
+            (process.locked_memory_bytes, process.locks_any_memory) = (Some(bytes), Some(privileged));
+            assert_eq!((patient.complaints(), patient.value("locked memory").as_str()), (vec![], "no limit"));
+        }
     }
 
     #[test]

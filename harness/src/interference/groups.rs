@@ -32,6 +32,11 @@ impl GroupWatch {
         });
     }
 
+    /// Whether the kernel killed a process in them.
+    pub(super) fn has_killed(&self) -> bool {
+        self.groups.counts().since(&self.started).oom_kills.is_some_and(|kills| kills > 0)
+    }
+
     /// Threads of a server are refused while connections are opened, so that those and processes killed count from the start.
     pub(super) fn finish(self) -> GroupEvents {
         let Some((opened, ended)) = self.opened.zip(self.ended) else { return GroupEvents::default() };

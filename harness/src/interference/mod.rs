@@ -123,6 +123,15 @@ impl Watch {
         self.client_groups.window_closed();
     }
 
+    /// Adds to why a server has ended that the kernel killed something in its control group, where it did.
+    #[must_use]
+    pub fn with_killing(&self, error: String) -> String {
+        if self.server_groups.has_killed() {
+            return format!("{error}; the kernel killed a process in its control group for lack of memory");
+        }
+        error
+    }
+
     fn read(&self) -> Reading {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         Reading { server: CpuTime::read(&stat, &self.server_cpus), client: CpuTime::read(&stat, &self.client_cpus) }

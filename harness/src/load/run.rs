@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::clock_step::clock_step_ns;
 use super::connect::{allow_descriptors, connect};
 use super::cpu_meter::CpuUse;
-use super::engine::Prepared;
+use super::engine::{Choice, Prepared};
 use super::error::LoadError;
 use super::idle::Idle;
 use super::recorder::Recorder;
@@ -39,7 +39,7 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<LoadOutcome, LoadError> {
     plan.check()?;
     allow_descriptors(plan.connections)?;
-    let engine = plan.engine.granted(plan.payload_bytes)?;
+    let mut choice = Choice::of(plan.engine, plan.payload_bytes)?;
     let window = Window::new(plan.warmup, plan.duration);
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let shares = Share::deal(plan, window, &traffic);
@@ -50,12 +50,12 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     let end = End::new(cancel, plan.threads);
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
-            engine,
+            choice: choice.clone(),
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
         });
-        let (clock, threads) = start(scope, jobs, &end)?;
+        let (clock, threads) = start(scope, jobs.collect(), &end, &mut choice)?;
         let over = || end.is_abandoned() || threads.iter().all(ScopedJoinHandle::is_finished);
         sleep_until(window.opens_ns, clock, over);
         observer.window_opens();
@@ -68,7 +68,7 @@ pub fn run(plan: &LoadPlan, observer: &mut dyn Observer, cancel: &AtomicBool) ->
     if cancel.load(Ordering::Relaxed) {
         return Err(LoadError::Cancelled);
     }
-    let mut outcome = outcome(plan, engine, finished);
+    let mut outcome = outcome(plan, choice, finished);
     outcome.idle_lost = idle.lost();
     if outcome.idle_lost > 0 {
         let lost = || format!("{} idle connections were closed, or sent what nobody had asked for", outcome.idle_lost);
@@ -119,10 +119,18 @@ impl<'a> End<'a> {
 
 /// What one thread is given.
 struct Job<'run> {
-    engine: Engine,
+    choice: Choice,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: Share<'run>,
+}
+
+/// What a thread that is ready is to do.
+enum Order {
+    /// Another thread could not get a ring, and all are to do I/O alike: to be ready with readiness, and to say so.
+    UseReadiness(mpsc::Sender<Result<(), LoadError>>),
+    /// The load begins.
+    Start(Clock),
 }
 
 type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, LoadError>>;
@@ -130,28 +138,41 @@ type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, Load
 /// Starts a thread for each job, and the clock when all of them have what they need.
 fn start<'scope, 'run>(
     scope: &'scope Scope<'scope, 'run>,
-    jobs: impl Iterator<Item = Job<'run>>,
+    jobs: Vec<Job<'run>>,
     end: &'run End<'run>,
+    choice: &mut Choice,
 ) -> Result<(Clock, Vec<Thread<'scope, 'run>>), LoadError> {
     let (ready, readiness) = mpsc::channel();
     // To give up is to drop these: threads that wait for the clock then leave.
-    let mut clocks = Vec::new();
+    let mut orders = Vec::new();
     let mut threads = Vec::new();
-    for (index, job) in jobs.enumerate() {
+    for (index, job) in jobs.into_iter().enumerate() {
         let ready = ready.clone();
-        let (clock, start) = mpsc::channel();
+        let (order, obeyed) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("load-{index}"));
-        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, end));
+        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &obeyed, end));
         threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
-        clocks.push(clock);
+        orders.push(order);
     }
     drop(ready);
+    let mut fallen_back = None;
     for _ in &threads {
-        readiness.recv().expect("a thread panicked while it got ready")?;
+        fallen_back = readiness.recv().expect("a thread panicked while it got ready")?.or(fallen_back);
+    }
+    if let Some(reason) = fallen_back {
+        choice.fall_back(reason);
+        let (ready, readiness) = mpsc::channel();
+        for thread in &orders {
+            thread.send(Order::UseReadiness(ready.clone())).expect("a thread that is ready waits for the clock");
+        }
+        drop(ready);
+        for _ in &threads {
+            readiness.recv().expect("a thread panicked while it got ready")?;
+        }
     }
     let clock = Clock::start();
-    for thread in clocks {
-        thread.send(clock).expect("a thread that is ready waits for the clock");
+    for thread in orders {
+        thread.send(Order::Start(clock)).expect("a thread that is ready waits for the clock");
     }
     Ok((clock, threads))
 }
@@ -159,33 +180,60 @@ fn start<'scope, 'run>(
 impl<'run> Job<'run> {
     fn carry_out(
         self,
-        ready: mpsc::Sender<Result<(), LoadError>>,
-        start: &mpsc::Receiver<Clock>,
+        ready: mpsc::Sender<Result<Option<String>, LoadError>>,
+        orders: &mpsc::Receiver<Order>,
         end: &End<'_>,
     ) -> Result<Finished<'run>, LoadError> {
-        let (engine, outcome) = match prepare(self.engine, self.cpu, self.sockets, &self.share) {
-            Ok(engine) => (Some(engine), Ok(())),
+        let (mut engine, outcome) = match prepare(&self.choice, self.cpu, self.sockets, &self.share) {
+            Ok((engine, fallen_back)) => (Some(engine), Ok(fallen_back)),
             Err(error) => (None, Err(error)),
         };
         // Nobody is there to be told where another thread failed first; then the clock does not come either.
         let _ = ready.send(outcome);
         drop(ready);
-        let (Some(engine), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
-        engine.run(self.share, clock, end).map_err(|cause| {
-            end.failed.store(true, Ordering::Relaxed);
-            LoadError::Kernel { what: "wait for events", cause }
-        })
+        loop {
+            let (Some(prepared), Ok(order)) = (engine.take(), orders.recv()) else { return Err(LoadError::Cancelled) };
+            match order {
+                Order::UseReadiness(ready) => {
+                    let outcome = with_readiness(prepared.into_sockets(), &self.share).map(|prepared| {
+                        engine = Some(prepared);
+                    });
+                    let _ = ready.send(outcome);
+                }
+                Order::Start(clock) => {
+                    return prepared.run(self.share, clock, end).map_err(|cause| {
+                        end.failed.store(true, Ordering::Relaxed);
+                        LoadError::Kernel { what: "wait for events", cause }
+                    });
+                }
+            }
+        }
     }
 }
 
+/// An engine for a thread; and, where it is not the one that was chosen, why.
 fn prepare<'run>(
-    engine: Engine,
+    choice: &Choice,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: &Share<'run>,
-) -> Result<Prepared<'run>, LoadError> {
+) -> Result<(Prepared<'run>, Option<String>), LoadError> {
     cpu.map_or(Ok(()), pin)?;
-    Prepared::new(engine, sockets, share).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
+    match Prepared::new(choice.engine, sockets, share) {
+        Ok(prepared) => Ok((prepared, None)),
+        Err((cause, sockets)) if choice.is_free && choice.engine == Engine::IoUring => {
+            Ok((with_readiness(sockets, share)?, Some(cause.to_string())))
+        }
+        Err((cause, _)) => Err(not_set_up(cause)),
+    }
+}
+
+fn with_readiness<'run>(sockets: Vec<OwnedFd>, share: &Share<'run>) -> Result<Prepared<'run>, LoadError> {
+    Prepared::new(Engine::Epoll, sockets, share).map_err(|(cause, _)| not_set_up(cause))
+}
+
+fn not_set_up(cause: io::Error) -> LoadError {
+    LoadError::Kernel { what: "set up an event loop", cause }
 }
 
 /// Binds the calling thread to one CPU.
@@ -210,10 +258,11 @@ fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
+fn outcome(plan: &LoadPlan, choice: Choice, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
     let connections = finished.iter_mut().flat_map(|thread| mem::take(&mut thread.sockets)).collect();
     let client = ClientCost {
-        engine: engine.name(),
+        engine: choice.engine.name(),
+        engine_because: choice.because,
         threads: finished.len(),
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),

@@ -107,7 +107,8 @@ fn measure(
     let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
-    server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0))?;
+    let stopped = server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0));
+    stopped.map_err(|error| watch.with_killing(error))?;
     let outcome = outcome.map_err(|error| server.with_last_words(error.to_string()))?;
     if outcome.requests == 0 && outcome.errors == load.connections as u64 {
         let first = outcome.first_error.unwrap_or_default();

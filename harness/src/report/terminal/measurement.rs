@@ -49,6 +49,7 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
             client.cpu_ns_per_request.map_or(NONE.to_owned(), figures::duration)
         ),
     ));
+    rows.extend(client.engine_because.as_ref().map(|why| ("", format!("({} because: {why})", client.engine))));
     rows.extend(quota(measured).map(|stopped| ("CPU quota", stopped)));
     rows.push(("verdict", verdict(trial)));
     let mut text = String::new();
