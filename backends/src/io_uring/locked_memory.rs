@@ -63,7 +63,9 @@ fn in_words(needed_bytes: u64, limit_bytes: Option<u64>) -> String {
             kib(needed_bytes),
             kib(limit_bytes)
         ),
-        None => format!("{} KiB of memory are needed, see the limit of the control group (memory.max)", kib(needed_bytes)),
+        None => {
+            format!("{} KiB of memory are needed, see the limit of the control group (memory.max)", kib(needed_bytes))
+        }
     }
 }
 

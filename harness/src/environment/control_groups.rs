@@ -52,20 +52,13 @@ impl ControlGroups {
         let mounts = Mount::all(root);
         let memberships = memberships(&root.text(membership).unwrap_or_default());
         let way = |controller: &str| way(&mounts, &memberships, controller);
-        Self {
-            unified: way(UNIFIED),
-            cpu: way("cpu"),
-            cpuset: way("cpuset"),
-            memory: way("memory"),
-            pids: way("pids"),
-        }
+        Self { unified: way(UNIFIED), cpu: way("cpu"), cpuset: way("cpuset"), memory: way("memory"), pids: way("pids") }
     }
 }
 
 /// Which versions are mounted: 1, 2, or both.
 pub(super) fn versions(root: &Root) -> Option<Vec<u8>> {
-    let mut versions: Vec<u8> =
-        Mount::all(root).iter().map(|mount| if mount.has(UNIFIED) { 2 } else { 1 }).collect();
+    let mut versions: Vec<u8> = Mount::all(root).iter().map(|mount| if mount.has(UNIFIED) { 2 } else { 1 }).collect();
     versions.sort_unstable();
     versions.dedup();
     (!versions.is_empty()).then_some(versions)
@@ -168,13 +161,19 @@ mod tests {
     #[test]
     fn groups_of_several_processes_are_each_there_once() {
         let tree = Tree::empty();
-        tree.text("proc/self/mountinfo", "31 23 0:28 / /cg rw - cgroup2 cgroup2 rw\n32 23 0:29 / /v1 rw - cgroup x rw,pids\n");
+        tree.text(
+            "proc/self/mountinfo",
+            "31 23 0:28 / /cg rw - cgroup2 cgroup2 rw\n32 23 0:29 / /v1 rw - cgroup x rw,pids\n",
+        );
         tree.text("proc/7/cgroup", "5:pids:/p\n0::/a\n");
         tree.text("proc/8/cgroup", "0::/a/b\n");
         let groups = ControlGroups::of_processes_below(&tree.root(), &[7, 8, 9]);
-        assert_eq!((groups.unified, groups.pids), (
-            vec!["/cg/a".to_owned(), "/cg/".to_owned(), "/cg/a/b".to_owned()],
-            vec!["/v1/p".to_owned(), "/v1/".to_owned()],
-        ));
+        assert_eq!(
+            (groups.unified, groups.pids),
+            (
+                vec!["/cg/a".to_owned(), "/cg/".to_owned(), "/cg/a/b".to_owned()],
+                vec!["/v1/p".to_owned(), "/v1/".to_owned()],
+            )
+        );
     }
 }

@@ -110,9 +110,13 @@ mod tests {
         tree.text("proc/self/mountinfo", mountinfo);
         tree.text("proc/self/cgroup", membership);
         let groups = ControlGroups::of(&tree.root(), "proc/self/cgroup");
-        files.iter().for_each(|(path, before, _)| tree.text(path, before));
+        for (path, before, _) in files {
+            tree.text(path, before);
+        }
         let before = groups.counts_below(&tree.root());
-        files.iter().for_each(|(path, _, after)| tree.text(path, after));
+        for (path, _, after) in files {
+            tree.text(path, after);
+        }
         groups.counts_below(&tree.root()).since(&before)
     }
 
@@ -147,9 +151,17 @@ mod tests {
              34 23 0:31 / /u rw - cgroup2 x rw\n",
             "3:cpu:/q\n2:memory:/d\n1:pids:/p\n0::/\n",
             &[
-                ("c/q/cpu.stat", "nr_periods 1\nnr_throttled 1\nthrottled_time 5\n", "nr_periods 9\nnr_throttled 4\nthrottled_time 85000005\n"),
+                (
+                    "c/q/cpu.stat",
+                    "nr_periods 1\nnr_throttled 1\nthrottled_time 5\n",
+                    "nr_periods 9\nnr_throttled 4\nthrottled_time 85000005\n",
+                ),
                 ("m/memory.failcnt", "0\n", "12\n"),
-                ("m/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+                (
+                    "m/memory.oom_control",
+                    "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
+                    "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+                ),
                 ("p/p/pids.events", "max 0\n", "max 1\n"),
             ],
         );
@@ -161,8 +173,17 @@ mod tests {
     #[test]
     fn what_cannot_be_read_or_counts_down_is_unknown() {
         let mount = "31 23 0:28 / /cg rw - cgroup2 cgroup2 rw\n";
-        for (before, after) in [("", ""), ("x", "y"), ("throttled_usec 9\n", "throttled_usec 3\n"), ("throttled_usec 1\n", "throttled_usec -1\n")] {
-            assert_eq!(events(mount, "0::/\n", &[("cg/cpu.stat", before, after)]), GroupEvents::default(), "{before} {after}");
+        for (before, after) in [
+            ("", ""),
+            ("x", "y"),
+            ("throttled_usec 9\n", "throttled_usec 3\n"),
+            ("throttled_usec 1\n", "throttled_usec -1\n"),
+        ] {
+            assert_eq!(
+                events(mount, "0::/\n", &[("cg/cpu.stat", before, after)]),
+                GroupEvents::default(),
+                "{before} {after}"
+            );
         }
         assert_eq!(events("", "", &[]), GroupEvents::default());
     }

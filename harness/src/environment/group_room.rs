@@ -36,8 +36,8 @@ impl GroupRoom {
             left(group, most, "memory.usage_in_bytes")
         });
         let of_pids = groups.unified.iter().chain(&groups.pids);
-        let pids = of_pids
-            .filter_map(|group| Some(number(group, "pids.max")?.saturating_sub(number(group, "pids.current")?)));
+        let pids =
+            of_pids.filter_map(|group| Some(number(group, "pids.max")?.saturating_sub(number(group, "pids.current")?)));
         Self {
             memory_available_bytes: unified.chain(version_1).min(),
             pids_available: pids.min(),
@@ -91,7 +91,10 @@ mod tests {
     #[test]
     fn groups_of_the_first_version_leave_something_too() {
         let tree = Tree::empty();
-        tree.text("proc/self/mountinfo", "31 23 0:28 /d /cg rw - cgroup x rw,memory\n32 23 0:9 / /p rw - cgroup x rw,pids\n");
+        tree.text(
+            "proc/self/mountinfo",
+            "31 23 0:28 /d /cg rw - cgroup x rw,memory\n32 23 0:9 / /p rw - cgroup x rw,pids\n",
+        );
         tree.text("proc/self/cgroup", "3:memory:/d\n2:pids:/\n");
         tree.text("cg/memory.limit_in_bytes", "314572800\n");
         tree.text("cg/memory.usage_in_bytes", "314572800\n");

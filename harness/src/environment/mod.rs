@@ -98,6 +98,7 @@ impl Environment {
         environment.virtualised =
             environment.virtualised.or(environment.virtualisation.machine.is_some().then_some(true));
         environment.network.loopback_qdiscs = loopback_qdiscs();
+        environment.loopback_mtu_bytes = qdisc::loopback_mtu_bytes().or(environment.loopback_mtu_bytes);
         environment.backends = Some(BackendFacts::ask());
         environment
     }

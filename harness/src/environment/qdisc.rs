@@ -1,14 +1,18 @@
-//! The queueing disciplines of loopback, asked for over rtnetlink(7): tc(8) asks the same, and may not be installed.
+//! The queueing disciplines of loopback and its MTU, asked for over rtnetlink(7): tc(8) and ip(8) ask the same, and may not
+//! be installed.
 
 use std::io;
+use std::iter;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with, sockopt};
 
 /// The interface of loopback in every network namespace (`LOOPBACK_IFINDEX` of the kernel).
-const LOOPBACK: i32 = 1;
+const LOOPBACK: u32 = 1;
 
-/// `RTM_NEWQDISC` and `RTM_GETQDISC` of linux/rtnetlink.h.
+/// `RTM_NEWLINK`, `RTM_GETLINK`, `RTM_NEWQDISC` and `RTM_GETQDISC` of linux/rtnetlink.h.
+const NEW_LINK: u16 = 16;
+const GET_LINK: u16 = 18;
 const NEW_QDISC: u16 = 36;
 const GET_QDISC: u16 = 38;
 /// `NLMSG_ERROR` and `NLMSG_DONE` of linux/netlink.h.
@@ -16,9 +20,12 @@ const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const REQUEST_ALL: u16 = 0x301;
-/// `struct nlmsghdr`, and `struct tcmsg` behind it.
+/// `struct nlmsghdr`, and `struct ifinfomsg` or `struct tcmsg` behind it.
 const HEADER_BYTES: usize = 16;
-const BODY_BYTES: usize = 20;
+const IFINFOMSG_BYTES: usize = 16;
+const TCMSG_BYTES: usize = 20;
+/// `IFLA_MTU` of `linux/if_link.h`.
+const MTU: u16 = 4;
 /// `TCA_KIND` of linux/rtnetlink.h; an attribute begins with its length and its type, 16 bits each.
 const KIND: u16 = 1;
 const ATTRIBUTE_BYTES: usize = 4;
@@ -39,36 +46,44 @@ const MOST_PARTS: usize = 1000;
 /// kernel does not say.
 pub(crate) fn of_loopback() -> Option<Vec<String>> {
     let mut kinds = Kinds::default();
-    ask(&mut kinds).ok()?;
+    ask(&request(GET_QDISC, TCMSG_BYTES), |part| kinds.add(part)).ok()?;
     kinds.finished()
 }
 
-fn ask(kinds: &mut Kinds) -> io::Result<()> {
+/// The MTU of loopback in the network namespace of this process; `/sys` may show that of another.
+pub(crate) fn loopback_mtu_bytes() -> Option<u64> {
+    let mut mtu = Mtu::default();
+    ask(&request(GET_LINK, IFINFOMSG_BYTES), |part| mtu.add(part)).ok()?;
+    mtu.bytes
+}
+
+/// Hands over the parts of an answer until `add` has had the last.
+fn ask(request: &[u8], mut add: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
     // No protocol is protocol 0, which is `NETLINK_ROUTE`.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
-    send(&socket, &request(), SendFlags::empty())?;
+    send(&socket, request, SendFlags::empty())?;
     let mut part = vec![0; ANSWER_BYTES];
     for _ in 0..MOST_PARTS {
         let (_, bytes) = recv(&socket, part.as_mut_slice(), RecvFlags::empty())?;
-        if bytes == 0 || kinds.add(&part[..bytes.min(ANSWER_BYTES)]) {
+        if bytes == 0 || add(&part[..bytes.min(ANSWER_BYTES)]) {
             break;
         }
     }
     Ok(())
 }
 
-/// A `struct nlmsghdr` with an empty `struct tcmsg`: the kernel lists those of all interfaces.
-fn request() -> [u8; HEADER_BYTES + BODY_BYTES] {
-    let mut message = [0; HEADER_BYTES + BODY_BYTES];
-    let length = u32::try_from(message.len()).expect("36");
-    message[0..4].copy_from_slice(&length.to_ne_bytes());
-    message[4..6].copy_from_slice(&GET_QDISC.to_ne_bytes());
+/// A `struct nlmsghdr` with so many zeros behind it: the kernel lists what all interfaces have.
+fn request(get: u16, body_bytes: usize) -> Vec<u8> {
+    let length = HEADER_BYTES + body_bytes;
+    let mut message = vec![0; length];
+    message[0..4].copy_from_slice(&u32::try_from(length).expect("a few bytes").to_ne_bytes());
+    message[4..6].copy_from_slice(&get.to_ne_bytes());
     message[6..8].copy_from_slice(&REQUEST_ALL.to_ne_bytes());
     message
 }
 
-/// What an answer says, as its parts come.
+/// What an answer says of queueing disciplines, as its parts come.
 #[derive(Debug, Default)]
 struct Kinds {
     root: Vec<String>,
@@ -80,27 +95,22 @@ struct Kinds {
 impl Kinds {
     /// Whether that was the last part.
     fn add(&mut self, part: &[u8]) -> bool {
-        let mut rest = part;
-        while let Some((kind, message, after)) = message(rest) {
+        for (kind, message) in messages(part) {
             match kind {
                 NEW_QDISC => self.take(message),
                 DONE => self.done = true,
                 ERROR => self.failed = true,
                 _ => {}
             }
-            rest = after;
         }
         self.done || self.failed
     }
 
     /// A message is `struct tcmsg`, of which the interface is at 4 and the parent at 12, and attributes.
     fn take(&mut self, message: &[u8]) {
-        let word = |at: usize| Some(u32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?));
-        if word(4) != Some(LOOPBACK.cast_unsigned()) {
-            return;
-        }
-        let (Some(parent), Some(attributes)) = (word(12), message.get(BODY_BYTES..)) else { return };
-        let Some(name) = kind_of(attributes) else { return };
+        let (Some(LOOPBACK), Some(parent)) = (word(message, 4), word(message, 12)) else { return };
+        let kind = attribute(message.get(TCMSG_BYTES..).unwrap_or_default(), KIND);
+        let Some(name) = kind.and_then(name) else { return };
         // `TC_H_ROOT` of linux/pkt_sched.h.
         if parent == u32::MAX { self.root.push(name) } else { self.others.push(name) }
     }
@@ -114,6 +124,42 @@ impl Kinds {
     }
 }
 
+/// What an answer says of the MTU, as its parts come.
+#[derive(Debug, Default)]
+struct Mtu {
+    bytes: Option<u64>,
+}
+
+impl Mtu {
+    /// Whether that was the last part that is of interest. A message is `struct ifinfomsg`, of which the interface is at 4,
+    /// and attributes.
+    fn add(&mut self, part: &[u8]) -> bool {
+        let mut over = false;
+        for (kind, message) in messages(part) {
+            if kind == NEW_LINK && word(message, 4) == Some(LOOPBACK) {
+                let mtu = attribute(message.get(IFINFOMSG_BYTES..).unwrap_or_default(), MTU);
+                self.bytes = mtu.and_then(|content| word(content, 0)).map(u64::from);
+            }
+            over |= matches!(kind, DONE | ERROR);
+        }
+        over || self.bytes.is_some()
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The types of messages and their contents.
+fn messages(part: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = part;
+    iter::from_fn(move || {
+        let (kind, content, after) = message(rest)?;
+        rest = after;
+        Some((kind, content))
+    })
+}
+
 /// The type of the first message, its content, and what comes after it; nothing at the end, and where a length is wrong.
 fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
@@ -122,19 +168,25 @@ fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, content, bytes.get(aligned(length)..).unwrap_or_default()))
 }
 
-fn kind_of(mut attributes: &[u8]) -> Option<String> {
+/// The content of the first attribute of that type.
+fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let length = usize::from(u16::from_ne_bytes(attributes.get(..2)?.try_into().ok()?));
         let kind = u16::from_ne_bytes(attributes.get(2..4)?.try_into().ok()?);
         let content = attributes.get(ATTRIBUTE_BYTES..length)?;
-        if kind == KIND {
-            let name = content.split(|&byte| byte == 0).next()?;
-            let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-            let is_plausible = !name.is_empty() && name.len() <= LONGEST_NAME && name.iter().all(is_name);
-            return is_plausible.then(|| String::from_utf8_lossy(name).into_owned());
+        if kind == wanted {
+            return Some(content);
         }
         attributes = attributes.get(aligned(length)..)?;
     }
+}
+
+/// Up to its zero; nothing that the kernel would not call a queueing discipline.
+fn name(content: &[u8]) -> Option<String> {
+    let name = content.split(|&byte| byte == 0).next()?;
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_name = !name.is_empty() && name.len() <= LONGEST_NAME && name.iter().all(is_letter);
+    is_name.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 /// Messages and attributes begin at multiples of 4.
@@ -151,7 +203,7 @@ mod tests {
     const ROOT: u32 = u32::MAX;
     const INGRESS: u32 = 0xFFFF_FFF1;
 
-    fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
+    fn attribute_of(kind: u16, content: &[u8]) -> Vec<u8> {
         let length = u16::try_from(ATTRIBUTE_BYTES + content.len()).unwrap();
         let mut bytes = [length.to_ne_bytes().as_slice(), &kind.to_ne_bytes(), content].concat();
         bytes.resize(aligned(bytes.len()), 0);
@@ -165,11 +217,29 @@ mod tests {
         bytes
     }
 
-    fn qdisc(interface: i32, parent: u32, name: &[u8]) -> Vec<u8> {
+    fn qdisc(interface: u32, parent: u32, name: &[u8]) -> Vec<u8> {
         let body = [&[0; 4], interface.to_ne_bytes().as_slice(), &[0; 4], &parent.to_ne_bytes(), &[0; 4]].concat();
         // Its options come after its kind, and something else may come before.
-        let attributes = [attribute(7, b"12345"), attribute(KIND, name), attribute(2, &[0; 9])].concat();
+        let attributes = [attribute_of(7, b"12345"), attribute_of(KIND, name), attribute_of(2, &[0; 9])].concat();
         of_type(NEW_QDISC, &[body, attributes].concat())
+    }
+
+    fn link(interface: u32, mtu: &[u8]) -> Vec<u8> {
+        let body = [&[0; 4], interface.to_ne_bytes().as_slice(), &[0; 8]].concat();
+        of_type(NEW_LINK, &[body, attribute_of(3, b"lo\0"), attribute_of(MTU, mtu)].concat())
+    }
+
+    #[test]
+    fn the_mtu_is_that_of_loopback() {
+        let read = |part: &[u8]| {
+            let mut mtu = Mtu::default();
+            mtu.add(part);
+            mtu.bytes
+        };
+        let part = [link(2, &9000_u32.to_ne_bytes()), link(1, &1500_u32.to_ne_bytes())].concat();
+        assert_eq!(read(&part), Some(1500));
+        assert_eq!((read(&link(2, &[0; 4])), read(&link(1, &[1; 3])), read(&[])), (None, None, None));
+        assert_eq!(read(&link(1, &1500_u32.to_ne_bytes())[..40]), None);
     }
 
     fn read(parts: &[Vec<u8>]) -> Option<Vec<String>> {
@@ -222,7 +292,7 @@ mod tests {
             let mut changed = [qdisc(1, ROOT, b"tbf\0"), of_type(DONE, &[0; 4])].concat();
             let length = changed.len();
             changed[at % length] = byte;
-            let _ = read(&[changed]);
+            let _ = (Mtu::default().add(&changed), read(&[changed]));
         }
     }
 
@@ -232,5 +302,6 @@ mod tests {
             Some(kinds) => assert!(kinds.iter().all(|kind| !kind.is_empty()), "{kinds:?}"),
             None => crate::skipped::skipped("the kernel lists no queueing disciplines"),
         }
+        assert!(loopback_mtu_bytes().is_none_or(|bytes| bytes > 0));
     }
 }

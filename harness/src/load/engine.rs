@@ -116,9 +116,7 @@ impl<'run> Prepared<'run> {
     ) -> Result<Self, (io::Error, Vec<OwnedFd>)> {
         match engine {
             Engine::IoUring => IoUring::new(sockets, share).map(Box::new).map(Self::IoUring),
-            Engine::Auto | Engine::Epoll => {
-                Epoll::new(sockets).map(Self::Epoll).map_err(|error| (error, Vec::new()))
-            }
+            Engine::Auto | Engine::Epoll => Epoll::new(sockets).map(Self::Epoll).map_err(|error| (error, Vec::new())),
         }
     }
 

@@ -8,7 +8,8 @@ use crate::results::{TrialRecord, Verdict};
 const OUT_OF_REACH: f64 = 0.5;
 
 /// Where it did not do all the work, the CPU time that was seen is not what the requests cost.
-const BELOW_FLOOR: &str = "CPU time per request is below what the kernel charges for an echo, by more than batching explains";
+const BELOW_FLOOR: &str =
+    "CPU time per request is below what the kernel charges for an echo, by more than batching explains";
 
 /// Adds that reason to a trial whose floor is known.
 pub(crate) fn doubt_below(trial: &mut TrialRecord) {
@@ -43,17 +44,15 @@ mod tests {
     #[test]
     fn a_cost_below_the_floor_is_doubted_where_batching_does_not_explain_it() {
         let verdict = |cost_ns, depth| judged(Some(cost_ns), Some(3300.0), depth).verdict;
-        assert_eq!((verdict(858.0, 1), verdict(1650.0, 1), verdict(2400.0, 1)), (
-            Verdict::Suspect,
-            Verdict::Valid,
-            Verdict::Valid,
-        ));
+        assert_eq!(
+            (verdict(858.0, 1), verdict(1650.0, 1), verdict(2400.0, 1)),
+            (Verdict::Suspect, Verdict::Valid, Verdict::Valid,)
+        );
         // Sixteen requests may come at once, and be answered at once.
-        assert_eq!((verdict(858.0, 16), verdict(104.0, 16), verdict(103.0, 16)), (
-            Verdict::Valid,
-            Verdict::Valid,
-            Verdict::Suspect,
-        ));
+        assert_eq!(
+            (verdict(858.0, 16), verdict(104.0, 16), verdict(103.0, 16)),
+            (Verdict::Valid, Verdict::Valid, Verdict::Suspect,)
+        );
         assert_eq!(judged(Some(858.0), Some(3300.0), 1).reasons, [BELOW_FLOOR]);
     }
 

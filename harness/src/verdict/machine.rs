@@ -45,10 +45,7 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
 /// Whether a side that looks idle may have been kept from its CPUs.
 pub(super) fn kept_from_cpus(evidence: &Evidence) -> bool {
     sides(evidence).into_iter().any(|(_, side)| {
-        has_neighbours(side, evidence)
-            || was_stolen(side)
-            || had_hiccups(side, evidence)
-            || was_stopped(side, evidence)
+        has_neighbours(side, evidence) || was_stolen(side) || had_hiccups(side, evidence) || was_stopped(side, evidence)
     })
 }
 

@@ -5,6 +5,7 @@
 mod brief;
 mod capacity;
 mod compare;
+mod confined;
 mod counted;
 mod described;
 mod doctor;
@@ -12,6 +13,7 @@ mod export;
 mod floor;
 mod foreign;
 mod idle;
+mod limits;
 mod list;
 mod load;
 mod made;
