@@ -38,8 +38,8 @@ trait Kernel {
     fn nr_open(&self) -> Option<u64>;
 }
 
-/// A hard limit above `fs.nr_open` is left over from a time when that was higher, or was not given by this kernel. Whoever
-/// wants to set it is refused whatever the soft limit is to be (EPERM, `do_prlimit` in the kernel's `kernel/sys.c`), so
+/// A hard limit above `fs.nr_open` is left over from a time when that was higher, or was not given by this kernel. A call
+/// that leaves it there is refused whatever the soft limit is to be (EPERM, `do_prlimit` in the kernel's `kernel/sys.c`), so
 /// that the hard limit has to come down with the soft one's rise. That takes nothing away: `fs.nr_open` holds all the same.
 fn raise(kernel: &mut impl Kernel) -> u64 {
     let nr_open = kernel.nr_open();

@@ -117,8 +117,8 @@ fn threads(subject: Subject<'_>) -> Option<Finding> {
         change: "raise what is smallest: ulimit -u, kernel.pid_max, kernel.threads-max, vm.max_map_count, pids.max",
     };
     let environment = &subject.environment;
-    let (processes, room) = (subject.conditions.process.processes, &subject.conditions.control_groups);
-    let bound = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup, room);
+    let (processes, headroom) = (subject.conditions.process.processes, &subject.conditions.control_groups);
+    let bound = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup, headroom);
     let ThreadBound { name, most } = bound?;
     Some(topic.found(enough(most), format!("about {} ({name})", grouped(most))))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clock::ClockCost;
-use super::group_room::GroupRoom;
+use super::group_headroom::GroupHeadroom;
 use super::root::Root;
 use super::tables::{field, kibibytes};
 use super::topology::cpu_list;
@@ -45,7 +45,7 @@ pub struct Conditions {
     /// This process.
     pub process: ProcessState,
     /// What its control groups leave it.
-    pub control_groups: GroupRoom,
+    pub control_groups: GroupHeadroom,
     /// What reading the clock costs; null where it was not measured.
     pub clock: Option<ClockCost>,
     /// How quiet the CPUs were during that look.
@@ -108,7 +108,7 @@ impl Conditions {
             tcp_time_wait: sockets(&sockstat, "tw"),
             open_files: root.words::<u64>("proc/sys/fs/file-nr").and_then(|numbers| numbers.first().copied()),
             process: ProcessState::of(root),
-            control_groups: GroupRoom::of(root),
+            control_groups: GroupHeadroom::of(root),
             clock: None,
             hiccups: None,
             hiccups_missing: None,

@@ -32,7 +32,7 @@ const ATTRIBUTE_BYTES: usize = 4;
 /// The longest name, its zero not counted (`IFNAMSIZ`).
 const LONGEST_NAME: usize = 15;
 
-/// What an interface has that nobody gave one: packets go straight through.
+/// The kind of an interface that was given none: packets go straight through.
 pub(crate) const NO_QUEUE: &str = "noqueue";
 
 /// An answer is larger than a page only where an interface has very many of them.

@@ -1,6 +1,6 @@
 //! How many threads a process may have.
 
-use super::{Cgroup, Conditions, GroupRoom, Limits, Root};
+use super::{Cgroup, Conditions, GroupHeadroom, Limits, Root};
 
 /// A limit on threads, and which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,12 @@ impl ThreadBound {
 
     /// The tightest of these; `processes` is the limit on those of a user.
     #[must_use]
-    pub fn tightest(processes: Option<u64>, limits: &Limits, cgroup: &Cgroup, room: &GroupRoom) -> Option<Self> {
+    pub fn tightest(
+        processes: Option<u64>,
+        limits: &Limits,
+        cgroup: &Cgroup,
+        headroom: &GroupHeadroom,
+    ) -> Option<Self> {
         let bounds = [
             ("limit on processes", processes),
             ("kernel.pid_max", limits.kernel_pid_max),
@@ -31,7 +36,7 @@ impl ThreadBound {
             // Each stack is a region, and so is its guard.
             ("vm.max_map_count", limits.vm_max_map_count.map(|regions| regions / 2)),
             // Others of the group count, too.
-            ("pids.max", room.pids_available.or(cgroup.pids_max)),
+            ("pids.max", headroom.pids_available.or(cgroup.pids_max)),
         ];
         let known = bounds.into_iter().filter_map(|(name, most)| Some(Self { name, most: most? }));
         known.min_by_key(|bound| bound.most)

@@ -146,7 +146,7 @@ fn a_generator_that_may_not_lock_a_ring_does_without_and_says_why() {
     }
     assert!(because.contains("RLIMIT_MEMLOCK") && because.contains("ulimit -l"), "{because}");
 
-    // Whoever asks for it by name gets that and nothing else.
+    // An engine that is asked for by name is not replaced.
     let named = [&load[..9], &["--engine", "io_uring"]].concat();
     let ended = Running::start_command(&mut may_lock(32, &named)).end();
     assert_ne!(ended.code(), Some(0), "{ended:?}");

@@ -11,7 +11,7 @@ use super::root::Root;
 /// any of them holds. Null: no limit, or none that can be seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct GroupRoom {
+pub struct GroupHeadroom {
     /// Memory that could be had without swapping: what is not used, and what is used for files.
     pub memory_available_bytes: Option<u64>,
     /// Threads and processes.
@@ -20,7 +20,7 @@ pub struct GroupRoom {
     pub swap_used_bytes: Option<u64>,
 }
 
-impl GroupRoom {
+impl GroupHeadroom {
     pub(super) fn of(root: &Root) -> Self {
         let groups = ControlGroups::of(root, "proc/self/cgroup");
         let number = |group: &str, file: &str| root.number::<u64>(&format!("{group}/{file}"));
@@ -83,9 +83,9 @@ mod tests {
         ] {
             tree.text(&format!("cg/{file}"), content);
         }
-        let room = GroupRoom::of(&tree.root());
-        assert_eq!((room.memory_available_bytes, room.pids_available), (Some(71_000), Some(50)));
-        assert_eq!(room.swap_used_bytes, Some(4096));
+        let headroom = GroupHeadroom::of(&tree.root());
+        assert_eq!((headroom.memory_available_bytes, headroom.pids_available), (Some(71_000), Some(50)));
+        assert_eq!(headroom.swap_used_bytes, Some(4096));
     }
 
     #[test]
@@ -101,9 +101,9 @@ mod tests {
         tree.text("cg/memory.stat", "inactive_file 0\ntotal_inactive_file 5\ntotal_active_file 2\n");
         tree.text("p/pids.max", "3\n");
         tree.text("p/pids.current", "9\n");
-        let room = GroupRoom::of(&tree.root());
-        assert_eq!((room.memory_available_bytes, room.pids_available), (Some(7), Some(0)));
+        let headroom = GroupHeadroom::of(&tree.root());
+        assert_eq!((headroom.memory_available_bytes, headroom.pids_available), (Some(7), Some(0)));
         tree.text("cg/memory.limit_in_bytes", "9223372036854771712\n");
-        assert_eq!(GroupRoom::of(&tree.root()).memory_available_bytes, None);
+        assert_eq!(GroupHeadroom::of(&tree.root()).memory_available_bytes, None);
     }
 }
