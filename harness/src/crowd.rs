@@ -5,8 +5,8 @@
 
 use std::fs;
 
-use crate::descriptors;
-use crate::environment::{Root, ThreadBound, field, kibibytes};
+use crate::environment::{Conditions, Root, ThreadBound};
+use crate::{descriptors, figures};
 
 /// Kernel memory for both ends of a connection that carries nothing (measured on Linux 6.18, rounded up).
 const KERNEL_BYTES_PER_CONNECTION: u64 = 8 * 1024;
@@ -35,8 +35,10 @@ pub struct Room {
     pub files: Option<u64>,
     /// Ports that one address may connect from.
     pub ports: Option<u64>,
-    /// Memory to be had without swapping.
+    /// Memory of this machine to be had without swapping.
     pub memory_bytes: Option<u64>,
+    /// The same below the limits of the control groups.
+    pub group_memory_bytes: Option<u64>,
     /// How many threads a process may have.
     pub threads: Option<ThreadBound>,
 }
@@ -46,13 +48,35 @@ impl Room {
     #[must_use]
     pub fn of_this_machine(descriptors: u64) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
-        let memory = read("/proc/meminfo");
+        let conditions = Conditions::of(&Root::system());
         Self {
             descriptors,
             files: read("/proc/sys/fs/file-nr").and_then(|text| files_left(&text)),
             ports: read("/proc/sys/net/ipv4/ip_local_port_range").and_then(|text| ports(&text)),
-            memory_bytes: memory.and_then(|table| field(&table, "MemAvailable").and_then(kibibytes)),
+            memory_bytes: conditions.memory_available_bytes,
+            group_memory_bytes: conditions.control_groups.memory_available_bytes,
             threads: ThreadBound::of(&Root::system()),
+        }
+    }
+
+    /// Refuses connections that need more files than the machine may still open.
+    ///
+    /// # Errors
+    ///
+    /// A line for people: what there is too little of, and what to do.
+    pub fn check_files(&self, connections: usize) -> Result<(), String> {
+        self.files_for(connections, &figures::counted(connections, "connection"))
+    }
+
+    /// Each connection is two files, one on each side.
+    fn files_for(&self, connections: usize, what: &str) -> Result<(), String> {
+        let files = 2 * connections as u64;
+        match self.files.filter(|&left| left < files) {
+            None => Ok(()),
+            Some(left) => Err(format!(
+                "{files} open files are needed for {what}, and this machine may open {left} more: raise fs.file-max by {}",
+                files - left
+            )),
         }
     }
 }
@@ -77,7 +101,8 @@ impl Crowd {
                     .find(|&threads| descriptors::needed(fullest_share(all, threads)) <= room.descriptors);
                 let threads_enough = fewest.map_or(String::new(), |fewest| format!("--server-threads {fewest}, or "));
                 return Err(format!(
-                    "{what} need {needed} descriptors in each of the tables of {}, and the hard limit is {}: ask for {threads_enough}raise it (ulimit -Hn, and fs.nr_open for more than that allows)",
+                    "{what} need {needed} descriptors in each of the tables of {}, and a process may have {}: \
+                     ask for {threads_enough}raise the limit (ulimit -Hn, and fs.nr_open where that is lower)",
                     counted(threads, "server thread"),
                     room.descriptors
                 ));
@@ -92,13 +117,7 @@ impl Crowd {
                 bound.most, bound.name
             ));
         }
-        let files = 2 * all as u64;
-        if let Some(left) = room.files.filter(|&left| left < files) {
-            return Err(format!(
-                "{what} need {files} open files, and this machine may open {left} more: raise fs.file-max by {}",
-                files - left
-            ));
-        }
+        room.files_for(all, &what)?;
         if let Some(ports) = room.ports.filter(|&ports| self.ipv6 && ports < all as u64) {
             return Err(format!(
                 "{what} need {all} ports of ::1, the only loopback address of IPv6, and there are {ports}: widen \
@@ -106,8 +125,16 @@ impl Crowd {
             ));
         }
         let bytes = all as u64 * KERNEL_BYTES_PER_CONNECTION;
+        let mib = |bytes: u64| bytes >> 20;
+        if let Some(left) = room.group_memory_bytes.filter(|&left| left < bytes) {
+            return Err(format!(
+                "{what} need about {} MiB of memory, and {} are left below the limit of this control group: ask for fewer, or \
+                 raise it (memory.max, memory.high)",
+                mib(bytes),
+                mib(left)
+            ));
+        }
         if let Some(left) = room.memory_bytes.filter(|&left| left < bytes) {
-            let mib = |bytes: u64| bytes >> 20;
             return Err(format!(
                 "{what} need about {} MiB of memory, and {} are left: ask for fewer",
                 mib(bytes),
@@ -148,6 +175,7 @@ mod tests {
         files: Some(1_000_000),
         ports: Some(28_232),
         memory_bytes: Some(16 << 30),
+        group_memory_bytes: None,
         threads: Some(ThreadBound { name: "kernel.pid_max", most: 100_099 }),
     };
     const CROWD: Crowd = Crowd { idle: 100_000, busy: 100, ipv6: false, server_threads: Some(6), thread_each: None };
@@ -178,13 +206,30 @@ mod tests {
         let refused = |crowd: Crowd, room: Room| crowd.check(&room).unwrap_err();
         assert!(refused(CROWD, Room { files: Some(200_199), ..ROOM }).ends_with("raise fs.file-max by 1"));
         assert!(refused(CROWD, Room { memory_bytes: Some(1 << 20), ..ROOM }).contains("782 MiB of memory"));
+        let group = refused(CROWD, Room { group_memory_bytes: Some(300 << 20), ..ROOM });
+        assert!(group.contains("782 MiB of memory, and 300 are left below the limit of this control group"), "{group}");
         let ipv6 = refused(Crowd { ipv6: true, ..CROWD }, ROOM);
         assert!(ipv6.contains("need 100100 ports of ::1") && ipv6.contains("there are 28232"), "{ipv6}");
     }
 
     #[test]
+    fn busy_connections_need_files_of_the_machine_too() {
+        assert_eq!(Room { files: Some(200), ..ROOM }.check_files(100), Ok(()));
+        let refused = Room { files: Some(199), ..ROOM }.check_files(100).unwrap_err();
+        assert!(refused.starts_with("200 open files are needed for 100 connections"), "{refused}");
+        assert_eq!(Room { files: None, ..ROOM }.check_files(100), Ok(()));
+    }
+
+    #[test]
     fn without_idle_connections_nothing_is_refused_here() {
-        let nothing = Room { descriptors: 0, files: Some(0), ports: Some(0), memory_bytes: Some(0), threads: None };
+        let nothing = Room {
+            descriptors: 0,
+            files: Some(0),
+            ports: Some(0),
+            memory_bytes: Some(0),
+            group_memory_bytes: Some(0),
+            threads: None,
+        };
         assert_eq!(Crowd { idle: 0, ..CROWD }.check(&nothing), Ok(()));
     }
 

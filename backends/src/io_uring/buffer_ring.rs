@@ -13,8 +13,8 @@ use io_uring::Submitter;
 
 use super::entries::Entries;
 use super::lent;
+use super::locked_memory::{explained, patiently};
 use super::memory::Memory;
-use crate::kernel::failed;
 
 /// Buffers do not lie a multiple of 4 KiB apart, or their first lines, the only ones that small messages touch, would
 /// compete for the same few sets of the caches.
@@ -84,8 +84,11 @@ impl BufferRing {
     pub unsafe fn register(submitter: &Submitter<'_>, shape: Shape) -> io::Result<Self> {
         assert!(shape.buffers > 0 && shape.buffer_bytes > 0, "{shape:?}");
         let bytes = Memory::new(usize::from(shape.buffers) * shape.stride_bytes())?;
-        let entries = Entries::register(submitter, shape.buffers, GROUP)
-            .map_err(|error| failed("a ring of provided buffers (Linux 5.19 or newer) is refused", error))?;
+        let needed_bytes = Entries::bytes(shape.buffers);
+        let registered = patiently(needed_bytes, || Entries::register(submitter, shape.buffers, GROUP));
+        let entries = registered.map_err(|error| {
+            explained("a ring of provided buffers (Linux 5.19 or newer) is refused", needed_bytes, error)
+        })?;
         let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
         let mut ring = Self { identity, shape, entries, bytes, taken: shape.buffers };
         for id in 0..shape.buffers {

@@ -25,6 +25,11 @@ pub(super) struct Entries {
 }
 
 impl Entries {
+    /// What a ring with so many places takes, in whole pages.
+    pub(super) fn bytes(places: u16) -> u64 {
+        (u64::from(places) * size_of::<BufRingEntry>() as u64).next_multiple_of(4096)
+    }
+
     /// Registers a ring with so many places, a power of two up to 32,768, as that `group`.
     pub(super) fn register(submitter: &Submitter<'_>, places: u16, group: u16) -> io::Result<Self> {
         assert!(places.is_power_of_two() && places <= 1 << 15, "{places} places");

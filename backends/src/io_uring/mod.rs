@@ -9,6 +9,7 @@
 mod buffer_ring;
 mod entries;
 mod lent;
+mod locked_memory;
 mod memory;
 mod patience;
 mod peer;

@@ -5,6 +5,7 @@ use std::io;
 use io_uring::{Builder, IoUring};
 use rustix::io::Errno;
 
+use super::locked_memory::{explained, is_short, patiently, queues_bytes};
 use crate::kernel::failed;
 
 /// Who works out completions, and when.
@@ -79,20 +80,23 @@ pub fn granted(submissions: u32, completions: u32) -> io::Result<Granted> {
 pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u32) -> io::Result<Granted> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(completions).setup_clamp();
-    let ring = builder.build(submissions).map_err(|error| match error.raw_os_error() {
+    let needed_bytes = queues_bytes(submissions, completions);
+    let ring = patiently(needed_bytes, || builder.build(submissions)).map_err(|error| match error.raw_os_error() {
         Some(raw) if raw == Errno::PERM.raw_os_error() => {
             failed("io_uring is forbidden here (see the sysctl kernel.io_uring_disabled)", error)
         }
         Some(raw) if raw == Errno::NOSYS.raw_os_error() => {
             failed("this kernel has no io_uring, or a sandbox hides it", error)
         }
-        _ => failed("io_uring_setup", error),
+        _ => explained("io_uring_setup", needed_bytes, error),
     })?;
-    let mut asking = Asking { builder, submissions, ring, flags: vec!["CQSIZE"], refused: Vec::new() };
+    let (flags, refused) = (vec!["CQSIZE"], Vec::new());
+    let mut asking = Asking { builder, submissions, needed_bytes, ring: Some(ring), flags, refused };
     // What is refused of the optional ones is in the receipt.
     let _ = asking.ask(&SUBMIT_ALL);
     for flag in task_work.needed() {
-        asking.ask(flag).map_err(|error| failed(&format!("the ring flag {} is refused", flag.name), error))?;
+        let what = format!("the ring flag {} is refused", flag.name);
+        asking.ask(flag).map_err(|error| explained(&what, needed_bytes, error))?;
     }
     if task_work == TaskWork::DeferredOrNextBest {
         let _ = asking.ask(&SINGLE_ISSUER);
@@ -101,7 +105,8 @@ pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u3
         }
     }
     let _ = asking.ask(&NO_SQARRAY);
-    let Asking { ring, flags, refused, .. } = asking;
+    let ring = asking.best()?;
+    let Asking { flags, refused, .. } = asking;
     let params = ring.params();
     if !params.is_feature_ext_arg() || !params.is_feature_nodrop() || !params.is_feature_skip_cqe_on_success() {
         return Err(io::Error::new(
@@ -116,7 +121,9 @@ pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u3
 struct Asking {
     builder: Builder,
     submissions: u32,
-    ring: IoUring,
+    needed_bytes: u64,
+    /// None where there was no memory for two at once.
+    ring: Option<IoUring>,
     flags: Vec<&'static str>,
     refused: Vec<&'static str>,
 }
@@ -126,9 +133,15 @@ impl Asking {
     fn ask(&mut self, flag: &Flag) -> io::Result<()> {
         let mut with_flag = self.builder.clone();
         (flag.set)(&mut with_flag);
-        match with_flag.build(self.submissions) {
+        let mut built = with_flag.build(self.submissions);
+        if built.as_ref().is_err_and(is_short) {
+            // That is said of the memory and not of the flag.
+            self.ring = None;
+            built = patiently(self.needed_bytes, || with_flag.build(self.submissions));
+        }
+        match built {
             Ok(better) => {
-                (self.builder, self.ring) = (with_flag, better);
+                (self.builder, self.ring) = (with_flag, Some(better));
                 self.flags.push(flag.name);
                 Ok(())
             }
@@ -137,5 +150,14 @@ impl Asking {
                 Err(error)
             }
         }
+    }
+
+    /// The ring with every flag that was granted.
+    fn best(&mut self) -> io::Result<IoUring> {
+        if let Some(ring) = self.ring.take() {
+            return Ok(ring);
+        }
+        let built = patiently(self.needed_bytes, || self.builder.build(self.submissions));
+        built.map_err(|error| explained("io_uring_setup", self.needed_bytes, error))
     }
 }

@@ -325,6 +325,7 @@ mod tests {
             files: Some(1_000_000),
             ports: Some(28_000),
             memory_bytes: Some(8 << 30),
+            group_memory_bytes: None,
             threads: None,
         };
         Machine { cores: vec![CpuSet::from_iter([0]), CpuSet::from_iter([1])], descriptors: 20_000, room }

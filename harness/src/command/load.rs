@@ -11,7 +11,7 @@ use harness::load::{self, LoadError, LoadOutcome, LoadPlan};
 use harness::plan::{Arrivals, Cell, Protocol, Transport};
 use harness::report::terminal::measurement;
 use harness::results::{Measured, Outcome, Record, TrialRecord};
-use harness::sweep;
+use harness::sweep::{self, listening_processes};
 use harness::verdict::{Evidence, LoadEnd, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -27,8 +27,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     let plan = plan(arguments, &cell)?;
     let interrupted = interrupt::flag()?;
     let style = ProgressStyle::with_template("{pos}/{len} {bar:24} idle connections are open");
+    let servers = listening_processes(plan.target);
     let bar = ProgressBar::new(0).with_style(style.expect("the template is a constant"));
-    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?), bar);
+    let mut watched = Watched(Watch::start(&CpuSet::default(), &cpus(arguments)?, &servers), bar);
     let outcome = load::run_until_cancelled(&plan, &mut watched, &interrupted).map_err(|error| match error {
         LoadError::Plan(message) => Failure::usage("load", message),
         error @ LoadError::Engine { .. } => Failure::usage("load", error.to_string()),
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
         error => Failure::run(error),
     })?;
     let cut_short = outcome.cut_short;
+    watched.0.load_ended();
     let interference = watched.0.finish(own_use(&plan, &outcome));
     let trial = trial(cell, outcome, interference);
     let unusable = (!trial.is_usable()).then(|| trial.first_reason().to_owned());

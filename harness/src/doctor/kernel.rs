@@ -6,7 +6,7 @@ use crate::environment::ThreadBound;
 use crate::figures;
 
 pub(super) const CHECKS: &[Check] =
-    &[clock, io_uring, backends, descriptors, threads, timer_slack, preemption, huge_pages, counters];
+    &[clock, io_uring, locked_memory, backends, descriptors, threads, timer_slack, preemption, huge_pages, counters];
 
 /// A clock that costs this much is a system call, and is read for every request.
 const SLOW_CLOCK_NS: u64 = 200;
@@ -14,6 +14,10 @@ const SLOW_CLOCK_NS: u64 = 200;
 const COARSE_CLOCK_NS: u64 = 1_000;
 /// What Linux gives a thread that did not ask for another.
 const USUAL_SLACK_NS: u64 = 50_000;
+/// Rings of some 100 KiB for dozens of server threads, with those of the load generator; the default since Linux 5.16.
+const ENOUGH_LOCKED_BYTES: u64 = 8 << 20;
+/// The same for some threads.
+const FEW_RINGS_BYTES: u64 = 1 << 20;
 /// Connections that many a comparison wants.
 const MANY_CONNECTIONS: u64 = 10_000;
 /// Connections that every comparison wants.
@@ -46,6 +50,27 @@ fn io_uring(subject: Subject<'_>) -> Option<Finding> {
     })
 }
 
+fn locked_memory(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "locked memory",
+        effect: "Rings of io_uring are locked memory, and all of a user share what is allowed: where it is used up, backends \
+                 that use rings cannot run, and the load generator does without.",
+        change: "raise it: ulimit -l, memlock in /etc/security/limits.conf, LimitMEMLOCK= of a service, --ulimit memlock= of a \
+                 container",
+    };
+    let process = &subject.conditions.process;
+    let bytes = process.locked_memory_bytes?;
+    if bytes == u64::MAX || process.locks_any_memory == Some(true) {
+        return Some(topic.found(Good, "no limit"));
+    }
+    let level = match bytes {
+        ENOUGH_LOCKED_BYTES.. => Good,
+        FEW_RINGS_BYTES.. => Note,
+        _ => Warning,
+    };
+    Some(topic.found(level, figures::bytes(bytes)))
+}
+
 fn backends(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "backends",
@@ -67,13 +92,20 @@ fn descriptors(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "descriptors",
         effect: "Each connection needs one on each side: cells with more connections are refused.",
-        change: "raise the hard limit: ulimit -Hn, LimitNOFILE= of a service, --ulimit nofile= of a container",
+        change: "raise what is smallest: ulimit -Hn, LimitNOFILE= of a service, --ulimit nofile= of a container; fs.nr_open; \
+                 fs.file-max",
     };
-    let hard = subject.conditions.process.descriptors_hard?;
-    let connections = hard.saturating_sub(crate::descriptors::needed(0));
-    let value = match hard {
+    let (limits, conditions) = (&subject.environment.limits, subject.conditions);
+    let hard = conditions.process.descriptors_hard?;
+    // Both sides of a connection are files of this machine; it is one side's that a process has.
+    let files_left = limits.fs_file_max.zip(conditions.open_files).map(|(most, open)| most.saturating_sub(open) / 2);
+    let bounds = [("the hard limit", Some(hard)), ("fs.nr_open", limits.fs_nr_open), ("fs.file-max", files_left)];
+    let known = bounds.into_iter().filter_map(|(name, most)| Some((name, most?)));
+    let (name, most) = known.min_by_key(|(_, most)| *most)?;
+    let connections = most.saturating_sub(crate::descriptors::needed(0));
+    let value = match most {
         u64::MAX => "no limit".to_owned(),
-        hard => format!("{}, for {} connections", grouped(hard), grouped(connections)),
+        most => format!("{} ({name}), for {} connections", grouped(most), grouped(connections)),
     };
     Some(topic.found(enough(connections), value))
 }
@@ -85,8 +117,9 @@ fn threads(subject: Subject<'_>) -> Option<Finding> {
         change: "raise what is smallest: ulimit -u, kernel.pid_max, kernel.threads-max, vm.max_map_count, pids.max",
     };
     let environment = &subject.environment;
-    let processes = subject.conditions.process.processes;
-    let ThreadBound { name, most } = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup)?;
+    let (processes, headroom) = (subject.conditions.process.processes, &subject.conditions.control_groups);
+    let bound = ThreadBound::tightest(processes, &environment.limits, &environment.cgroup, headroom);
+    let ThreadBound { name, most } = bound?;
     Some(topic.found(enough(most), format!("about {} ({name})", grouped(most))))
 }
 
@@ -169,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_may_not_be_locked_is_found() {
+        let few = |bytes| move |patient: &mut Patient| patient.conditions.process.locked_memory_bytes = Some(bytes);
+        let patient = finds("locked memory", Warning, few(64 << 10));
+        assert_eq!(patient.value("locked memory"), "64.0 KiB");
+        finds("locked memory", Note, few(1 << 20));
+        for privileged in [true, false] {
+            let mut patient = Patient::healthy();
+            let process = &mut patient.conditions.process;
+            let bytes = if privileged { 0 } else { u64::MAX };
+            (process.locked_memory_bytes, process.locks_any_memory) = (Some(bytes), Some(privileged));
+            assert_eq!((patient.complaints(), patient.value("locked memory").as_str()), (vec![], "no limit"));
+        }
+    }
+
+    #[test]
     fn a_backend_that_cannot_run_is_named_with_its_reason() {
         let backend = |name: &str, reason: Option<&str>| BackendFacts {
             name: name.to_owned(),
@@ -188,10 +236,19 @@ mod tests {
     #[test]
     fn limits_that_bound_a_comparison_are_found() {
         let patient = finds("descriptors", Note, |patient| patient.conditions.process.descriptors_hard = Some(4096));
-        assert_eq!(patient.value("descriptors"), "4,096, for 3,968 connections");
+        assert_eq!(patient.value("descriptors"), "4,096 (the hard limit), for 3,968 connections");
+        let patient = finds("descriptors", Note, |patient| patient.environment.limits.fs_nr_open = Some(2048));
+        assert_eq!(patient.value("descriptors"), "2,048 (fs.nr_open), for 1,920 connections");
+        let patient = finds("descriptors", Note, |patient| patient.environment.limits.fs_file_max = Some(10_000));
+        assert_eq!(patient.value("descriptors"), "4,400 (fs.file-max), for 4,272 connections");
         finds("descriptors", Warning, |patient| patient.conditions.process.descriptors_hard = Some(256));
         let patient = finds("threads", Warning, |patient| patient.environment.cgroup.pids_max = Some(512));
         assert_eq!(patient.value("threads"), "about 512 (pids.max)");
+        let patient = finds("threads", Warning, |patient| {
+            patient.environment.cgroup.pids_max = Some(512);
+            patient.conditions.control_groups.pids_available = Some(12);
+        });
+        assert_eq!(patient.value("threads"), "about 12 (pids.max)");
         finds("threads", Note, |patient| patient.environment.limits.vm_max_map_count = Some(10_000));
     }
 

@@ -11,6 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     steal,
     steal_since_boot,
     cpu_quota,
+    cpu_weight,
     cpus,
     load,
     pressure,
@@ -125,6 +126,17 @@ fn cpu_quota(subject: Subject<'_>) -> Option<Finding> {
     Some(topic.found(level, value))
 }
 
+fn cpu_weight(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "CPU weight",
+        effect: "Where other control groups want the CPUs as well, this one gets less of them than they do.",
+        change: "give the control group the weight of others: cpu.weight, cpu.shares, or the CPU request of the container",
+    };
+    let percent = subject.environment.cgroup.cpu_weight_percent?;
+    let level = if percent < 100 { Note } else { Good };
+    Some(topic.found(level, format!("{percent} % of what a control group has by default")))
+}
+
 fn cpus(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "CPUs",
@@ -191,11 +203,15 @@ fn memory(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "memory",
         effect: "The buffers of many connections may not fit; what is swapped or reclaimed stalls.",
-        change: "end what else runs, or measure fewer connections and smaller payloads",
+        change: "end what else runs, raise the limit of the control group (memory.max, memory.high), or measure fewer \
+                 connections and smaller payloads",
     };
-    let available = subject.conditions.memory_available_bytes?;
+    let of_machine = subject.conditions.memory_available_bytes;
+    let of_group = subject.conditions.control_groups.memory_available_bytes;
+    let available = of_machine.into_iter().chain(of_group).min()?;
     let level = if available < LITTLE_MEMORY_BYTES { Warning } else { Good };
-    Some(topic.found(level, format!("{} available", figures::bytes(available))))
+    let bound = if of_group == Some(available) { " below the limit of the control group" } else { "" };
+    Some(topic.found(level, format!("{} available{bound}", figures::bytes(available))))
 }
 
 fn swap(subject: Subject<'_>) -> Option<Finding> {
@@ -204,7 +220,9 @@ fn swap(subject: Subject<'_>) -> Option<Finding> {
         effect: "Some memory was swapped out: whoever touches it waits for a disk.",
         change: "swapoff -a, or end what needs the memory",
     };
-    let used = subject.conditions.swap_used_bytes?;
+    let conditions = subject.conditions;
+    // In a container the table of the machine may be hidden, and the group's own figure is not.
+    let used = conditions.swap_used_bytes.max(conditions.control_groups.swap_used_bytes)?;
     let level = if used > 0 { Note } else { Good };
     Some(topic.found(level, format!("{} in use", figures::bytes(used))))
 }
@@ -327,6 +345,11 @@ mod tests {
     fn little_memory_is_found() {
         finds("memory", Warning, |patient| patient.conditions.memory_available_bytes = Some(500 << 20));
         finds("swap", Note, |patient| patient.conditions.swap_used_bytes = Some(1));
+        let patient = finds("memory", Warning, |patient| {
+            patient.conditions.control_groups.memory_available_bytes = Some(300 << 20);
+        });
+        assert_eq!(patient.value("memory"), "300.0 MiB available below the limit of the control group");
+        finds("CPU weight", Note, |patient| patient.environment.cgroup.cpu_weight_percent = Some(4));
     }
 
     #[test]

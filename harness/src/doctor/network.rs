@@ -2,10 +2,11 @@
 
 use super::Level::{Good, Note, Warning};
 use super::{Check, Finding, Subject, Topic};
+use crate::environment::NO_QUEUE;
 use crate::figures;
 
 pub(super) const CHECKS: &[Check] =
-    &[ports, time_wait, backlog, congestion_control, mtu, receive_steering, busy_polling];
+    &[qdisc, ports, time_wait, backlog, congestion_control, mtu, receive_steering, busy_polling];
 
 /// Ports that many a comparison wants, since a port is held for a while after its connection has gone.
 const MANY_PORTS: u64 = 16_384;
@@ -15,6 +16,18 @@ const SOME_PORTS: u64 = 4_096;
 const BURST: u64 = 1_024;
 /// What loopback has unless somebody changed it.
 const USUAL_MTU: u64 = 65_536;
+
+fn qdisc(subject: Subject<'_>) -> Option<Finding> {
+    let topic = Topic {
+        name: "loopback qdisc",
+        effect: "A queueing discipline may shape, delay or drop what is sent over loopback: figures are then its own and not the \
+                 server's.",
+        change: "tc qdisc del dev lo root; tc qdisc del dev lo clsact (or ingress)",
+    };
+    let kinds = subject.environment.network.loopback_qdiscs.as_ref()?;
+    let is_none = kinds.iter().all(|kind| kind == NO_QUEUE);
+    Some(if is_none { topic.found(Good, "none") } else { topic.found(Warning, kinds.join(", ")) })
+}
 
 fn ports(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
@@ -71,11 +84,11 @@ fn congestion_control(subject: Subject<'_>) -> Option<Finding> {
 fn mtu(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "loopback MTU",
-        effect: "Large payloads become more packets than on other machines.",
+        effect: "Large payloads become more packets than on other machines where it is smaller, and fewer where it is larger.",
         change: "ip link set lo mtu 65536",
     };
     let bytes = subject.environment.loopback_mtu_bytes?;
-    Some(topic.found(if bytes < USUAL_MTU { Note } else { Good }, format!("{} bytes", figures::grouped(bytes as f64))))
+    Some(topic.found(if bytes == USUAL_MTU { Good } else { Note }, format!("{} bytes", figures::grouped(bytes as f64))))
 }
 
 fn receive_steering(subject: Subject<'_>) -> Option<Finding> {
@@ -115,6 +128,22 @@ mod tests {
     }
 
     #[test]
+    fn a_loopback_that_shapes_what_it_carries_is_warned_of() {
+        let kinds = |kinds: &[&str]| Some(kinds.iter().copied().map(str::to_owned).collect());
+        for shaped in [&["tbf"][..], &["netem"], &["htb", "fq_codel"], &["noqueue", "clsact"]] {
+            let patient = finds("loopback qdisc", Warning, |patient| {
+                patient.environment.network.loopback_qdiscs = kinds(shaped);
+            });
+            assert_eq!(patient.value("loopback qdisc"), shaped.join(", "));
+        }
+        for usual in [&[][..], &["noqueue"]] {
+            let mut patient = crate::doctor::tests::Patient::healthy();
+            patient.environment.network.loopback_qdiscs = kinds(usual);
+            assert_eq!(patient.value("loopback qdisc"), "none");
+        }
+    }
+
+    #[test]
     fn a_short_queue_is_found() {
         finds("backlog", Note, |patient| patient.environment.network.somaxconn = Some(128));
         finds("backlog", Note, |patient| patient.environment.network.tcp_max_syn_backlog = Some(256));
@@ -125,6 +154,7 @@ mod tests {
         let bbr = Some("bbr".to_owned());
         finds("congestion control", Note, |patient| patient.environment.tcp_congestion_control = bbr);
         finds("loopback MTU", Note, |patient| patient.environment.loopback_mtu_bytes = Some(1500));
+        finds("loopback MTU", Note, |patient| patient.environment.loopback_mtu_bytes = Some(131_072));
         let mask = Some("00000000,00000003".to_owned());
         finds("receive steering", Note, |patient| patient.environment.network.loopback_rps_cpus = mask);
         finds("busy polling", Note, |patient| patient.environment.network.busy_read_us = Some(50));

@@ -1,4 +1,4 @@
-//! What the control groups of this process leave it: CPU time, CPUs, threads.
+//! The limits of the control groups of this process: on CPU time, CPUs, memory, threads.
 //!
 //! A limit of any group on the way to the root holds, so the whole way is walked, as far as it can be seen from here. Both
 //! versions may be mounted at once, and each may hold a limit.
@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::control_groups::{ControlGroups, versions};
 use super::root::Root;
 use super::topology::cpu_list;
 use crate::cpus::CpuSet;
@@ -24,48 +25,75 @@ pub struct Cgroup {
     pub cpuset: Option<CpuSet>,
     /// Threads and processes, the smallest limit on the way. Null: no limit, or none that can be seen.
     pub pids_max: Option<u64>,
+    /// Memory, the smallest limit on the way; beyond it memory is reclaimed, and processes are killed where there is none
+    /// to reclaim. Null: no limit, or none that can be seen.
+    pub memory_max_bytes: Option<u64>,
+    /// Memory from which on processes are made to wait while some is reclaimed, the smallest on the way. Null as above;
+    /// version 2 alone has it.
+    pub memory_high_bytes: Option<u64>,
+    /// Swap that may be used beside that memory, the smallest limit on the way. Null as above.
+    pub swap_max_bytes: Option<u64>,
+    /// What the CPU time of a group weighs against that of its neighbours where both want it, in percent of what a group
+    /// has by default; the smallest on the way. Null: none that can be seen.
+    pub cpu_weight_percent: Option<u64>,
 }
 
 impl Cgroup {
     pub(super) fn of(root: &Root) -> Self {
-        let mounts = mounts(root);
-        let memberships = memberships(root);
-        let way = |controller: &str| way(&mounts, &memberships, controller);
+        let groups = ControlGroups::of(root, "proc/self/cgroup");
+        let number = |group: &str, file: &str| root.number::<u64>(&format!("{group}/{file}"));
 
-        let mut quotas = Vec::new();
-        let mut pids = Vec::new();
+        let (mut quotas, mut weights, mut pids) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut memory_max, mut memory_high, mut swap_max) = (Vec::new(), Vec::new(), Vec::new());
         let mut cpuset = None;
-        for group in way(UNIFIED) {
+        for group in &groups.unified {
             quotas.extend(root.line(&format!("{group}/cpu.max")).and_then(|line| quota_v2(&line)));
-            pids.extend(root.number::<u64>(&format!("{group}/pids.max")));
+            weights.extend(number(group, "cpu.weight"));
+            pids.extend(number(group, "pids.max"));
+            memory_max.extend(number(group, "memory.max"));
+            memory_high.extend(number(group, "memory.high"));
+            swap_max.extend(number(group, "memory.swap.max"));
             cpuset = cpuset.or_else(|| allowed(root, &format!("{group}/cpuset.cpus.effective")));
         }
-        for group in way("cpu") {
-            let number = |file: &str| root.number::<u64>(&format!("{group}/{file}"));
-            let quota = number("cpu.cfs_quota_us").zip(number("cpu.cfs_period_us"));
+        for group in &groups.cpu {
+            let quota = number(group, "cpu.cfs_quota_us").zip(number(group, "cpu.cfs_period_us"));
             quotas.extend(quota.and_then(|(quota_us, period_us)| Quota::new(quota_us, period_us)));
+            weights.extend(number(group, "cpu.shares").map(|shares| shares.saturating_mul(100) / USUAL_SHARES));
         }
-        for group in way("cpuset") {
+        for group in &groups.cpuset {
             let effective = allowed(root, &format!("{group}/cpuset.effective_cpus"));
             cpuset = cpuset.or(effective).or_else(|| allowed(root, &format!("{group}/cpuset.cpus")));
         }
-        for group in way("pids") {
-            pids.extend(root.number::<u64>(&format!("{group}/pids.max")));
+        for group in &groups.pids {
+            pids.extend(number(group, "pids.max"));
+        }
+        for group in &groups.memory {
+            let memory = number(group, "memory.limit_in_bytes").filter(|&bytes| bytes < NO_LIMIT_BYTES);
+            let both = number(group, "memory.memsw.limit_in_bytes").filter(|&bytes| bytes < NO_LIMIT_BYTES);
+            swap_max.extend(both.zip(memory).map(|(both, memory)| both.saturating_sub(memory)));
+            memory_max.extend(memory);
         }
 
         let quota = quotas.into_iter().min_by_key(|quota| quota.millicpus);
-        let mut versions: Vec<u8> = mounts.iter().map(|mount| if mount.is_unified() { 2 } else { 1 }).collect();
-        versions.sort_unstable();
-        versions.dedup();
         Self {
-            versions: (!versions.is_empty()).then_some(versions),
+            versions: versions(root),
             cpu_quota_millicpus: quota.map(|quota| quota.millicpus),
             cpu_quota_period_us: quota.map(|quota| quota.period_us),
             cpuset,
             pids_max: pids.into_iter().min(),
+            memory_max_bytes: memory_max.into_iter().min(),
+            memory_high_bytes: memory_high.into_iter().min(),
+            swap_max_bytes: swap_max.into_iter().min(),
+            cpu_weight_percent: weights.into_iter().min(),
         }
     }
 }
+
+/// What a group of version 1 has by default; one of version 2 has a weight of 100.
+const USUAL_SHARES: u64 = 1024;
+
+/// Version 1 has no word for no limit: it is the largest number of pages, in bytes (`PAGE_COUNTER_MAX`).
+pub(super) const NO_LIMIT_BYTES: u64 = 1 << 62;
 
 #[derive(Clone, Copy)]
 struct Quota {
@@ -88,69 +116,6 @@ fn quota_v2(line: &str) -> Option<Quota> {
 /// An empty list there means that nobody has said anything.
 fn allowed(root: &Root, path: &str) -> Option<CpuSet> {
     cpu_list(root, path).filter(|cpus| !cpus.is_empty())
-}
-
-/// Stands for the one hierarchy of version 2 among the controllers of version 1.
-const UNIFIED: &str = "";
-
-/// Where a hierarchy can be seen.
-struct Mount {
-    controllers: Vec<String>,
-    /// The group that is seen at the mount point.
-    top: String,
-    point: String,
-}
-
-impl Mount {
-    fn is_unified(&self) -> bool {
-        self.controllers.iter().any(|controller| controller == UNIFIED)
-    }
-}
-
-fn mounts(root: &Root) -> Vec<Mount> {
-    let table = root.text("proc/self/mountinfo").unwrap_or_default();
-    table.lines().filter_map(mount).collect()
-}
-
-/// Reads a line of `mountinfo`: `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu`.
-fn mount(line: &str) -> Option<Mount> {
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ').skip(3);
-    let (top, point) = (mount.next()?.to_owned(), mount.next()?.to_owned());
-    let mut filesystem = filesystem.split(' ');
-    let controllers = match filesystem.next()? {
-        "cgroup2" => vec![UNIFIED.to_owned()],
-        "cgroup" => filesystem.nth(1)?.split(',').map(str::to_owned).collect(),
-        _ => return None,
-    };
-    Some(Mount { controllers, top, point })
-}
-
-/// The groups of this process: controllers, and the path of the group in their hierarchy.
-fn memberships(root: &Root) -> Vec<(Vec<String>, String)> {
-    let table = root.text("proc/self/cgroup").unwrap_or_default();
-    let membership = |line: &str| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        Some((controllers.split(',').map(str::to_owned).collect(), path.to_owned()))
-    };
-    table.lines().filter_map(membership).collect()
-}
-
-/// The directories of the group and of all groups above it, innermost first.
-fn way(mounts: &[Mount], memberships: &[(Vec<String>, String)], controller: &str) -> Vec<String> {
-    let has = |controllers: &[String]| controllers.iter().any(|name| name == controller);
-    let Some(mount) = mounts.iter().find(|mount| has(&mount.controllers)) else { return Vec::new() };
-    let Some((_, path)) = memberships.iter().find(|(controllers, _)| has(controllers)) else { return Vec::new() };
-    // A container may see its own group as the top, and the path from further up; or a path that leads out of sight.
-    let below = path.strip_prefix(mount.top.trim_end_matches('/')).unwrap_or(path);
-    let mut names: Vec<&str> = below.split('/').filter(|name| !matches!(*name, "" | "." | "..")).collect();
-    let mut way = Vec::new();
-    loop {
-        way.push(format!("{}/{}", mount.point, names.join("/")));
-        if names.pop().is_none() {
-            return way;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -197,6 +162,56 @@ mod tests {
 
         tree.text("cg/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
         assert_eq!(Cgroup::of(&tree.root()).cpu_quota_millicpus, None);
+    }
+
+    #[test]
+    fn limits_on_memory_are_read_of_both_versions() {
+        let tree = Tree::empty();
+        unified(&tree, "/a/b");
+        for (file, content) in [
+            ("a/b/memory.max", "max\n"),
+            ("a/memory.max", "314572800\n"),
+            ("memory.max", "629145600\n"),
+            ("a/b/memory.high", "209715200\n"),
+            ("a/memory.swap.max", "0\n"),
+            ("a/cpu.weight", "20\n"),
+            ("a/b/cpu.weight", "100\n"),
+        ] {
+            tree.text(&format!("sys/fs/cgroup/{file}"), content);
+        }
+        let cgroup = Cgroup::of(&tree.root());
+        assert_eq!((cgroup.memory_max_bytes, cgroup.memory_high_bytes), (Some(300 << 20), Some(200 << 20)));
+        assert_eq!((cgroup.swap_max_bytes, cgroup.cpu_weight_percent), (Some(0), Some(20)));
+
+        // A hybrid of both, nested.
+        let tree = Tree::empty();
+        tree.text(
+            "proc/self/mountinfo",
+            "30 1 0:1 / /cg/unified rw - cgroup2 x rw\n31 1 0:2 / /cg/memory rw - cgroup x rw,memory\n\
+             32 1 0:3 / /cg/cpu rw - cgroup x rw,cpu,cpuacct\n33 1 0:4 / /cg/pids rw - cgroup x rw,pids\n",
+        );
+        tree.text("proc/self/cgroup", "4:pids:/p\n3:cpu,cpuacct:/c\n2:memory:/m/n\n0::/u\n");
+        tree.text("cg/memory/m/n/memory.limit_in_bytes", "9223372036854771712\n");
+        tree.text("cg/memory/m/memory.limit_in_bytes", "314572800\n");
+        tree.text("cg/memory/m/memory.memsw.limit_in_bytes", "419430400\n");
+        tree.text("cg/cpu/c/cpu.shares", "512\n");
+        tree.text("cg/pids/p/pids.max", "7\n");
+        let cgroup = Cgroup::of(&tree.root());
+        assert_eq!((cgroup.memory_max_bytes, cgroup.swap_max_bytes), (Some(300 << 20), Some(100 << 20)));
+        assert_eq!((cgroup.cpu_weight_percent, cgroup.pids_max), (Some(50), Some(7)));
+        assert_eq!(cgroup.versions, Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn a_container_that_sees_its_own_group_as_the_top_knows_its_limits() {
+        let tree = Tree::empty();
+        unified(&tree, "/");
+        tree.text("sys/fs/cgroup/cpu.max", "20000 100000\n");
+        tree.text("sys/fs/cgroup/memory.max", "314572800\n");
+        tree.text("sys/fs/cgroup/pids.max", "100\n");
+        let cgroup = Cgroup::of(&tree.root());
+        assert_eq!((cgroup.cpu_quota_millicpus, cgroup.memory_max_bytes), (Some(200), Some(300 << 20)));
+        assert_eq!(cgroup.pids_max, Some(100));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clock::ClockCost;
+use super::group_headroom::GroupHeadroom;
 use super::root::Root;
 use super::tables::{field, kibibytes};
 use super::topology::cpu_list;
@@ -43,6 +44,8 @@ pub struct Conditions {
     pub open_files: Option<u64>,
     /// This process.
     pub process: ProcessState,
+    /// What its control groups leave it.
+    pub control_groups: GroupHeadroom,
     /// What reading the clock costs; null where it was not measured.
     pub clock: Option<ClockCost>,
     /// How quiet the CPUs were during that look.
@@ -67,6 +70,8 @@ pub struct ProcessState {
     pub processes: Option<u64>,
     /// Memory that it may keep from being swapped.
     pub locked_memory_bytes: Option<u64>,
+    /// Whether it may keep as much memory as it likes (`CAP_IPC_LOCK`), whatever that limit is.
+    pub locks_any_memory: Option<bool>,
     /// By how much its sleeps may be prolonged so that several end together.
     pub timer_slack_ns: Option<u64>,
     /// Whether a filter looks at each of its system calls: 0 none, 1 strict, 2 a filter.
@@ -103,6 +108,7 @@ impl Conditions {
             tcp_time_wait: sockets(&sockstat, "tw"),
             open_files: root.words::<u64>("proc/sys/fs/file-nr").and_then(|numbers| numbers.first().copied()),
             process: ProcessState::of(root),
+            control_groups: GroupHeadroom::of(root),
             clock: None,
             hiccups: None,
             hiccups_missing: None,
@@ -124,10 +130,24 @@ impl ProcessState {
             descriptors_hard: limit(&limits, "Max open files", 1),
             processes: limit(&limits, "Max processes", 0),
             locked_memory_bytes: limit(&limits, "Max locked memory", 0),
+            locks_any_memory: field(&status, "CapEff").and_then(locks_any_memory),
             timer_slack_ns: root.number("proc/self/timerslack_ns"),
             seccomp: field(&status, "Seccomp").and_then(|mode| mode.parse().ok()),
         }
     }
+}
+
+/// Reads the effective capabilities, a mask in hexadecimal digits.
+fn locks_any_memory(capabilities: &str) -> Option<bool> {
+    /// `CAP_IPC_LOCK` of linux/capability.h.
+    const IPC_LOCK: u64 = 14;
+    Some(u64::from_str_radix(capabilities, 16).ok()? >> IPC_LOCK & 1 == 1)
+}
+
+/// The soft and the hard limit on descriptors of this process, by its file under `/proc`.
+pub(crate) fn open_files_limit() -> Option<(u64, u64)> {
+    let process = ProcessState::of(&Root::system());
+    process.descriptors_soft.zip(process.descriptors_hard)
 }
 
 /// The soft (0) or hard (1) limit; no limit at all is the largest number.
@@ -263,6 +283,17 @@ mod tests {
         let tree = Tree::empty();
         tree.text("proc/self/stat", "7 (a) b 1 2) R 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 39 19 1 0 0\n");
         assert_eq!(ProcessState::of(&tree.root()).niceness, Some(19));
+    }
+
+    #[test]
+    fn who_may_lock_memory_is_read_from_the_capabilities() {
+        let tree = Tree::empty();
+        for (capabilities, known) in
+            [("000001fffeffffff", Some(true)), ("000001fffeffbfff", Some(false)), ("0", Some(false)), ("x", None)]
+        {
+            tree.text("proc/self/status", &format!("CapEff:\t{capabilities}\n"));
+            assert_eq!(ProcessState::of(&tree.root()).locks_any_memory, known, "{capabilities}");
+        }
     }
 
     #[test]

@@ -8,12 +8,16 @@ mod backends;
 mod cgroup;
 mod clock;
 mod conditions;
+mod control_groups;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod frequency;
+mod group_counts;
+mod group_headroom;
 mod kernel;
 mod limits;
 mod network;
+mod qdisc;
 mod root;
 mod tables;
 mod threads;
@@ -26,11 +30,16 @@ use serde::{Deserialize, Serialize};
 pub use self::backends::BackendFacts;
 pub use self::cgroup::Cgroup;
 pub use self::clock::{ClockCost, ClockSource};
+pub(crate) use self::conditions::open_files_limit;
 pub use self::conditions::{Conditions, CpuTicks, ProcessState};
+pub use self::control_groups::ControlGroups;
 pub use self::frequency::{Frequency, FrequencyPolicy, IdleState, IdleStates};
+pub use self::group_counts::{GroupCounts, GroupEvents};
+pub use self::group_headroom::GroupHeadroom;
 pub use self::kernel::KernelBuild;
 pub use self::limits::Limits;
 pub use self::network::Network;
+pub(crate) use self::qdisc::{NO_QUEUE, of_loopback as loopback_qdiscs};
 pub use self::root::Root;
 pub(crate) use self::tables::{field, kibibytes};
 pub use self::threads::ThreadBound;
@@ -88,6 +97,8 @@ impl Environment {
         environment.virtualisation.ask_processor();
         environment.virtualised =
             environment.virtualised.or(environment.virtualisation.machine.is_some().then_some(true));
+        environment.network.loopback_qdiscs = loopback_qdiscs();
+        environment.loopback_mtu_bytes = qdisc::loopback_mtu_bytes().or(environment.loopback_mtu_bytes);
         environment.backends = Some(BackendFacts::ask());
         environment
     }

@@ -38,6 +38,8 @@ pub struct Network {
     pub tcp_available_congestion_control: Option<Vec<String>>,
     /// The queueing discipline of devices that have one; loopback has none unless it was given one.
     pub default_qdisc: Option<String>,
+    /// The queueing disciplines that loopback has, its root first; `noqueue` unless it was given others.
+    pub loopback_qdiscs: Option<Vec<String>>,
     /// How long `poll` and `select` spin for packets.
     pub busy_poll_us: Option<u64>,
     /// How long `read` spins for packets.
@@ -66,6 +68,8 @@ impl Network {
             tcp_mem_pages: root.words(&format!("{IPV4}/tcp_mem")),
             tcp_available_congestion_control: root.words(&format!("{IPV4}/tcp_available_congestion_control")),
             default_qdisc: root.line(&format!("{CORE}/default_qdisc")),
+            // No file says it.
+            loopback_qdiscs: None,
             busy_poll_us: core("busy_poll"),
             busy_read_us: core("busy_read"),
             loopback_rps_cpus: root.line(&format!("{LOOPBACK}/queues/rx-0/rps_cpus")),

@@ -2,6 +2,7 @@
 //! taken from the threads of a trial.
 
 mod cpu_time;
+mod groups;
 mod hiccups;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cpus::CpuSet;
+use crate::environment::{ControlGroups, GroupEvents, loopback_qdiscs};
 use cpu_time::CpuTime;
+use groups::GroupWatch;
 use hiccups::{Hiccups, Seen};
 
 /// What the machine did to both sides while the window was open.
@@ -24,6 +27,8 @@ pub struct Interference {
     pub server: Disturbance,
     /// On the load generator's CPUs.
     pub client: Disturbance,
+    /// The queueing disciplines of loopback, which carried the load; `noqueue` unless it was given others.
+    pub loopback_qdiscs: Option<Vec<String>>,
 }
 
 /// What the machine did to one side; null what could not be read.
@@ -42,6 +47,8 @@ pub struct Disturbance {
     pub waited: Option<f64>,
     /// Times a second that one of its threads was made to wait for a CPU by somebody else.
     pub involuntary_switches_per_s: Option<f64>,
+    /// What the limits of its control groups did to it.
+    pub control_groups: GroupEvents,
 }
 
 /// Looks at the CPUs of both sides, from its start to its end.
@@ -50,6 +57,8 @@ pub struct Watch {
     server_cpus: CpuSet,
     client_cpus: CpuSet,
     hiccups: Hiccups,
+    server_groups: GroupWatch,
+    client_groups: GroupWatch,
     opened: Option<Reading>,
     closed: Option<Reading>,
 }
@@ -78,14 +87,16 @@ struct Reading {
 }
 
 impl Watch {
-    /// Begins. A side whose CPUs are unknown has none.
+    /// Begins. A side whose CPUs are unknown has none; the server is known by its processes.
     #[must_use]
-    pub fn start(server_cpus: &CpuSet, client_cpus: &CpuSet) -> Self {
+    pub fn start(server_cpus: &CpuSet, client_cpus: &CpuSet, server_processes: &[u32]) -> Self {
         let cpus: CpuSet = server_cpus.iter().chain(client_cpus.iter()).collect();
         Self {
             server_cpus: server_cpus.clone(),
             client_cpus: client_cpus.clone(),
             hiccups: Hiccups::watch(cpus.iter()),
+            server_groups: GroupWatch::start(ControlGroups::of_processes(server_processes)),
+            client_groups: GroupWatch::start(ControlGroups::of_this_process()),
             opened: None,
             closed: None,
         }
@@ -95,12 +106,30 @@ impl Watch {
     pub fn window_opens(&mut self) {
         self.hiccups.window_opens();
         self.opened = Some(self.read());
+        self.server_groups.window_opens();
+        self.client_groups.window_opens();
     }
 
     /// What is seen from now on does not.
     pub fn window_closed(&mut self) {
         self.hiccups.window_closed();
         self.closed = Some(self.read());
+        self.load_ended();
+    }
+
+    /// The last answer has come. The server may end from now on, and its control groups with it.
+    pub fn load_ended(&mut self) {
+        self.server_groups.window_closed();
+        self.client_groups.window_closed();
+    }
+
+    /// Adds to why a server has ended that the kernel killed something in its control group, where it did.
+    #[must_use]
+    pub fn with_killing(&self, error: String) -> String {
+        if self.server_groups.has_killed() {
+            return format!("{error}; the kernel killed a process in its control group for lack of memory");
+        }
+        error
     }
 
     fn read(&self) -> Reading {
@@ -130,12 +159,16 @@ impl Watch {
                 neighbours: own_ns.and_then(|own_ns| opened.foreign_share(&closed, own_ns)),
                 waited: None,
                 involuntary_switches_per_s: per_second(switches, seen.as_deref(), elapsed_s),
+                control_groups: GroupEvents::default(),
             }
         };
+        let (server_groups, client_groups) = (self.server_groups.finish(), self.client_groups.finish());
         Interference {
             hiccup_floor_ns: floor_ns(&seen),
+            loopback_qdiscs: loopback_qdiscs(),
             server: Disturbance {
                 waited: own.server_waited,
+                control_groups: server_groups,
                 ..disturbance(
                     &self.server_cpus,
                     opened.server,
@@ -146,6 +179,7 @@ impl Watch {
             },
             client: Disturbance {
                 waited: own.client_waited,
+                control_groups: client_groups,
                 ..disturbance(
                     &self.client_cpus,
                     opened.client,
@@ -179,7 +213,7 @@ mod tests {
     }
 
     fn watched(server: &CpuSet, client: &CpuSet, own: OwnUse) -> Interference {
-        let mut watch = Watch::start(server, client);
+        let mut watch = Watch::start(server, client, &[]);
         watch.window_opens();
         std::thread::sleep(Duration::from_millis(30));
         watch.window_closed();
@@ -209,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_window_that_never_closed_shows_nothing() {
-        let mut watch = Watch::start(&a_cpu(), &a_cpu());
+        let mut watch = Watch::start(&a_cpu(), &a_cpu(), &[]);
         watch.window_opens();
         assert_eq!(watch.finish(OwnUse::default()), Interference::default());
     }

@@ -80,11 +80,10 @@ pub(super) fn open(
     Ok(connected)
 }
 
-/// Raises the soft limit on descriptors as far as the hard limit lets it, which has to be far enough for `connections`.
+/// Raises the soft limit on descriptors as far as it goes, which has to be far enough for `connections`.
 pub(super) fn allow_descriptors(connections: usize) -> Result<(), LoadError> {
     let needed = descriptors::needed(connections);
-    let limit = descriptors::raise_limit()
-        .map_err(|cause| LoadError::Kernel { what: "raise the limit on open files", cause })?;
+    let limit = descriptors::raise_limit();
     if limit < needed { Err(LoadError::Descriptors { needed, limit }) } else { Ok(()) }
 }
 

@@ -49,7 +49,7 @@ impl Engine {
     pub fn granted(self, payload_bytes: u32) -> Result<Self, LoadError> {
         match self {
             Self::Epoll => Ok(Self::Epoll),
-            Self::Auto if payload_bytes > SMALL_PAYLOAD_BYTES => Ok(Self::Epoll),
+            Self::Auto if payload_bytes > SMALL_PAYLOAD_BYTES || FALLBACK.get().is_some() => Ok(Self::Epoll),
             Self::Auto | Self::IoUring => match io_uring_refusal() {
                 None => Ok(Self::IoUring),
                 Some(_) if self == Self::Auto => Ok(Self::Epoll),
@@ -65,6 +65,42 @@ fn io_uring_refusal() -> Option<&'static str> {
     REFUSAL.get_or_init(|| io_uring::probe().err().map(|error| error.to_string())).as_deref()
 }
 
+/// Why a ring could not be had when a load was to begin, although the kernel grants `io_uring`: mostly because there is not
+/// enough memory that may be locked for one of the server as well. From then on the choice is another, for all loads of
+/// this process: trials that are compared are to be loaded alike.
+static FALLBACK: OnceLock<String> = OnceLock::new();
+
+/// What a load is carried out with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Never [`Engine::Auto`].
+    pub(super) engine: Engine,
+    /// Why it is not the one that was preferred.
+    pub(super) because: Option<String>,
+    /// Whether another may be taken where this one cannot be had.
+    pub(super) is_free: bool,
+}
+
+impl Choice {
+    /// For frames of that payload.
+    pub(super) fn of(engine: Engine, payload_bytes: u32) -> Result<Self, LoadError> {
+        let granted = engine.granted(payload_bytes)?;
+        let was_preferred = engine != Engine::Auto || payload_bytes > SMALL_PAYLOAD_BYTES;
+        let because = if was_preferred || granted == Engine::IoUring {
+            None
+        } else {
+            FALLBACK.get().cloned().or_else(|| io_uring_refusal().map(str::to_owned))
+        };
+        Ok(Self { engine: granted, because, is_free: engine == Engine::Auto })
+    }
+
+    /// The ring could not be had, for that reason: readiness it is, for this load and for those that follow.
+    pub(super) fn fall_back(&mut self, reason: String) {
+        let reason = FALLBACK.get_or_init(|| reason);
+        (self.engine, self.because) = (Engine::Epoll, Some(reason.clone()));
+    }
+}
+
 /// An engine with its sockets, on the thread that will run it.
 pub(super) enum Prepared<'run> {
     Epoll(Epoll),
@@ -72,10 +108,23 @@ pub(super) enum Prepared<'run> {
 }
 
 impl<'run> Prepared<'run> {
-    pub(super) fn new(engine: Engine, sockets: Vec<OwnedFd>, share: &Share<'run>) -> io::Result<Self> {
+    /// With the failure the sockets come back.
+    pub(super) fn new(
+        engine: Engine,
+        sockets: Vec<OwnedFd>,
+        share: &Share<'run>,
+    ) -> Result<Self, (io::Error, Vec<OwnedFd>)> {
         match engine {
             Engine::IoUring => IoUring::new(sockets, share).map(Box::new).map(Self::IoUring),
-            Engine::Auto | Engine::Epoll => Epoll::new(sockets).map(Self::Epoll),
+            Engine::Auto | Engine::Epoll => Epoll::new(sockets).map(Self::Epoll).map_err(|error| (error, Vec::new())),
+        }
+    }
+
+    /// Its sockets; the ring is closed, if it has one.
+    pub(super) fn into_sockets(self) -> Vec<OwnedFd> {
+        match self {
+            Self::Epoll(epoll) => epoll.into_sockets(),
+            Self::IoUring(io_uring) => io_uring.into_sockets(),
         }
     }
 

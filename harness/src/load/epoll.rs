@@ -57,6 +57,10 @@ impl Epoll {
         Ok(Self { set, timer, sockets })
     }
 
+    pub(super) fn into_sockets(self) -> Vec<OwnedFd> {
+        self.sockets.into_iter().flatten().map(|socket| socket.fd).collect()
+    }
+
     /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.
     pub(super) fn run<'run>(self, share: Share<'run>, clock: Clock, end: &End) -> io::Result<Finished<'run>> {
         let small = share.frame_bytes() <= SMALL_RECEIVE_BYTES;
@@ -66,8 +70,7 @@ impl Epoll {
         run.start();
         run.turn_until_over(end)?;
         let cpu = run.meter.finish(clock.now_ns());
-        let sockets = run.io.sockets.into_iter().flatten().map(|socket| socket.fd).collect();
-        Ok(Finished { share: run.share, cpu, sockets, timers: None })
+        Ok(Finished { share: run.share, cpu, sockets: run.io.into_sockets(), timers: None })
     }
 
     /// Sleeps until then, as between two requests, or until something else happens.

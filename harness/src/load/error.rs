@@ -96,12 +96,13 @@ pub enum LoadError {
     },
     /// Connections need descriptors.
     #[error(
-        "{needed} open files are needed, and the hard limit is {limit}: ask for fewer connections, or raise it (ulimit -Hn)"
+        "{needed} open files are needed, and this process may have {limit}: ask for fewer connections, or raise the limit \
+         (ulimit -Hn, and fs.nr_open where that is lower)"
     )]
     Descriptors {
         /// Descriptors for the connections and for all else.
         needed: u64,
-        /// The hard limit of this process.
+        /// Those that this process may have.
         limit: u64,
     },
     /// A thread may not run on a CPU that the plan names.

@@ -219,6 +219,8 @@ pub struct LoadOutcome {
 pub struct ClientCost {
     /// The interface used for I/O.
     pub engine: &'static str,
+    /// Why it is not the one that is preferred where the choice is free.
+    pub engine_because: Option<String>,
     /// Generator threads.
     pub threads: usize,
     /// CPU time of all of them in the window.

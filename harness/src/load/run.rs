@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::clock_step::clock_step_ns;
 use super::connect::{allow_descriptors, connect};
 use super::cpu_meter::CpuUse;
-use super::engine::Prepared;
+use super::engine::{Choice, Prepared};
 use super::error::LoadError;
 use super::idle::Idle;
 use super::recorder::Recorder;
@@ -37,7 +37,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(1);
 /// Carries out a plan. Blocks until the last answer to what is measured has come or was given up, or until `cancel` is
 /// set, which leaves nothing.
 ///
-/// The soft limit on open files is raised to the hard limit.
+/// The soft limit on open files is raised as far as it goes.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ fn carry_out(
 ) -> Result<LoadOutcome, LoadError> {
     plan.check()?;
     allow_descriptors(plan.connections)?;
-    let engine = plan.engine.granted(plan.payload_bytes)?;
+    let mut choice = Choice::of(plan.engine, plan.payload_bytes)?;
     let window = Window::new(plan.warmup, plan.duration);
     let traffic = Traffic::new(plan.payload_bytes, plan.depth);
     let shares = Share::deal(plan, window, &traffic);
@@ -87,14 +87,14 @@ fn carry_out(
     let end = End::new(plan.threads);
     let finished = thread::scope(|scope| {
         let jobs = shares.into_iter().enumerate().map(|(index, share)| Job {
-            engine,
+            choice: choice.clone(),
             cpu: (!plan.cpus.is_empty()).then(|| plan.cpus[index % plan.cpus.len()]),
             sockets: sockets.split_off(sockets.len() - share.connections()),
             share,
             // One thread is enough to know the machine by.
             timed_sleep: timers::sleep_of(plan).filter(|_| index == 0),
         });
-        let (clock, threads) = start(scope, jobs, &end)?;
+        let (clock, threads) = start(scope, jobs.collect(), &end, &mut choice)?;
         observer.window_closes_at(clock.monotonic_ns(window.closes_ns));
         watch(window, clock, &threads, observer, &Stop { cancel, cancelled, end: &end });
         threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
@@ -102,7 +102,7 @@ fn carry_out(
     if end.is_abandoned() {
         return Err(LoadError::Cancelled);
     }
-    let mut outcome = outcome(plan, engine, finished);
+    let mut outcome = outcome(plan, choice, finished);
     let is_whole = outcome.elapsed == plan.duration && outcome.unanswered == 0;
     outcome.cut_short = end.cut_ns().is_some() && !is_whole;
     outcome.idle_lost = idle.lost();
@@ -233,7 +233,7 @@ impl End {
 
 /// What one thread is given.
 struct Job<'run> {
-    engine: Engine,
+    choice: Choice,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: Share<'run>,
@@ -241,33 +241,54 @@ struct Job<'run> {
     timed_sleep: Option<Duration>,
 }
 
+/// What a thread that is ready is to do.
+enum Order {
+    /// Another thread could not get a ring, and all are to do I/O alike: to be ready with readiness, and to say so.
+    UseReadiness(mpsc::Sender<Result<(), LoadError>>),
+    /// The load begins.
+    Start(Clock),
+}
+
 type Thread<'scope, 'run> = ScopedJoinHandle<'scope, Result<Finished<'run>, LoadError>>;
 
 /// Starts a thread for each job, and the clock when all of them have what they need.
 fn start<'scope, 'run>(
     scope: &'scope Scope<'scope, 'run>,
-    jobs: impl Iterator<Item = Job<'run>>,
+    jobs: Vec<Job<'run>>,
     end: &'run End,
+    choice: &mut Choice,
 ) -> Result<(Clock, Vec<Thread<'scope, 'run>>), LoadError> {
     let (ready, readiness) = mpsc::channel();
     // To give up is to drop these: threads that wait for the clock then leave.
-    let mut clocks = Vec::new();
+    let mut orders = Vec::new();
     let mut threads = Vec::new();
-    for (index, job) in jobs.enumerate() {
+    for (index, job) in jobs.into_iter().enumerate() {
         let ready = ready.clone();
-        let (clock, start) = mpsc::channel();
+        let (order, obeyed) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("load-{index}"));
-        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, end));
+        let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &obeyed, end));
         threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
-        clocks.push(clock);
+        orders.push(order);
     }
     drop(ready);
+    let mut fallen_back = None;
     for _ in &threads {
-        readiness.recv().expect("a thread panicked while it got ready")?;
+        fallen_back = readiness.recv().expect("a thread panicked while it got ready")?.or(fallen_back);
+    }
+    if let Some(reason) = fallen_back {
+        choice.fall_back(reason);
+        let (ready, readiness) = mpsc::channel();
+        for thread in &orders {
+            thread.send(Order::UseReadiness(ready.clone())).expect("a thread that is ready waits for the clock");
+        }
+        drop(ready);
+        for _ in &threads {
+            readiness.recv().expect("a thread panicked while it got ready")?;
+        }
     }
     let clock = Clock::start();
-    for thread in clocks {
-        thread.send(clock).expect("a thread that is ready waits for the clock");
+    for thread in orders {
+        thread.send(Order::Start(clock)).expect("a thread that is ready waits for the clock");
     }
     Ok((clock, threads))
 }
@@ -275,40 +296,79 @@ fn start<'scope, 'run>(
 impl<'run> Job<'run> {
     fn carry_out(
         self,
-        ready: mpsc::Sender<Result<(), LoadError>>,
-        start: &mpsc::Receiver<Clock>,
+        ready: mpsc::Sender<Result<Option<String>, LoadError>>,
+        orders: &mpsc::Receiver<Order>,
         end: &End,
     ) -> Result<Finished<'run>, LoadError> {
-        let prepared = prepare(self.engine, self.cpu, self.sockets, &self.share).and_then(|mut engine| {
-            let timers = self.timed_sleep.map_or(Ok(None), |sleep| {
-                timers::measure(sleep, || !end.is_abandoned(), |clock, at_ns| engine.sleep_until(clock, at_ns))
-            });
-            Ok((engine, timers.map_err(|cause| LoadError::Kernel { what: "wait for a timer", cause })?))
-        });
-        let (engine, outcome) = match prepared {
-            Ok(engine) => (Some(engine), Ok(())),
+        let sleep = self.timed_sleep;
+        let prepared = prepare(&self.choice, self.cpu, self.sockets, &self.share)
+            .and_then(|(engine, fallen_back)| Ok((timed(engine, sleep, end)?, fallen_back)));
+        let (mut timed_engine, outcome) = match prepared {
+            Ok((engine, fallen_back)) => (Some(engine), Ok(fallen_back)),
             Err(error) => (None, Err(error)),
         };
         // Nobody is there to be told where another thread failed first; then the clock does not come either.
         let _ = ready.send(outcome);
         drop(ready);
-        let (Some((engine, timers)), Ok(clock)) = (engine, start.recv()) else { return Err(LoadError::Cancelled) };
-        let finished = engine.run(self.share, clock, end).map_err(|cause| {
-            end.abandon();
-            LoadError::Kernel { what: "wait for events", cause }
-        })?;
-        Ok(Finished { timers, ..finished })
+        loop {
+            let (Some((prepared, timers)), Ok(order)) = (timed_engine.take(), orders.recv()) else {
+                return Err(LoadError::Cancelled);
+            };
+            match order {
+                Order::UseReadiness(ready) => {
+                    let prepared = with_readiness(prepared.into_sockets(), &self.share);
+                    let outcome = prepared.and_then(|prepared| timed(prepared, sleep, end)).map(|engine| {
+                        timed_engine = Some(engine);
+                    });
+                    let _ = ready.send(outcome);
+                }
+                Order::Start(clock) => {
+                    let finished = prepared.run(self.share, clock, end).map_err(|cause| {
+                        end.abandon();
+                        LoadError::Kernel { what: "wait for events", cause }
+                    })?;
+                    return Ok(Finished { timers, ..finished });
+                }
+            }
+        }
     }
 }
 
+/// With how late the timers wake it, where it is to sleep for that.
+fn timed<'run>(
+    mut engine: Prepared<'run>,
+    sleep: Option<Duration>,
+    end: &End,
+) -> Result<(Prepared<'run>, Option<TimerLateness>), LoadError> {
+    let Some(sleep) = sleep else { return Ok((engine, None)) };
+    let timers = timers::measure(sleep, || !end.is_abandoned(), |clock, at_ns| engine.sleep_until(clock, at_ns));
+    let timers = timers.map_err(|cause| LoadError::Kernel { what: "wait for a timer", cause })?;
+    Ok((engine, timers))
+}
+
+/// An engine for a thread; and, where it is not the one that was chosen, why.
 fn prepare<'run>(
-    engine: Engine,
+    choice: &Choice,
     cpu: Option<usize>,
     sockets: Vec<OwnedFd>,
     share: &Share<'run>,
-) -> Result<Prepared<'run>, LoadError> {
+) -> Result<(Prepared<'run>, Option<String>), LoadError> {
     cpu.map_or(Ok(()), pin)?;
-    Prepared::new(engine, sockets, share).map_err(|cause| LoadError::Kernel { what: "set up an event loop", cause })
+    match Prepared::new(choice.engine, sockets, share) {
+        Ok(prepared) => Ok((prepared, None)),
+        Err((cause, sockets)) if choice.is_free && choice.engine == Engine::IoUring => {
+            Ok((with_readiness(sockets, share)?, Some(cause.to_string())))
+        }
+        Err((cause, _)) => Err(not_set_up(cause)),
+    }
+}
+
+fn with_readiness<'run>(sockets: Vec<OwnedFd>, share: &Share<'run>) -> Result<Prepared<'run>, LoadError> {
+    Prepared::new(Engine::Epoll, sockets, share).map_err(|(cause, _)| not_set_up(cause))
+}
+
+fn not_set_up(cause: io::Error) -> LoadError {
+    LoadError::Kernel { what: "set up an event loop", cause }
 }
 
 /// Binds the calling thread to one CPU.
@@ -333,10 +393,11 @@ fn join<'run>(thread: Thread<'_, 'run>) -> Result<Finished<'run>, LoadError> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn outcome(plan: &LoadPlan, engine: Engine, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
+fn outcome(plan: &LoadPlan, choice: Choice, mut finished: Vec<Finished<'_>>) -> LoadOutcome {
     let connections = finished.iter_mut().flat_map(|thread| mem::take(&mut thread.sockets)).collect();
     let client = ClientCost {
-        engine: engine.name(),
+        engine: choice.engine.name(),
+        engine_because: choice.because,
         threads: finished.len(),
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),

@@ -45,6 +45,10 @@ pub fn environment_differences(before: &Environment, now: &Environment) -> Vec<S
         if (before_is && before.is_null()) || (now_is && now.is_null()) {
             return;
         }
+        // Null only where it was not looked at, or could not be seen.
+        if LATER.contains(&path) && (before.is_null() || now.is_null()) {
+            return;
+        }
         differences.extend(match (before, now) {
             (Value::Array(before), Value::Array(now)) => list_difference(path, before, now),
             _ => difference(path, before, now),
@@ -52,6 +56,15 @@ pub fn environment_differences(before: &Environment, now: &Environment) -> Vec<S
     });
     differences
 }
+
+/// Facts that files of earlier versions do not have.
+const LATER: [&str; 5] = [
+    "cgroup.memory_max_bytes",
+    "cgroup.memory_high_bytes",
+    "cgroup.swap_max_bytes",
+    "cgroup.cpu_weight_percent",
+    "network.loopback_qdiscs",
+];
 
 fn descend(path: &str, before: &Value, now: &Value, each: &mut impl FnMut(&str, &Value, &Value)) {
     let (Value::Object(before), Value::Object(now)) = (before, now) else { return each(path, before, now) };

@@ -249,6 +249,7 @@ impl Measured {
             server,
             client: ClientMeasured {
                 engine: load.client.engine.to_owned(),
+                engine_because: load.client.engine_because,
                 threads: load.client.threads,
                 cpu_ns,
                 cpu_ns_per_request: per(cpu_ns as f64, load.requests as f64),
@@ -399,6 +400,9 @@ pub struct ServerMeasured {
 pub struct ClientMeasured {
     /// The interface it used for I/O.
     pub engine: String,
+    /// Why it is not the one that is preferred where the choice is free; null where it is.
+    #[serde(default)]
+    pub engine_because: Option<String>,
     /// Its threads.
     pub threads: usize,
     /// CPU time of all of them.
@@ -468,6 +472,7 @@ pub(crate) mod tests {
             censored: 0,
             client: ClientCost {
                 engine: "epoll",
+                engine_because: None,
                 threads: 1,
                 cpu: Duration::from_millis(100),
                 utilisation: 0.2,

@@ -10,6 +10,7 @@ use crate::floor::{Echo, EchoCost, FloorError, Pair};
 use crate::plan::SweepPlan;
 use crate::results::{ServerMeasured, TrialRecord};
 use crate::statistics::median;
+use crate::verdict::doubt_below;
 
 /// Short, for there are some for every block; together they add 2 to 3 % to a sweep of as many trials as there are by default.
 const WINDOW: Duration = Duration::from_millis(6);
@@ -150,7 +151,7 @@ impl Measured {
     }
 }
 
-/// Puts the floor of its block into the record of a trial that was measured.
+/// Puts the floor of its block into the record of a trial that was measured, and doubts one that is too far below.
 pub(crate) fn record(floor: &BlockFloor, trial: &mut TrialRecord) {
     let Some(server) = trial.measured.as_mut().and_then(|measured| measured.server.as_mut()) else { return };
     match floor {
@@ -158,6 +159,7 @@ pub(crate) fn record(floor: &BlockFloor, trial: &mut TrialRecord) {
             server.floor_ns_per_request = Some(floor.ns_per_request);
             server.floor_echoes = floor.echoes;
             server.floor_in_vain = floor.in_vain;
+            doubt_below(trial);
         }
         Err(why) => server.floor_missing = Some(why.clone()),
     }

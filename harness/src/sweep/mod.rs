@@ -25,6 +25,7 @@ pub(crate) use floor::{Floors, record as record_floor};
 pub use generator::measure_generator;
 pub use order::{Slot, further_slots, slots, slots_count};
 pub use resume::{Mismatch, check_resumable};
+pub use server::listening_processes;
 pub(crate) use trial::run as run_trial;
 pub use until::{Goal, run_until};
 

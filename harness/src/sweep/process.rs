@@ -34,6 +34,10 @@ impl Process {
         Self { id: pid, directory: format!("/proc/{pid}").into(), cpu_clock }
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Takes two system calls, however many threads there are; nothing where it cannot be read.
     pub(super) fn cpu(&self) -> Option<CpuReading> {
         let time = clock_gettime(self.cpu_clock?).ok()?;

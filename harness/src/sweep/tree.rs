@@ -56,6 +56,11 @@ impl Tree {
         Self { guard }
     }
 
+    /// All that there are now.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        descendants(self.guard)
+    }
+
     /// CPU time of all that runs, to the nanosecond, and of all that has ended, in ticks; nothing where processes ended
     /// faster than they could be read.
     pub(super) fn cpu(&self) -> Option<CpuReading> {

@@ -101,7 +101,7 @@ fn measure(
         idle_connections: slot.cell.idle_connections,
     };
     let process = server.watched();
-    let watch = Watch::start(&plan.server_cpus, &plan.client_cpus);
+    let watch = Watch::start(&plan.server_cpus, &plan.client_cpus, &process.processes());
     // Threads that have to wait for each other are made to wait by nobody else.
     let alone = |threads: usize, cpus: usize| threads <= cpus && !plan.server_cpus.overlaps(&plan.client_cpus);
     let own_threads = info.map(|info| {
@@ -123,11 +123,13 @@ fn measure(
         cancel,
     };
     let outcome = load::run(&load, &mut window, cancel);
-    let Window { opened, closed, late_ns, watch, idle, .. } = window;
+    let Window { opened, closed, late_ns, mut watch, idle, .. } = window;
+    watch.load_ended();
     let readings = opened.zip(closed);
     let max_rss_bytes = process.max_rss_bytes();
     // A server that died is why the load failed, so its end is looked at first.
-    server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0))?;
+    let stopped = server.stop(outcome.as_ref().map_or(true, |outcome| outcome.errors > 0));
+    stopped.map_err(|error| watch.with_killing(error))?;
     let outcome = outcome.map_err(|error| {
         // It was seen to listen: a socket on [::] is one on 127.0.0.1 too, unless it takes IPv6 alone.
         let is_refused = info.is_none() && matches!(error, LoadError::Refused { .. });

@@ -1,6 +1,7 @@
 //! Whether the machine left a trial alone.
 
 use super::Evidence;
+use super::limits::{stopped_ns, was_stopped};
 use crate::interference::Disturbance;
 
 /// Others disturbed a trial from here on. They are told from both sides by what is left of ticks of 10 ms, and the thread
@@ -9,7 +10,7 @@ const NEIGHBOURS: f64 = 0.05;
 
 /// A share of the time in which nothing ran, because a CPU stood still or was stolen, is at least the share of requests
 /// that waited for it. From one in a hundred on, the p99 is the machine's and not the server's.
-const STOOD_STILL: f64 = 0.01;
+pub(super) const STOOD_STILL: f64 = 0.01;
 
 /// A thread that loses its CPU was at work on a request. As above, one request in a hundred;
 const INTERRUPTED_REQUESTS: f64 = 0.01;
@@ -27,7 +28,7 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
         reasons.push("the server chose other CPUs than those given to it".to_owned());
     }
     for (name, side) in sides(evidence) {
-        if has_neighbours(side) {
+        if has_neighbours(side, evidence) {
             reasons.push(format!("other processes took CPU time of the {name}"));
         }
         if was_stolen(side) {
@@ -45,23 +46,31 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
 
 /// Whether a side that looks idle may have been kept from its CPUs.
 pub(super) fn kept_from_cpus(evidence: &Evidence) -> bool {
-    sides(evidence).into_iter().any(|(_, side)| has_neighbours(side) || was_stolen(side) || had_hiccups(side, evidence))
+    sides(evidence).into_iter().any(|(_, side)| {
+        has_neighbours(side, evidence) || was_stolen(side) || had_hiccups(side, evidence) || was_stopped(side, evidence)
+    })
 }
 
-fn sides(evidence: &Evidence) -> [(&'static str, &Disturbance); 2] {
+pub(super) fn sides(evidence: &Evidence) -> [(&'static str, &Disturbance); 2] {
     [("server", &evidence.interference.server), ("load generator", &evidence.interference.client)]
 }
 
-fn has_neighbours(side: &Disturbance) -> bool {
-    [side.neighbours, side.waited].into_iter().flatten().any(|share| share >= NEIGHBOURS)
+/// A thread that a quota keeps from running waits for a CPU as well, although no other process has it.
+fn has_neighbours(side: &Disturbance, evidence: &Evidence) -> bool {
+    let stopped = stopped_ns(side) as f64 / evidence.elapsed_ns.max(1) as f64;
+    let waited = side.waited.map(|share| share - stopped);
+    [side.neighbours, waited].into_iter().flatten().any(|share| share >= NEIGHBOURS)
 }
 
 fn was_stolen(side: &Disturbance) -> bool {
     side.stolen.is_some_and(|share| share >= STOOD_STILL)
 }
 
+/// The threads that watch the CPUs are in the control group of the load generator: what stops it stops them.
 fn had_hiccups(side: &Disturbance, evidence: &Evidence) -> bool {
-    side.hiccup_total_ns.is_some_and(|ns| ns as f64 >= STOOD_STILL * evidence.elapsed_ns.max(1) as f64)
+    let stopped_ns = stopped_ns(&evidence.interference.client);
+    let still_ns = side.hiccup_total_ns.map(|ns| ns.saturating_sub(stopped_ns));
+    still_ns.is_some_and(|ns| ns as f64 >= STOOD_STILL * evidence.elapsed_ns.max(1) as f64)
 }
 
 fn was_interrupted(side: &Disturbance, evidence: &Evidence) -> bool {

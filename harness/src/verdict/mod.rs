@@ -4,8 +4,11 @@
 
 mod answers;
 mod bottleneck;
+mod floor;
 mod generator;
 mod lateness;
+mod limits;
+mod loopback;
 mod losses;
 mod machine;
 mod short;
@@ -19,6 +22,7 @@ use crate::load::{LoadOutcome, Pace};
 use crate::plan::Cell;
 use crate::results::{Bottleneck, Measured, Verdict};
 
+pub(crate) use floor::doubt_below;
 pub(crate) use generator::BUSY_GENERATOR;
 pub(crate) use lateness::{LATE_GENERATOR, LATE_TIMERS};
 pub(crate) use losses::closing;
@@ -217,6 +221,8 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         suspect.extend(generator::reasons_to_doubt(evidence));
         suspect.extend(steadiness::reason_to_doubt(evidence));
         suspect.extend(machine::reasons_to_doubt(evidence));
+        suspect.extend(limits::reasons_to_doubt(evidence));
+        suspect.extend(loopback::reason_to_doubt(evidence));
         suspect.extend(spread::reason_to_doubt(evidence));
         suspect.extend(short::reasons_to_doubt(evidence));
     }
@@ -232,7 +238,8 @@ pub fn judge(evidence: &Evidence) -> Judgement {
 /// What the machine did to a trial, whatever came of it; neither server nor load generator is the cause of any of it.
 #[must_use]
 pub fn disturbances(measured: &Measured, cell: &Cell) -> Vec<String> {
-    machine::reasons_to_doubt(&Evidence::of(measured, cell))
+    let evidence = Evidence::of(measured, cell);
+    [machine::reasons_to_doubt(&evidence), limits::reasons_to_doubt(&evidence)].concat()
 }
 
 /// A side is busy from here on. Not 1: the last tenth goes to whatever else needs a CPU, and queues are long before.

@@ -1,6 +1,7 @@
 //! Each fault by itself, beside a sound trial.
 
 use super::*;
+use crate::environment::GroupEvents;
 use crate::interference::Disturbance;
 
 pub(super) fn sound() -> Evidence {
@@ -39,7 +40,12 @@ pub(super) fn sound() -> Evidence {
         client_utilisation: 0.5,
         cpus_shared: false,
         server_left_its_cpus: false,
-        interference: Interference { hiccup_floor_ns: Some(1_000_000), server: quiet(), client: quiet() },
+        interference: Interference {
+            hiccup_floor_ns: Some(1_000_000),
+            server: quiet(),
+            client: quiet(),
+            loopback_qdiscs: Some(vec!["noqueue".to_owned()]),
+        },
         connections_per_thread: vec![50],
         listener_is_shared: false,
     }
@@ -53,6 +59,7 @@ fn quiet() -> Disturbance {
         neighbours: Some(0.01),
         waited: Some(0.01),
         involuntary_switches_per_s: Some(20.0),
+        control_groups: GroupEvents::default(),
     }
 }
 
@@ -478,4 +485,67 @@ fn more_connections_are_not_promised_to_help_where_threads_share_a_listener() {
         assert!(reason.contains("1.5 × its share") && reason.contains("--spread reuseport"), "{reason}");
         assert!(!reason.contains("by chance") && !reason.contains("more connections"), "{reason}");
     }
+}
+
+#[test]
+fn a_cpu_quota_that_stopped_a_side_is_the_reason_and_no_other_process_is_blamed() {
+    let stopped = |server_ns, client_ns| {
+        let side = |ns: u64| Disturbance {
+            // As the kernel counts it of threads that it does not let run, and as the threads that watch the CPUs see it.
+            waited: Some(ns as f64 / 1e9 + 0.01),
+            hiccup_total_ns: Some(client_ns),
+            control_groups: GroupEvents { cpu_quota_stopped_ns: Some(ns), ..GroupEvents::default() },
+            ..quiet()
+        };
+        let interference = Interference { server: side(server_ns), client: side(client_ns), ..sound().interference };
+        Evidence { interference, ..sound() }
+    };
+    assert_eq!(judge(&stopped(9_999_999, 0)).verdict, Verdict::Valid);
+    let server = stopped(600_000_000, 0);
+    assert_eq!(only_reason(&server), "the CPU quota stopped the server");
+    assert_eq!(judge(&server).bottleneck, None);
+    assert_eq!(only_reason(&stopped(0, 600_000_000)), "the CPU quota stopped the load generator");
+    // What others took besides is still theirs.
+    let mut besides = server;
+    besides.interference.server.waited = Some(0.7);
+    assert_eq!(judge(&besides).reasons.len(), 2);
+}
+
+#[test]
+fn limits_on_memory_and_threads_that_were_reached_make_it_suspect() {
+    let reached = |control_groups| Evidence {
+        interference: Interference { server: Disturbance { control_groups, ..quiet() }, ..sound().interference },
+        ..sound()
+    };
+    let none = GroupEvents {
+        memory_high: Some(0),
+        memory_max: Some(0),
+        oom_kills: Some(0),
+        pids_refused: Some(0),
+        ..GroupEvents::default()
+    };
+    assert_eq!(judge(&reached(none)).verdict, Verdict::Valid);
+    for (events, named) in [
+        (GroupEvents { memory_high: Some(1), ..none }, "memory.high"),
+        (GroupEvents { memory_max: Some(1), ..none }, "memory limit"),
+        (GroupEvents { oom_kills: Some(1), ..none }, "lack of memory"),
+        (GroupEvents { pids_refused: Some(1), ..none }, "pids.max"),
+    ] {
+        let reason = only_reason(&reached(events));
+        assert!(reason.contains(named) && reason.contains("server"), "{reason}");
+    }
+}
+
+#[test]
+fn a_queueing_discipline_on_loopback_makes_it_suspect_by_its_name() {
+    let with = |kinds: &[&str]| {
+        let loopback_qdiscs = Some(kinds.iter().copied().map(str::to_owned).collect());
+        Evidence { interference: Interference { loopback_qdiscs, ..sound().interference }, ..sound() }
+    };
+    assert!(only_reason(&with(&["tbf"])).starts_with("loopback has the queueing discipline tbf: "));
+    assert!(only_reason(&with(&["htb", "fq_codel"])).contains("queueing disciplines htb and fq_codel: "));
+    assert!(only_reason(&with(&["noqueue", "clsact"])).contains("discipline clsact: "));
+    assert_eq!(judge(&with(&[])).verdict, Verdict::Valid);
+    let unknown = Interference { loopback_qdiscs: None, ..sound().interference };
+    assert_eq!(judge(&Evidence { interference: unknown, ..sound() }).verdict, Verdict::Valid);
 }

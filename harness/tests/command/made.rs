@@ -72,6 +72,7 @@ fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
             server: Some(ServerMeasured { cpu_ns: Some(5_000_000), ..ServerMeasured::default() }),
             client: ClientMeasured {
                 engine: "epoll".to_owned(),
+                engine_because: None,
                 threads: 1,
                 cpu_ns: 1,
                 cpu_ns_per_request: None,

@@ -5,6 +5,7 @@
 mod brief;
 mod capacity;
 mod compare;
+mod confined;
 mod counted;
 mod described;
 mod doctor;
@@ -15,6 +16,7 @@ mod foreign;
 mod hung_up;
 mod idle;
 mod interrupted;
+mod limits;
 mod list;
 mod load;
 mod made;

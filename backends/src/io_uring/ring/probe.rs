@@ -112,7 +112,7 @@ impl Trial {
             let input = result.map_err(|error| failed("a receive is refused", error))?;
             let input = input.ok_or_else(|| unlike("a receive"))?;
             if !self.ring.can_hold(NOBODY, &self.counters) {
-                let why = "a ring that sends take from is refused: it locks a page, which RLIMIT_MEMLOCK has to allow";
+                let why = "a ring that sends take from is refused: it locks a page, which RLIMIT_MEMLOCK has to allow (ulimit -l)";
                 return Err(io::Error::new(ErrorKind::OutOfMemory, why));
             }
             let range = 0..input.len();

@@ -17,7 +17,14 @@ use crate::command::capacity;
 
 /// A machine on which anything may be asked for, and whose CPUs are others than those of the runs.
 fn machine() -> Machine {
-    let room = Room { descriptors: 1 << 20, files: None, ports: None, memory_bytes: None, threads: None };
+    let room = Room {
+        descriptors: 1 << 20,
+        files: None,
+        ports: None,
+        memory_bytes: None,
+        group_memory_bytes: None,
+        threads: None,
+    };
     Machine { cores: [7, 8, 9].map(|cpu| CpuSet::from_iter([cpu])).into(), descriptors: 1 << 20, room }
 }
 

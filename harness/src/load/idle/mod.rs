@@ -39,7 +39,7 @@ impl Idle {
             return Ok(idle);
         }
         let kernel = |what| move |cause| LoadError::Kernel { what, cause };
-        let limit = descriptors::raise_limit().map_err(kernel("raise the limit on open files"))?;
+        let limit = descriptors::raise_limit();
         let most_each = usize::try_from(limit.saturating_sub(descriptors::needed(0))).unwrap_or(usize::MAX).max(1);
         let sources = Sources::of(target)?;
         observer.idle_connections(0, count).map_err(LoadError::Idle)?;

@@ -59,15 +59,19 @@ struct Peer {
 }
 
 impl<'run> IoUring<'run> {
-    /// To be run by the calling thread, which has `sockets` for connections of this `share`.
-    pub(super) fn new(sockets: Vec<OwnedFd>, share: &Share<'_>) -> io::Result<Self> {
+    /// To be run by the calling thread, which has `sockets` for connections of this `share`. With the failure they come
+    /// back.
+    pub(super) fn new(sockets: Vec<OwnedFd>, share: &Share<'_>) -> Result<Self, (io::Error, Vec<OwnedFd>)> {
         Self::with_shape(sockets, shape(share.frame_bytes(), share.connections()))
     }
 
-    fn with_shape(sockets: Vec<OwnedFd>, shape: Shape) -> io::Result<Self> {
+    fn with_shape(sockets: Vec<OwnedFd>, shape: Shape) -> Result<Self, (io::Error, Vec<OwnedFd>)> {
         // Or a wait would end late by the 50 µs that timers of other threads are allowed.
-        set_current_timer_slack(NonZeroU64::new(1))?;
-        let ring = Ring::new(&sockets, shape)?;
+        let slack = set_current_timer_slack(NonZeroU64::new(1));
+        let ring = match slack.map_err(io::Error::from).and_then(|()| Ring::new(&sockets, shape)) {
+            Ok(ring) => ring,
+            Err(error) => return Err((error, sockets)),
+        };
         let peer = |socket| Peer { socket: Some(socket), asked_bytes: 0, full: false, staged: false };
         Ok(Self { ring, peers: sockets.into_iter().map(peer).collect() })
     }
@@ -75,6 +79,10 @@ impl<'run> IoUring<'run> {
     /// Sleeps until then, as between two requests, or until something else happens.
     pub(super) fn sleep_until(&mut self, clock: Clock, at_ns: u64) -> io::Result<()> {
         self.ring.wait_until(clock, at_ns)
+    }
+
+    pub(super) fn into_sockets(self) -> Vec<OwnedFd> {
+        self.peers.into_iter().filter_map(|peer| peer.socket).collect()
     }
 
     /// Carries the share of the load whose connections these sockets are, until it is over or the run ends.

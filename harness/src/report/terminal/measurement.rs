@@ -51,6 +51,8 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
             client.cpu_ns_per_request.map_or(NONE.to_owned(), figures::duration)
         ),
     ));
+    rows.extend(client.engine_because.as_ref().map(|why| ("", format!("({} because: {why})", client.engine))));
+    rows.extend(quota(measured).map(|stopped| ("CPU quota", stopped)));
     rows.push(("verdict", verdict(trial)));
     let mut text = String::new();
     for (name, value) in rows {
@@ -89,6 +91,18 @@ fn timers_row(timers: TimerLateness) -> String {
 
 fn or_none(ns: Option<u64>) -> String {
     ns.map_or(NONE.to_owned(), |ns| figures::duration(ns as f64))
+}
+
+/// What a CPU quota did to the two sides; nothing where it did nothing.
+fn quota(measured: &Measured) -> Option<String> {
+    let interference = &measured.interference;
+    let sides = [("server", &interference.server), ("load generator", &interference.client)];
+    let stopped = sides.into_iter().filter_map(|(name, side)| {
+        let ns = side.control_groups.cpu_quota_stopped_ns.filter(|&ns| ns > 0)?;
+        Some(format!("the {name} for {}", figures::duration(ns as f64)))
+    });
+    let stopped: Vec<String> = stopped.collect();
+    (!stopped.is_empty()).then(|| format!("stopped {} (all CPUs together)", stopped.join(" and ")))
 }
 
 fn counted(count: u64, noun: &str) -> String {
@@ -153,6 +167,20 @@ mod tests {
         assert!(!sent_late_by(1000).contains(NONE));
         assert!(sent_late_by(200).contains("p99 –"), "{}", sent_late_by(200));
         assert!(sent_late_by(0).ends_with("p50 –  p99 –  max –"), "{}", sent_late_by(0));
+    }
+
+    #[test]
+    fn how_long_a_cpu_quota_stopped_each_side_is_shown() {
+        let mut trial = trial("epoll");
+        assert!(!draw(&trial).contains("CPU quota"));
+        let interference = &mut trial.measured.as_mut().unwrap().interference;
+        interference.server.control_groups.cpu_quota_stopped_ns = Some(1_200_000_000);
+        interference.client.control_groups.cpu_quota_stopped_ns = Some(300_000_000);
+        let text = draw(&trial);
+        assert!(
+            text.contains("\nCPU quota      stopped the server for 1.20 s and the load generator for 300 ms (all CPUs"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -88,6 +88,20 @@ pub(super) fn owner(address: SocketAddr, root: u32) -> Owner {
     Owner::Stranger(Stranger { process: holder.map(|id| (id, name(id))) })
 }
 
+/// The processes that listen where a connection to `address` goes, as far as that can be seen.
+#[must_use]
+pub fn listening_processes(address: SocketAddr) -> Vec<u32> {
+    let listeners = listeners(address);
+    if listeners.is_empty() {
+        return Vec::new();
+    }
+    let listens = |process: &u32| {
+        let open = Open::in_threads(*process, |open| open.inodes.is_disjoint(&listeners));
+        !open.inodes.is_disjoint(&listeners)
+    };
+    numbers("/proc").into_iter().filter(listens).collect()
+}
+
 /// What of some listeners processes have open.
 #[derive(Debug)]
 struct Held {

@@ -11,6 +11,8 @@ mod own;
 mod port;
 mod wait;
 
+pub use listener::listening_processes;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -127,6 +129,14 @@ pub(super) enum Watched {
 }
 
 impl Watched {
+    /// Those that there are now.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        match self {
+            Self::Process(process) => vec![process.id()],
+            Self::Tree(tree) => tree.processes(),
+        }
+    }
+
     pub(super) fn cpu(&self) -> Option<CpuReading> {
         match self {
             Self::Process(process) => process.cpu(),

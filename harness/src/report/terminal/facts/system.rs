@@ -31,7 +31,15 @@ pub(super) fn control_groups(environment: &Environment) -> String {
     let quota = cgroup.cpu_quota_millicpus.map_or("none".to_owned(), |quota| format!("{:.2} CPUs", quota as f64 / 1e3));
     let pids = cgroup.pids_max.map_or("none".to_owned(), grouped);
     let cpuset = cgroup.cpuset.as_ref().map_or("none".to_owned(), CpuSet::to_string);
-    format!("{}; CPU quota {quota}; cpuset {cpuset}; limit on threads {pids}", versions.join(" and "))
+    let bytes = |limit: Option<u64>| limit.map_or("none".to_owned(), figures::bytes);
+    let weight = cgroup.cpu_weight_percent.map_or(UNKNOWN.to_owned(), |percent| format!("{percent} %"));
+    format!(
+        "{}; CPU quota {quota}, weight {weight}; cpuset {cpuset}; memory.max {}, memory.high {}, swap {}; limit on threads {pids}",
+        versions.join(" and "),
+        bytes(cgroup.memory_max_bytes),
+        bytes(cgroup.memory_high_bytes),
+        bytes(cgroup.swap_max_bytes),
+    )
 }
 
 pub(super) fn load(conditions: &Conditions) -> String {
