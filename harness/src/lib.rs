@@ -38,3 +38,6 @@ pub mod statistics;
 pub mod sweep;
 pub mod verdict;
 mod waking;
+
+#[cfg(test)]
+use skipped::skipped;

@@ -4,12 +4,9 @@
 //! something does not happen, cannot: it runs where `REQUIRE_QUIET=all` is in the environment, and even there a failure
 //! counts only from a moment in which the machine was quiet.
 
-#[path = "skipped.rs"]
-mod skipped;
-
 use std::time::Duration;
 
-use skipped::skipped;
+use super::skipped;
 
 const TRIES: usize = 6;
 /// Complaints from moments in which nothing else was going on.
