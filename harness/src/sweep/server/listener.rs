@@ -91,7 +91,7 @@ pub(super) fn owner(address: SocketAddr, root: u32) -> Owner {
 /// The processes that listen where a connection to `address` goes, as far as that can be seen.
 #[must_use]
 pub fn listening_processes(address: SocketAddr) -> Vec<u32> {
-    let listeners = listeners(address);
+    let listeners = reached(&tcp_listeners().unwrap_or_default(), address);
     if listeners.is_empty() {
         return Vec::new();
     }
