@@ -131,7 +131,7 @@ fn by_itself_it_prints_a_table_and_makes_a_new_file() {
     for part in ["goal max<1ns · 4 connections · payload 64 B · depth 16 · poisson arrivals", " epoll  "] {
         assert!(ended.stdout.iter().any(|line| line.starts_with(part)), "{part} in {ended:?}");
     }
-    assert!(ended.stdout.iter().any(|line| line.contains("* epoll: missed at 3,000/s too")), "{ended:?}");
+    assert!(ended.prose().contains("* epoll: missed at 3,000/s too"), "{ended:?}");
     let files: Vec<_> =
         fs::read_dir(directory.path().join("results")).unwrap().map(|file| file.unwrap().path()).collect();
     assert_eq!(files.len(), 1);

@@ -96,7 +96,7 @@ fn the_tables_say_how_to_read_them() {
     let ended = harness(&BRIEF, directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
     for words in ["system call (getppid)", "context switch", "64.0 KiB", "how to read it: ", "can go below it"] {
-        assert!(ended.stdout.iter().any(|line| line.contains(words)), "{words}: {ended:?}");
+        assert!(ended.prose().contains(words), "{words}: {ended:?}");
     }
 }
 

@@ -39,6 +39,11 @@ impl Ended {
         self.status.code()
     }
 
+    /// What it printed, as if no line had been broken where a reader would have it.
+    pub(crate) fn prose(&self) -> String {
+        self.stdout.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ")
+    }
+
     /// It ended with that code, printed no data, and said why in one line.
     #[track_caller]
     pub(crate) fn assert_refused(&self, code: i32, why: &str) {

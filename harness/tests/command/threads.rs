@@ -52,13 +52,14 @@ fn every_backend_is_measured_with_several_threads_and_says_what_each_of_them_got
             // Of a trial without an answer nothing more is said.
             assert!(uneven == expected || trial.measured.as_ref().unwrap().requests == 0, "{name}: {connections:?}");
         }
-        let notes: Vec<&String> =
-            ended.stdout.iter().filter(|line| line.starts_with("  connections per server thread")).collect();
-        assert!(notes.len() == 1 && notes[0].contains("io_uring ") && !notes[0].contains("threads "), "{notes:?}");
+        let prose = ended.prose();
+        let notes: Vec<&str> = prose.split("connections per server thread, ").skip(1).collect();
+        let note: String = notes[0].chars().take(80).collect();
+        assert!(notes.len() == 1 && note.contains("io_uring ") && !note.contains("threads "), "{notes:?}");
     }
     let compared = harness(&["compare", "reuseport.jsonl", "shared.jsonl"], directory.path());
     assert_eq!(compared.code(), Some(0), "{compared:?}");
-    let said = compared.stdout.iter().any(|line| line.contains(r#"spread was "reuseport" and is "shared""#));
+    let said = compared.prose().contains(r#"spread was "reuseport" and is "shared""#);
     assert!(said, "{compared:?}");
 }
 

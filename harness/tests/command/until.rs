@@ -34,7 +34,7 @@ fn a_sweep_adds_blocks_until_its_intervals_are_narrow_enough() {
     assert!(recorded.trials.iter().enumerate().all(|(index, trial)| trial.trial == index + 1));
     assert_eq!(recorded.run.unwrap().plan.trials, 2, "what was planned is what was asked for");
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 0), "{ended:?}");
-    assert!(ended.stdout.last().unwrap().contains(": reached, ±"), "{ended:?}");
+    assert!(ended.prose().contains(": reached, ±"), "{ended:?}");
     let ended = sweep(&["--until", "100", "--seed", "1", "--resume", "--json"], directory.path());
     let ranking: serde_json::Value = serde_json::from_str(ended.stdout.last().unwrap()).unwrap();
     let until = &ranking["until"];
@@ -48,7 +48,7 @@ fn a_budget_that_ends_first_is_said_and_has_a_code() {
     let ended = sweep(&["--until", "0.001", "--budget", "1s"], directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
     assert!(ended.stderr[0].starts_with("not reached: intervals within ±0.001 % in 1 of 1 cell"), "{ended:?}");
-    assert!(ended.stdout.last().unwrap().contains("not reached"), "{ended:?}");
+    assert!(ended.prose().contains("not reached"), "{ended:?}");
     assert!(blocks(&recorded(directory.path())).len() >= 2, "what was planned is done in any case");
 }
 
@@ -58,7 +58,7 @@ fn a_cell_without_any_interval_is_not_reached() {
     let alone = [&["sweep", "--backends", "epoll"], &SWEEP[3..], &["--until", "100"]].concat();
     let ended = harness(&alone, directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(3), 1), "{ended:?}");
-    assert!(ended.stdout.last().unwrap().contains("not reached, there is nothing to compare"), "{ended:?}");
+    assert!(ended.prose().contains("not reached, there is nothing to compare"), "{ended:?}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_backend_that_is_there_twice_measures_the_noise_of_its_run() {
         trial.measured.as_ref().unwrap().server.as_ref().unwrap().receipt.clone()
     };
     assert_eq!(receipt(twin), receipt(own), "the same server under another name");
-    assert!(ended.stdout.iter().any(|line| line.contains("noise floor of epoll")), "{ended:?}");
+    assert!(ended.prose().contains("noise floor of epoll"), "{ended:?}");
     assert_eq!(harness(&[twice.as_slice(), &["--resume"]].concat(), directory.path()).code(), Some(0));
     let other = harness(&[eight.as_slice(), &["--resume"]].concat(), directory.path());
     assert_eq!(other.code(), Some(2), "{other:?}");
