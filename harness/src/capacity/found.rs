@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::search::Estimate;
 use crate::results::{Measured, per};
 use crate::slo::Slo;
-use crate::statistics::percentile;
+use crate::statistics::percentile_of_all;
 
 /// What is known of the capacity of one backend.
 #[derive(Clone, Debug, Serialize)]
@@ -66,7 +66,7 @@ pub enum LimitedBy {
 /// is better than what the server does at that rate always.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WhenMet {
-    /// From the intended time to the answer; `None` where there are too few answers.
+    /// From the intended time to the answer; `None` where there are too few answers, or it lies among requests without one.
     pub latency_p50_ns: Option<u64>,
     /// The same.
     pub latency_p99_ns: Option<u64>,
@@ -87,17 +87,20 @@ impl EstimateRecord {
 pub(super) struct MetTrial {
     rate_rps: f64,
     latency: Histogram<u64>,
+    /// Requests that are not in it, and were held against the goal.
+    unanswered: u64,
     requests: u64,
     server_cpu_ns: Option<u64>,
     server_utilisation: Option<f64>,
 }
 
 impl MetTrial {
-    pub(super) fn new(rate_rps: f64, measured: &Measured) -> Self {
+    pub(super) fn new(rate_rps: f64, measured: &Measured, unanswered: u64) -> Self {
         let server = measured.server.as_ref();
         Self {
             rate_rps,
             latency: measured.latency_hdr.0.clone(),
+            unanswered,
             requests: measured.requests,
             server_cpu_ns: server.and_then(|server| server.cpu_ns),
             server_utilisation: server.and_then(|server| server.utilisation),
@@ -112,13 +115,14 @@ pub(super) fn when_met(met: &[MetTrial], low_rps: f64, high_rps: f64) -> Option<
     for trial in &near {
         latency.add(&trial.latency).expect("a resizing histogram takes any value");
     }
+    let unanswered = near.iter().fold(0_u64, |sum, trial| sum.saturating_add(trial.unanswered));
     let costs = near.iter().filter_map(|trial| Some((trial.server_cpu_ns?, trial.requests)));
     let (cpu_ns, requests) =
         costs.fold((0_u128, 0_u128), |sum, cost| (sum.0 + u128::from(cost.0), sum.1 + u128::from(cost.1)));
     let busy: Vec<f64> = near.iter().filter_map(|trial| trial.server_utilisation).collect();
     (!near.is_empty()).then(|| WhenMet {
-        latency_p50_ns: percentile(&latency, 0.5),
-        latency_p99_ns: percentile(&latency, 0.99),
+        latency_p50_ns: percentile_of_all(&latency, unanswered, 0.5),
+        latency_p99_ns: percentile_of_all(&latency, unanswered, 0.99),
         server_cpu_ns_per_request: per(cpu_ns as f64, requests as f64),
         server_utilisation: per(busy.iter().sum(), busy.len() as f64),
     })
@@ -134,7 +138,7 @@ mod tests {
         let met = |rate_rps: f64, cpu_ns| {
             let mut measured = trial("epoll").measured.unwrap();
             measured.server.as_mut().unwrap().cpu_ns = Some(cpu_ns);
-            MetTrial::new(rate_rps, &measured)
+            MetTrial::new(rate_rps, &measured, 0)
         };
         let met = [met(90.0, 1), met(100.0, 2_000_000), met(110.0, 4_000_000), met(120.0, 1 << 40)];
         // Of 2000 answers each.
@@ -142,5 +146,15 @@ mod tests {
         assert_eq!(cost(100.0, 110.0), Some(1500.0));
         assert_eq!(cost(101.0, 109.0), None);
         assert!(cost(100.0, f64::INFINITY).unwrap() > 1e6, "nothing bounds it where the generator was the limit");
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_slower_than_those_with_one() {
+        let p99 = |unanswered| {
+            let met = [MetTrial::new(100.0, &trial("epoll").measured.unwrap(), unanswered)];
+            when_met(&met, 0.0, 200.0).unwrap().latency_p99_ns
+        };
+        assert!(p99(10) > p99(0) && p99(0).is_some());
+        assert_eq!(p99(30), None);
     }
 }

@@ -66,7 +66,7 @@ fn meets(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
 /// Requests without an answer that are held against a goal: all but as many as fell due within twice the generator's
 /// own lateness of the end of the window, which it sent after it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from floating point saturates")]
-fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
+pub(super) fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
     let lag_s = measured.send_lag_ns.p99 as f64 / 1e9;
     let at_the_end = (2.0 * lag_s * trial.cell.rate_rps.unwrap_or(0.0)).ceil() as u64;
     measured.censored.saturating_sub(at_the_end)

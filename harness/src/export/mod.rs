@@ -99,7 +99,7 @@ pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result
     let pieces = match format {
         Format::Csv => unreachable!("it was written above"),
         Format::Hgrm | Format::Hlog => {
-            left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured)));
+            left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured), format));
             if format == Format::Hgrm { hgrm::pieces(&groups)? } else { hlog::pieces(run, trials)? }
         }
         Format::GithubActionBenchmark | Format::Bmf => {

@@ -96,6 +96,8 @@ pub(crate) mod tests {
                     let number = trials.len() + 1;
                     let mut trial = TrialRecord { trial: number, block, cell: cell.clone(), ..trial(&backend) };
                     change(&mut trial);
+                    // As a reader does.
+                    trial.judge_plausibility();
                     trials.push(trial);
                 }
             }

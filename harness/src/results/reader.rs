@@ -100,6 +100,7 @@ pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Resu
                 return Err(fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
             }
             (Record::Trial(mut trial), Some(_)) => {
+                trial.judge_plausibility();
                 lighten(&mut trial);
                 recorded.trials.push(*trial);
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::schema::MeasuredOrNulls;
-use super::{EncodedHistogram, Generator};
+use super::{EncodedHistogram, Generator, LatencyOfAll};
 use crate::environment::{Build, Conditions, Environment};
 use crate::interference::Interference;
 use crate::load::LoadOutcome;
@@ -162,11 +162,11 @@ pub struct Measured {
     pub elapsed_ns: u64,
     /// Answers a second.
     pub throughput_rps: f64,
-    /// From the time intended for a request to its answer; in a closed loop the same as service time.
+    /// From the time intended for a request to its answer; in a closed loop the same as service time. Of the answers alone.
     pub latency_ns: LatencySummary,
     /// All of them.
     pub latency_hdr: EncodedHistogram,
-    /// From the sending of a request to its answer.
+    /// From the sending of a request to its answer. Of the answers alone.
     pub service_ns: LatencySummary,
     /// All of them.
     pub service_hdr: EncodedHistogram,
@@ -197,11 +197,18 @@ pub struct Measured {
     /// The mean service time of the answers in each of the slices; 0 where there were none.
     #[serde(default)]
     pub slice_service_ns: Vec<u64>,
+    /// The figures of `latency_ns` of all requests, those that are censored included: slower than any answer. Null where one
+    /// lies among them.
+    #[serde(default)]
+    pub latency_of_all_ns: Option<Box<LatencyOfAll>>,
+    /// The figures of `service_ns` of all requests that were sent, the unanswered ones included.
+    #[serde(default)]
+    pub service_of_all_ns: Option<Box<LatencyOfAll>>,
 }
 
 impl Measured {
     /// The fields, which are all written whether or not there is a measurement.
-    const FIELDS: [&str; 20] = [
+    const FIELDS: [&str; 22] = [
         "requests",
         "errors",
         "mismatches",
@@ -222,13 +229,15 @@ impl Measured {
         "interference",
         "unanswered",
         "slice_service_ns",
+        "latency_of_all_ns",
+        "service_of_all_ns",
     ];
 
     /// What the load generator saw, and what the server's process is known to have spent on it.
     #[must_use]
     pub fn new(load: LoadOutcome, server: Option<ServerMeasured>) -> Self {
         let cpu_ns = saturating_ns(load.client.cpu);
-        Self {
+        let mut measured = Self {
             requests: load.requests,
             errors: load.errors + load.idle_lost,
             mismatches: load.mismatches,
@@ -257,7 +266,12 @@ impl Measured {
             interference: Interference::default(),
             unanswered: Some(load.unanswered),
             slice_service_ns: load.slice_service_ns,
-        }
+            latency_of_all_ns: None,
+            service_of_all_ns: None,
+        };
+        measured.latency_of_all_ns = Some(Box::new(measured.latency_of_all()));
+        measured.service_of_all_ns = Some(Box::new(measured.service_of_all()));
+        measured
     }
 }
 
@@ -514,7 +528,7 @@ pub(crate) mod tests {
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
                      latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
                      slices in_flight_mean in_flight_edges silent_connections interference unanswered \
-                     slice_service_ns idle_connections";
+                     slice_service_ns idle_connections latency_of_all_ns service_of_all_ns";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
@@ -547,7 +561,7 @@ pub(crate) mod tests {
         for field in ["slices", "in_flight_mean", "in_flight_edges", "silent_connections", "interference"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
-        for field in ["unanswered", "slice_service_ns"] {
+        for field in ["unanswered", "slice_service_ns", "latency_of_all_ns", "service_of_all_ns"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
         let of_server = ["busiest_thread", "connections_per_thread", "busy_per_thread", "wakeups", "bytes_received"];

@@ -32,7 +32,7 @@ pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank, ran
 pub use runs::{
     Against, Counted, Row, Run, RunComparison, TOLERANCE, Word, compare_histories, compare_runs, compare_runs_by,
 };
-pub use samples::{enough_of_all, enough_samples, percentile, percentile_of_all, percentiles_of_all};
+pub use samples::{enough_of_all, enough_samples, percentile_of_all, percentiles_of_all, value_of_all};
 pub use series::{Bounds, Doubt, Void};
 pub use sorted::Sorted;
 pub use summary::{BackendSummary, CellSummary, Remark, Spread, summarise, summarise_cells};

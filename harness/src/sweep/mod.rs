@@ -87,6 +87,7 @@ fn run_slots(
         let floor = floors.of(&slot, trials);
         let mut trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
         floor::record(&floor, &mut trial);
+        trial.judge_plausibility();
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
         if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {

@@ -201,8 +201,14 @@ print(json.dumps(counts))";
     }
     if let Some(theirs) = processed_by_java(fixture.path(), &log, "epoll") {
         let ours = fixture.text(&format!("hgrm/epoll.{cell}.hgrm"));
-        let ours = ours.strip_suffix(&format!("#[{comment}]\n")).unwrap_or_else(|| panic!("{ours}"));
-        assert!(theirs.ends_with(ours), "{theirs}");
+        assert!(ours.contains(&format!("#[{comment}: slower than any answer")), "{ours}");
+        // What it makes of the log is of the answers alone, up to the slowest; ours ends where the others begin.
+        let last = |text: &str| {
+            let row = text.lines().rfind(|line| !line.starts_with('#')).unwrap();
+            row.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()
+        };
+        let answered = requests as f64 / (requests + 77_123) as f64;
+        assert!(last(&theirs) >= 1.0 && last(&ours) <= answered, "{ours}");
     }
 }
 

@@ -86,6 +86,8 @@ fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
             interference: harness::interference::Interference::default(),
             unanswered: None,
             slice_service_ns: Vec::new(),
+            latency_of_all_ns: None,
+            service_of_all_ns: None,
         }),
         verdict: Verdict::Valid,
         reasons: Vec::new(),

@@ -8,8 +8,6 @@ use super::{Axis, Point, Scale, Series, Unit};
 use crate::figures;
 use crate::plan::Cell;
 
-pub(in crate::report) use self::values::is_plausible;
-
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Figure {
