@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::search::Estimate;
-use crate::results::{Measured, per};
+use crate::results::{EncodedHistogram, Measured, per};
 use crate::slo::Slo;
 use crate::statistics::percentile_of_all;
 
@@ -86,7 +86,7 @@ impl EstimateRecord {
 #[derive(Debug)]
 pub(super) struct MetTrial {
     rate_rps: f64,
-    latency: Histogram<u64>,
+    latency: EncodedHistogram,
     /// Requests that are not in it, and were held against the goal.
     unanswered: u64,
     requests: u64,
@@ -97,9 +97,11 @@ pub(super) struct MetTrial {
 impl MetTrial {
     pub(super) fn new(rate_rps: f64, measured: &Measured, unanswered: u64) -> Self {
         let server = measured.server.as_ref();
+        let mut latency = measured.latency_hdr.clone();
+        latency.shrink();
         Self {
             rate_rps,
-            latency: measured.latency_hdr.0.clone(),
+            latency,
             unanswered,
             requests: measured.requests,
             server_cpu_ns: server.and_then(|server| server.cpu_ns),
@@ -113,7 +115,7 @@ pub(super) fn when_met(met: &[MetTrial], low_rps: f64, high_rps: f64) -> Option<
     let near: Vec<&MetTrial> = met.iter().filter(|trial| (low_rps..=high_rps).contains(&trial.rate_rps)).collect();
     let mut latency = Histogram::new(3).expect("three digits are within what a histogram can keep");
     for trial in &near {
-        latency.add(&trial.latency).expect("a resizing histogram takes any value");
+        latency.add(&*trial.latency.0).expect("a resizing histogram takes any value");
     }
     let unanswered = near.iter().fold(0_u64, |sum, trial| sum.saturating_add(trial.unanswered));
     let costs = near.iter().filter_map(|trial| Some((trial.server_cpu_ns?, trial.requests)));

@@ -127,7 +127,7 @@ pub(super) mod tests {
         let silent = changed(|trial| {
             measured(trial).requests = 0;
             measured(trial).censored = 5000;
-            measured(trial).latency_hdr = EncodedHistogram(Histogram::new(3).unwrap());
+            measured(trial).latency_hdr = EncodedHistogram::from(Histogram::new(3).unwrap());
         });
         assert_eq!(standing(&silent, &slo("p99<1h")), Standing::Missed);
     }
@@ -206,7 +206,7 @@ pub(super) mod tests {
             changed(|trial| {
                 let mut service = Histogram::new(3).unwrap();
                 service.record_n(service_us * 1000, 2000).unwrap();
-                measured(trial).service_hdr = EncodedHistogram(service);
+                measured(trial).service_hdr = EncodedHistogram::from(service);
                 measured(trial).send_lag_ns.p99 = 600_000;
             })
         };

@@ -142,7 +142,7 @@ impl load::Observer for Watched {
 fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialRecord {
     let first_error = outcome.first_error.clone();
     let due = outcome.due;
-    let measured = Measured { interference, ..Measured::new(outcome, None) };
+    let measured = Measured { interference: interference.into(), ..Measured::new(outcome, None) };
     let evidence = Evidence { first_error, due, ..Evidence::of(&measured, &cell) };
     let judgement = judge(&evidence);
     let mut trial = TrialRecord {

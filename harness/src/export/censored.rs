@@ -6,8 +6,7 @@ use crate::results::Measured;
 use crate::statistics::Censored;
 
 /// What a comment says of them; nothing where there are none.
-pub(super) fn comment<'a>(trials: impl Iterator<Item = &'a Measured>) -> Option<String> {
-    let censored = Censored::of(trials);
+pub(super) fn comment(censored: Censored) -> Option<String> {
     let what = censored.what_and_how_many();
     match censored.count {
         0 => None,

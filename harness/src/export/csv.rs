@@ -13,17 +13,29 @@ use crate::statistics::floor_multiple;
 /// Between several reasons.
 const SEPARATOR: &str = "; ";
 
-pub(super) fn piece(run: &RunRecord, trials: &[TrialRecord]) -> Piece {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let names = || COLUMNS.iter().map(|(name, _)| *name);
-    let in_memory = "a row of as many fields as the others is written to memory";
-    writer.write_record(names()).expect(in_memory);
-    for trial in trials {
-        let fields = COLUMNS.iter().map(|(_, field)| field(run, trial).0);
-        writer.write_record(fields).expect(in_memory);
+/// A heading and the rows below it.
+#[derive(Debug)]
+pub(super) struct Rows(csv::Writer<Vec<u8>>);
+
+/// Why writing cannot fail.
+const IN_MEMORY: &str = "a row of as many fields as the others is written to memory";
+
+impl Rows {
+    pub(super) fn new() -> Self {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS.iter().map(|(name, _)| *name)).expect(IN_MEMORY);
+        Self(writer)
     }
-    let bytes = writer.into_inner().expect(in_memory);
-    Piece { name: "trials.csv".to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() }
+
+    pub(super) fn add(&mut self, run: &RunRecord, trial: &TrialRecord) {
+        let fields = COLUMNS.iter().map(|(_, field)| field(run, trial).0);
+        self.0.write_record(fields).expect(IN_MEMORY);
+    }
+
+    pub(super) fn piece(self) -> Piece {
+        let bytes = self.0.into_inner().expect(IN_MEMORY);
+        Piece { name: "trials.csv".to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
 }
 
 /// Whether its first line says so, of whichever version.
@@ -198,7 +210,11 @@ mod tests {
     use crate::statistics::counted;
 
     fn read(trials: &[TrialRecord]) -> Vec<Vec<(String, String)>> {
-        let text = piece(&run(), trials).text;
+        let mut rows = Rows::new();
+        for trial in trials {
+            rows.add(&run(), trial);
+        }
+        let text = rows.piece().text;
         assert!(is_ours(&text), "{text}");
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();

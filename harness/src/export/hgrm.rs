@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use super::group::Group;
 use super::names::{Names, words};
 use super::{ExportError, Piece, censored};
+use crate::results::Measured;
 use crate::statistics::Censored;
 
 /// How every such file begins.
@@ -32,11 +33,12 @@ pub(super) fn pieces(groups: &[Group]) -> Result<Vec<Piece>, ExportError> {
     let (mut names, mut stems) = (Names::of_files(), Names::of_stems());
     let mut pieces = Vec::new();
     for group in groups {
-        let histograms = group.measured().map(|measured| &measured.latency_hdr.0);
+        let histograms = group.measured().filter_map(Measured::latencies_to_merge);
         let Some(merged) = merged(histograms)? else { continue };
         let stem = format!("{}.{}", names.harmless(group.backend), words(group.cell).join("."));
-        let mut text = distribution(&merged, Censored::of(group.measured()).count);
-        if let Some(comment) = censored::comment(group.measured()) {
+        let censored = Censored::of(group.measured());
+        let mut text = distribution(&merged, censored.count);
+        if let Some(comment) = censored::comment(censored) {
             writeln!(text, "#[{comment}: slower than any answer, so percentiles end before them]")
                 .expect("a String takes any text");
         }

@@ -17,7 +17,7 @@ mod hgrm;
 mod hlog;
 mod names;
 
-use crate::results::{RunRecord, TrialRecord};
+use crate::results::{KeptTrials, RunRecord, TrialRecord};
 use figures::Figures;
 use group::Group;
 
@@ -83,44 +83,96 @@ pub enum ExportError {
 ///
 /// Why there would be none, or none that says anything.
 pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result<Export, ExportError> {
-    if format == Format::Csv {
-        return Ok(Export { pieces: vec![csv::piece(run, trials)], left_out: Vec::new() });
+    let mut exporter = Exporter::new(format);
+    for trial in trials {
+        exporter.add(run, trial.clone())?;
     }
-    let groups = Group::of(trials);
-    let usable: usize = groups.iter().map(|group| group.usable.len()).sum();
-    if usable == 0 {
-        return Err(ExportError::NoFigures);
+    exporter.finish(run)
+}
+
+/// An export that is made of one trial after the other, of which no more is kept than the format has a place for.
+#[derive(Debug)]
+pub struct Exporter {
+    format: Format,
+    rows: csv::Rows,
+    logs: hlog::Logs,
+    /// Those that figures are made of, for all but rows.
+    kept: KeptTrials,
+}
+
+impl Exporter {
+    /// Of no trial yet.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, rows: csv::Rows::new(), logs: hlog::Logs::new(), kept: KeptTrials::new() }
     }
-    let mut left_out = Vec::new();
-    if usable < trials.len() {
-        let without = trials.len() - usable;
-        left_out.push(format!("{without} of {} trials are invalid or were not measured: in no figure", trials.len()));
-    }
-    let pieces = match format {
-        Format::Csv => unreachable!("it was written above"),
-        Format::Hgrm | Format::Hlog => {
-            left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured), format));
-            if format == Format::Hgrm { hgrm::pieces(&groups)? } else { hlog::pieces(run, trials)? }
+
+    /// Adds a trial, in the order in which they ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Histogram`].
+    pub fn add(&mut self, run: &RunRecord, trial: TrialRecord) -> Result<(), ExportError> {
+        match self.format {
+            Format::Csv => {
+                self.rows.add(run, &trial);
+                return Ok(());
+            }
+            Format::Hlog => self.logs.add(run, &trial)?,
+            Format::Hgrm | Format::GithubActionBenchmark | Format::Bmf => {}
         }
-        Format::GithubActionBenchmark | Format::Bmf => {
-            if run.capacity.is_some() {
-                return Err(ExportError::OfASearch);
-            }
-            let figures = Figures::of(&groups);
-            left_out.extend(figures.left_out.iter().cloned());
-            if figures.rows.is_empty() {
-                return Err(ExportError::NoFigures);
-            }
-            if format == Format::Bmf {
-                let (piece, without) = bmf::piece(&figures)?;
-                left_out.extend(without);
-                vec![piece]
-            } else {
-                github_action_benchmark::pieces(&figures)
-            }
+        self.kept.push(trial);
+        Ok(())
+    }
+
+    /// All that was added.
+    ///
+    /// # Errors
+    ///
+    /// Why there would be nothing, or nothing that says anything.
+    pub fn finish(self, run: &RunRecord) -> Result<Export, ExportError> {
+        let Self { format, rows, logs, kept } = self;
+        if format == Format::Csv {
+            return Ok(Export { pieces: vec![rows.piece()], left_out: Vec::new() });
         }
-    };
-    Ok(Export { pieces, left_out })
+        let trials = kept.as_slice();
+        let groups = Group::of(trials);
+        let usable: usize = groups.iter().map(|group| group.usable.len()).sum();
+        if usable == 0 {
+            return Err(ExportError::NoFigures);
+        }
+        let mut left_out = Vec::new();
+        if usable < trials.len() {
+            let without = trials.len() - usable;
+            left_out
+                .push(format!("{without} of {} trials are invalid or were not measured: in no figure", trials.len()));
+        }
+        let pieces = match format {
+            Format::Csv => unreachable!("it was written above"),
+            Format::Hgrm | Format::Hlog => {
+                left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured), format));
+                if format == Format::Hgrm { hgrm::pieces(&groups)? } else { logs.pieces(run)? }
+            }
+            Format::GithubActionBenchmark | Format::Bmf => {
+                if run.capacity.is_some() {
+                    return Err(ExportError::OfASearch);
+                }
+                let figures = Figures::of(&groups);
+                left_out.extend(figures.left_out.iter().cloned());
+                if figures.rows.is_empty() {
+                    return Err(ExportError::NoFigures);
+                }
+                if format == Format::Bmf {
+                    let (piece, without) = bmf::piece(&figures)?;
+                    left_out.extend(without);
+                    vec![piece]
+                } else {
+                    github_action_benchmark::pieces(&figures)
+                }
+            }
+        };
+        Ok(Export { pieces, left_out })
+    }
 }
 
 impl Format {

@@ -9,7 +9,7 @@ use std::fmt;
 use super::{Outcome, TrialRecord, Verdict};
 
 /// What became of a trial; the better, the less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// It was measured, and nothing speaks against it.
     Valid,

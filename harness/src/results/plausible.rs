@@ -103,7 +103,7 @@ mod tests {
             |measured| measured.server.as_mut().unwrap().cpu_ns = Some(0),
             |measured| {
                 (measured.requests, measured.throughput_rps, measured.elapsed_ns) =
-                    (1, 1.0 / 28_800.0, 28_800_000_000_000)
+                    (1, 1.0 / 28_800.0, 28_800_000_000_000);
             },
             // A thread of the kernel submits, and the server asks it for something three times in ten seconds.
             |measured| {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::schema::MeasuredOrNulls;
-use super::{EncodedHistogram, Generator, LatencyOfAll};
+use super::{EncodedHistogram, Generator, Kept, LatencyOfAll, Shared};
 use crate::environment::{Build, Conditions, Environment};
 use crate::interference::Interference;
 use crate::load::LoadOutcome;
@@ -175,7 +175,7 @@ pub struct Measured {
     /// What it cost the server; null for a target that is not ours.
     pub server: Option<ServerMeasured>,
     /// What it cost the load generator.
-    pub client: ClientMeasured,
+    pub client: Shared<ClientMeasured>,
     /// Answers that came in each of equally long parts of the window, whenever their requests were sent.
     #[serde(default)]
     pub slices: Vec<u64>,
@@ -190,7 +190,7 @@ pub struct Measured {
     pub silent_connections: Option<u64>,
     /// What the machine did to the trial.
     #[serde(default)]
-    pub interference: Interference,
+    pub interference: Shared<Interference>,
     /// Requests sent before the end of the window that were never answered; they are among those that are censored.
     #[serde(default)]
     pub unanswered: Option<u64>,
@@ -204,6 +204,9 @@ pub struct Measured {
     /// The figures of `service_ns` of all requests that were sent, the unanswered ones included.
     #[serde(default)]
     pub service_of_all_ns: Option<Box<LatencyOfAll>>,
+    /// Instead of the histograms, where only what stays of a trial is in memory; in no file.
+    #[serde(skip)]
+    pub kept: Option<Kept>,
 }
 
 impl Measured {
@@ -245,12 +248,12 @@ impl Measured {
             elapsed_ns: saturating_ns(load.elapsed),
             throughput_rps: per(load.requests as f64, load.elapsed.as_secs_f64()).unwrap_or(0.0),
             latency_ns: LatencySummary::of(&load.latency),
-            latency_hdr: EncodedHistogram(load.latency),
+            latency_hdr: EncodedHistogram::from(load.latency),
             service_ns: LatencySummary::of(&load.service),
-            service_hdr: EncodedHistogram(load.service),
+            service_hdr: EncodedHistogram::from(load.service),
             send_lag_ns: SendLagSummary::of(&load.send_lag),
             server,
-            client: ClientMeasured {
+            client: Shared::from(ClientMeasured {
                 engine: load.client.engine.to_owned(),
                 threads: load.client.threads,
                 cpu_ns,
@@ -258,16 +261,17 @@ impl Measured {
                 utilisation: load.client.utilisation,
                 involuntary_switches: Some(load.client.involuntary_switches),
                 clock_step_ns: Some(load.client.clock_step_ns),
-            },
+            }),
             slices: load.slices,
             in_flight_mean: Some(load.in_flight_mean),
             in_flight_edges: Some(load.in_flight_edges),
             silent_connections: Some(load.silent_connections),
-            interference: Interference::default(),
+            interference: Shared::default(),
             unanswered: Some(load.unanswered),
             slice_service_ns: load.slice_service_ns,
             latency_of_all_ns: None,
             service_of_all_ns: None,
+            kept: None,
         };
         measured.latency_of_all_ns = Some(Box::new(measured.latency_of_all()));
         measured.service_of_all_ns = Some(Box::new(measured.service_of_all()));
@@ -394,7 +398,7 @@ pub struct ServerMeasured {
 }
 
 /// What a trial cost the load generator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientMeasured {
     /// The interface it used for I/O.
     pub engine: String,
@@ -578,7 +582,7 @@ pub(crate) mod tests {
         assert_eq!((server.wakeups, server.bytes_copied, server.floor_ns_per_request), (None, None, None));
         assert_eq!((measured.in_flight_mean, measured.silent_connections), (None, None));
         assert!(measured.unanswered.is_none() && measured.slice_service_ns.is_empty());
-        assert_eq!(measured.interference, Interference::default());
+        assert_eq!(*measured.interference, Interference::default());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::percentile_of_all;
 use crate::plan::Cell;
 use crate::results::TrialRecord;
 use crate::verdict::is_rate_met;
@@ -48,7 +47,7 @@ impl Metric {
     #[must_use]
     pub fn of(self, trial: &TrialRecord) -> Option<f64> {
         let measured = trial.measured.as_ref()?;
-        let percentile = |q| percentile_of_all(&measured.latency_hdr.0, measured.censored, q).map(|ns| ns as f64);
+        let percentile = |q| measured.percentile_of_all(q).map(|ns| ns as f64);
         let value = match self {
             Self::Throughput => measured.throughput_rps,
             Self::P50 => percentile(0.5)?,
@@ -117,7 +116,7 @@ mod tests {
         pub(crate) fn of(requests: u64) -> Self {
             let mut histogram = hdrhistogram::Histogram::new(3).unwrap();
             (1..=requests).for_each(|us| histogram.record(us * 1000).unwrap());
-            Self(histogram)
+            Self::from(histogram)
         }
     }
 

@@ -14,6 +14,7 @@ mod tree;
 mod trial;
 mod until;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +26,10 @@ pub(crate) use trial::run as run_trial;
 pub use until::{Goal, run_until};
 
 use crate::plan::SweepPlan;
-use crate::results::{Record, TrialRecord, WriteError, Writer};
+use crate::results::{KeptTrials, Record, TrialRecord, WriteError, Writer};
+
+/// The memory of so many slots that are over is given back at once.
+const GIVEN_BACK: usize = 1024;
 
 /// What to run and with what.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +54,7 @@ pub trait Observer {
     fn round_starts(&mut self, _trials: usize, _half_width: f64) {}
 }
 
-/// Runs every trial that is not among `trials` already, and adds it to them when it is written.
+/// Runs every trial that is not among `trials` already, and keeps there what stays of it when it is written.
 ///
 /// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it, unless it
 /// was measured to its end.
@@ -60,7 +64,7 @@ pub trait Observer {
 /// [`WriteError`] where a trial could not be written; those before it stay. That of a trial itself is in its record.
 pub fn run(
     sweep: Sweep<'_>,
-    trials: &mut Vec<TrialRecord>,
+    trials: &mut KeptTrials,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
@@ -72,19 +76,26 @@ pub fn run(
 fn run_slots(
     sweep: Sweep<'_>,
     mut pending: Vec<Slot>,
-    trials: &mut Vec<TrialRecord>,
+    trials: &mut KeptTrials,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
-    pending.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
+    let done: HashSet<usize> = trials.as_slice().iter().map(|trial| trial.trial).collect();
+    pending.retain(|slot| !done.contains(&slot.trial));
+    drop(done);
+    // The first comes last, so that what is over takes no memory.
+    pending.reverse();
     let mut floors = Floors::new(sweep.plan);
-    for slot in pending {
+    while let Some(slot) = pending.pop() {
+        if pending.len().is_multiple_of(GIVEN_BACK) {
+            pending.shrink_to_fit();
+        }
         if cancel.load(Ordering::Relaxed) {
             break;
         }
         observer.trial_starts(&slot);
-        let floor = floors.of(&slot, trials);
+        let floor = floors.of(&slot, trials.as_slice());
         let mut trial = trial::run(sweep, &slot, &mut |open, all| observer.idle_connections(open, all), cancel);
         floor::record(&floor, &mut trial);
         trial.judge_plausibility();

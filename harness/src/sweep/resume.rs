@@ -39,7 +39,8 @@ pub fn check_resumable(sweep: Sweep<'_>, run: &RunRecord, trials: &[TrialRecord]
             round = round_now;
             slots = slots_of_round(sweep, round);
         }
-        let slot = slots.iter().find(|slot| slot.trial == trial.trial);
+        // Their numbers ascend.
+        let slot = slots.binary_search_by_key(&trial.trial, |slot| slot.trial).ok().map(|place| &slots[place]);
         let place = (trial.block, &trial.backend, &trial.cell);
         if !slot.is_some_and(|slot| (slot.block, &slot.backend, &slot.cell) == place) {
             return Err(Mismatch::Order(trial.trial));

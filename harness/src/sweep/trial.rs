@@ -399,7 +399,7 @@ fn scaled(count: u64, between: Duration, elapsed: Option<Duration>) -> u64 {
 fn with_measurement(sweep: Sweep<'_>, slot: &Slot, trial: Trial) -> TrialRecord {
     let Trial { outcome, server, interference, left_cpus } = trial;
     let (first_error, due) = (outcome.first_error.clone(), outcome.due);
-    let measured = Measured { interference, ..Measured::new(outcome, Some(server)) };
+    let measured = Measured { interference: interference.into(), ..Measured::new(outcome, Some(server)) };
     let judgement = judge(&Evidence {
         first_error,
         due,

@@ -346,8 +346,8 @@ fn ten_thousand_trials_are_soon_exported() {
     let mut narrow = Histogram::new_with_bounds(1, 1 << 20, 2).unwrap();
     narrow.record_n(20_000, 100).unwrap();
     let measured = trial.measured.as_mut().unwrap();
-    measured.latency_hdr = EncodedHistogram(narrow.clone());
-    measured.service_hdr = EncodedHistogram(narrow);
+    measured.latency_hdr = EncodedHistogram::from(narrow.clone());
+    measured.service_hdr = EncodedHistogram::from(narrow);
     fixture.write("long.jsonl", std::iter::once(trial));
     // The same line with other numbers: to compress as many histograms again would take longer than all else.
     let text = fixture.text("long.jsonl");

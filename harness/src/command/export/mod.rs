@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
-use harness::export::{Export, Format, Piece, export};
+use harness::export::{Export, Exporter, Format, Piece};
 use harness::figures;
 use harness::plain::plain_lines;
 use harness::results;
@@ -42,14 +42,21 @@ fn read(path: &Path, format: Format) -> Result<Export, Failure> {
     if !path.exists() {
         return Err(usage(format!("there is no file {}", path.display())));
     }
-    let recorded = results::read(path).map_err(|error| Failure::read("export", error))?;
-    let Some(run) = &recorded.run else {
-        return Err(Failure::without_run("export", path, &recorded));
+    let (mut exporter, mut refused) = (Exporter::new(format), None);
+    let read = results::read_each(path, |run, trial| {
+        if refused.is_none() {
+            refused = exporter.add(run, trial).err();
+        }
+    });
+    let read = read.map_err(|error| Failure::read("export", error))?;
+    let Some(run) = &read.run else {
+        return Err(Failure::without_run("export", path, read.cut_off));
     };
-    if recorded.cut_off {
+    if read.cut_off {
         output::say(&format!("note: {} ends within a line, which is left out", path.display()));
     }
-    export(format, run, &recorded.trials).map_err(|error| usage(format!("{} {error}", path.display())))
+    let made = refused.map_or_else(|| exporter.finish(run), Err);
+    made.map_err(|error| usage(format!("{} {error}", path.display())))
 }
 
 /// Writes all of it, and says which files that are. Nothing is written where one of them would replace something else.

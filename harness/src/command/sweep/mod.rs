@@ -3,6 +3,7 @@
 mod attainment;
 mod progress;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -46,13 +47,14 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume, describe)?;
     let sweep = Sweep { plan: &plan, seed: run.seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let show = Show { quiet: arguments.quiet, json: arguments.json };
-    let mut progress = Progress::new(&plan, pending(sweep, &trials), trials.len(), show);
+    let mut progress = Progress::new(&plan, pending(sweep, trials.as_slice()), trials.as_slice().len(), show);
     let written = match goal {
         None => sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted),
         Some(goal) => sweep::run_until(sweep, goal, &mut trials, &mut writer, &mut progress, &interrupted),
     };
     // Looked at last: that a reader has left is no error, and must not hide one.
     let mut printed = progress.finish();
+    let trials = trials.into_vec();
 
     let ranking = rank(&plan, &trials);
     let goal = goal.map(|goal| Attainment::of(&ranking, goal));
@@ -96,8 +98,8 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
 
 /// Trials of the plan that are not there yet.
 fn pending(sweep: Sweep<'_>, trials: &[TrialRecord]) -> usize {
-    let slots = sweep::slots(sweep.plan, sweep.seed);
-    slots.iter().filter(|slot| trials.iter().all(|trial| trial.trial != slot.trial)).count()
+    let done: HashSet<usize> = trials.iter().map(|trial| trial.trial).collect();
+    sweep::slots(sweep.plan, sweep.seed).iter().filter(|slot| !done.contains(&slot.trial)).count()
 }
 
 /// Refuses to call it done where nothing was measured.

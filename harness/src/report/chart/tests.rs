@@ -107,7 +107,7 @@ fn percentiles_are_of_merged_histograms_and_need_enough_requests() {
         if trial.block == 1 {
             let mut slow = hdrhistogram::Histogram::new(3).unwrap();
             slow.record_n(200_000_000, 2000).unwrap();
-            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram(slow);
+            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::from(slow);
         }
     });
     let p99 = point(&charts, "p99", "epoll", 1.0);
@@ -120,7 +120,7 @@ fn percentiles_are_of_merged_histograms_and_need_enough_requests() {
         if trial.block == 1 {
             let mut slow = hdrhistogram::Histogram::new(3).unwrap();
             slow.record_n(200_000_000, 2000).unwrap();
-            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram(slow);
+            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::from(slow);
         }
     });
     assert!(chart(&outside, "p99").notes[0].ends_with("which a point may be outside of"));

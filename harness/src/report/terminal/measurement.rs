@@ -95,7 +95,7 @@ fn censored(measured: &Measured, open_loop: bool) -> String {
     let slower = if measured.censored == 0 {
         ""
     } else {
-        " (they count as slower than any answer: a percentile or a maximum that lies among them is not known)"
+        " (slower than any answer: a percentile or a maximum that lies among them is not known)"
     };
     format!("{} {what}{slower}", figures::grouped(measured.censored as f64))
 }
@@ -147,7 +147,10 @@ mod tests {
         let [latency, service, censored] = drawn(4000, 100);
         assert!(latency.contains("p50 –  p90 –  p99 –") && latency.contains("max –"), "{latency}");
         assert!(service.contains("p50 1.05 ms") && service.contains("p99 –") && service.contains("max –"), "{service}");
-        assert!(censored.contains("4,000 due but never sent, or never answered (they count as slower"), "{censored}");
+        assert!(
+            censored.contains("4,000 due but never sent, or never answered (slower than any answer:"),
+            "{censored}"
+        );
         let [latency, _, censored] = drawn(0, 0);
         assert!(latency.contains("p99 1.98 ms") && latency.contains("max 2.00 ms"), "{latency}");
         assert!(censored.ends_with("0 due but never sent, or never answered"), "{censored}");

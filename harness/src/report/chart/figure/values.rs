@@ -52,7 +52,7 @@ impl Figure {
             Self::Throughput => Some(measured.throughput_rps),
             Self::P50 => Metric::P50.of(trial),
             Self::P99 => Metric::P99.of(trial),
-            Self::P999 => percentile_of_all(&measured.latency_hdr.0, measured.censored, 0.999).map(|ns| ns as f64),
+            Self::P999 => measured.percentile_of_all(0.999).map(|ns| ns as f64),
             Self::ServerCpu => Metric::ServerCpu.of(trial),
             Self::Floor => floor_multiple(trial),
             Self::Syscalls => (measured.requests > 0).then_some(server()?.syscalls? as f64 / measured.requests as f64),
