@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use harness::results::{ReadError, Recorded};
+use harness::results::ReadError;
 
 use crate::output;
 
@@ -38,8 +38,8 @@ impl Failure {
     }
 
     /// A results file without so much as its first line.
-    pub(crate) fn without_run(command: &'static str, path: &Path, recorded: &Recorded) -> Self {
-        let what = if recorded.cut_off {
+    pub(crate) fn without_run(command: &'static str, path: &Path, cut_off: bool) -> Self {
+        let what = if cut_off {
             "ends within its first line, so nothing is known of its run; name another file"
         } else {
             "is empty: it has not even the first line of a run"

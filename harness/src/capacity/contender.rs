@@ -3,7 +3,7 @@
 use super::found::{BackendCapacity, EstimateRecord, LimitedBy, MetTrial, when_met};
 use super::interval::Interval;
 use super::search::{Answer, Estimate, Search, Tactics};
-use super::standing::{Standing, doubt, standing};
+use super::standing::{Standing, doubt, standing, unanswered};
 use crate::figures;
 use crate::plan::CapacityPlan;
 use crate::results::{Outcome, TrialRecord};
@@ -150,7 +150,12 @@ impl Contender {
     fn take_answer(&mut self, trial: &TrialRecord, rate_rps: f64, slo: &Slo) {
         let answer = match standing(trial, slo) {
             Standing::Met => {
-                self.met.extend(trial.measured.as_ref().map(|measured| MetTrial::new(rate_rps, measured)));
+                self.met.extend(
+                    trial
+                        .measured
+                        .as_ref()
+                        .map(|measured| MetTrial::new(rate_rps, measured, unanswered(trial, measured))),
+                );
                 self.doubts.extend(doubt(trial).map(str::to_owned));
                 Answer::Met
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::search::Estimate;
 use crate::results::{Measured, per};
 use crate::slo::Slo;
-use crate::statistics::{OfTrials, Percentile, own_percentile};
+use crate::statistics::{OfTrials, Percentile, percentile_of_trial};
 
 /// What is known of the capacity of one backend.
 #[derive(Clone, Debug, Serialize)]
@@ -65,7 +65,8 @@ pub enum LimitedBy {
 /// is better than what the server does at that rate always.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WhenMet {
-    /// From the intended time to the answer, the median of the trials' own; `None` where there are too few answers.
+    /// From the intended time to the answer, the median of the trials' own; `None` where there are too few answers, or it lies
+    /// among requests without one.
     pub latency_p50_ns: Option<u64>,
     /// The same.
     pub latency_p99_ns: Option<u64>,
@@ -93,12 +94,13 @@ pub(super) struct MetTrial {
 }
 
 impl MetTrial {
-    pub(super) fn new(rate_rps: f64, measured: &Measured) -> Self {
+    /// `unanswered`: requests that were held against the goal.
+    pub(super) fn new(rate_rps: f64, measured: &Measured, unanswered: u64) -> Self {
         let server = measured.server.as_ref();
         Self {
             rate_rps,
-            p50_ns: own_percentile(measured, Percentile::P50),
-            p99_ns: own_percentile(measured, Percentile::P99),
+            p50_ns: percentile_of_trial(&measured.latency_hdr.0, unanswered, Percentile::P50),
+            p99_ns: percentile_of_trial(&measured.latency_hdr.0, unanswered, Percentile::P99),
             requests: measured.requests,
             server_cpu_ns: server.and_then(|server| server.cpu_ns),
             server_utilisation: server.and_then(|server| server.utilisation),
@@ -136,7 +138,7 @@ mod tests {
         let met = |rate_rps: f64, cpu_ns| {
             let mut measured = trial("epoll").measured.unwrap();
             measured.server.as_mut().unwrap().cpu_ns = Some(cpu_ns);
-            MetTrial::new(rate_rps, &measured)
+            MetTrial::new(rate_rps, &measured, 0)
         };
         let met = [met(90.0, 1), met(100.0, 2_000_000), met(110.0, 4_000_000), met(120.0, 1 << 40)];
         // Of 2000 answers each.
@@ -144,5 +146,15 @@ mod tests {
         assert_eq!(cost(100.0, 110.0), Some(1500.0));
         assert_eq!(cost(101.0, 109.0), None);
         assert!(cost(100.0, f64::INFINITY).unwrap() > 1e6, "nothing bounds it where the generator was the limit");
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_slower_than_those_with_one() {
+        let p99 = |unanswered| {
+            let met = [MetTrial::new(100.0, &trial("epoll").measured.unwrap(), unanswered)];
+            when_met(&met, 0.0, 200.0).unwrap().latency_p99_ns
+        };
+        assert!(p99(10) > p99(0) && p99(0).is_some());
+        assert_eq!(p99(30), None);
     }
 }

@@ -109,6 +109,7 @@ impl<'a> CapacitySearch<'a> {
             let floor = floors.of(slot, &[]);
             let mut trial = run_trial(Sweep { plan, seed, server_executable }, slot, &mut |_, _| {}, cancel);
             record_floor(&floor, &mut trial);
+            trial.judge_plausibility();
             around.set(around.get().max(begun.elapsed().saturating_sub(plan.warmup() + plan.duration())));
             // One that was cut short says nothing; one that was measured is whole.
             (trial.measured.is_some() || !cancel.load(Ordering::Relaxed)).then_some(trial)

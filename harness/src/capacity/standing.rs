@@ -66,7 +66,7 @@ fn meets(trial: &TrialRecord, measured: &Measured, slo: &Slo) -> bool {
 /// Requests without an answer that are held against a goal: all but as many as fell due within twice the generator's
 /// own lateness of the end of the window, which it sent after it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from floating point saturates")]
-fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
+pub(super) fn unanswered(trial: &TrialRecord, measured: &Measured) -> u64 {
     let lag_s = measured.send_lag_ns.p99 as f64 / 1e9;
     let at_the_end = (2.0 * lag_s * trial.cell.rate_rps.unwrap_or(0.0)).ceil() as u64;
     measured.censored.saturating_sub(at_the_end)
@@ -128,7 +128,7 @@ pub(super) mod tests {
         let silent = changed(|trial| {
             measured(trial).requests = 0;
             measured(trial).censored = 5000;
-            measured(trial).latency_hdr = EncodedHistogram(Histogram::new(3).unwrap());
+            measured(trial).latency_hdr = EncodedHistogram::from(Histogram::new(3).unwrap());
         });
         assert_eq!(standing(&silent, &slo("p99<1h")), Standing::Missed);
     }
@@ -207,7 +207,7 @@ pub(super) mod tests {
             changed(|trial| {
                 let mut service = Histogram::new(3).unwrap();
                 service.record_n(service_us * 1000, 2000).unwrap();
-                measured(trial).service_hdr = EncodedHistogram(service);
+                measured(trial).service_hdr = EncodedHistogram::from(service);
                 measured(trial).send_lag_ns.p99 = 600_000;
             })
         };

@@ -11,10 +11,11 @@ csv: a row for each trial, invalid ones included, with their verdict. Its column
 that begins like a formula has an apostrophe in front of it.
 
 hgrm: the latencies of each backend in each cell, all trials merged, as HdrHistogram prints percentiles; in microseconds. \
-A file for each. Requests that were not sent in time, or never answered, are in no line; a comment at the end and a note say how many.
+A file for each. Lines end where requests begin that were \
+not sent in time, or never answered; a comment at the end and a note say how many.
 
 hlog: the latencies of each trial as a log of HdrHistogram, in nanoseconds; the tag is the backend. A file for each cell. When \
-a trial began is not recorded: the times are the earliest possible. Requests that were not sent in time, or never answered: as in hgrm, at the top.
+a trial began is not recorded: the times are the earliest possible. Requests that were not sent in time, or never answered, are in no line; a comment at the top says how many.
 
 github-action-benchmark: bigger-is-better.json and smaller-is-better.json, for customBiggerIsBetter and \
 customSmallerIsBetter of benchmark-action/github-action-benchmark.

@@ -158,7 +158,7 @@ fn read(path: &Path) -> Result<Recorded, Failure> {
     if matches!(path.try_exists(), Ok(false)) {
         return Err(usage(&format!("there is no file {}", path.display())));
     }
-    results::read(path).map_err(|error| Failure::read("compare", error))
+    results::read_kept(path).map_err(|error| Failure::read("compare", error))
 }
 
 /// A results file that has something to compare.
@@ -171,7 +171,7 @@ struct File<'a> {
 impl<'a> File<'a> {
     fn of(path: &'a Path, recorded: Recorded, baseline: Option<&str>) -> Result<Self, Failure> {
         let Some(record) = recorded.run else {
-            return Err(Failure::without_run("compare", path, &recorded));
+            return Err(Failure::without_run("compare", path, recorded.cut_off));
         };
         if record.capacity.is_some() {
             let what =

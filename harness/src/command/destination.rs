@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use harness::figures;
 use harness::plan::SweepPlan;
-use harness::results::{self, Record, Recorded, RunRecord, TrialRecord, WriteError, Writer};
+use harness::results::{self, KeptTrials, Read, Record, RunRecord, TrialRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
 
 use super::measuring::{THIS_EXECUTABLE, now, random_seed};
@@ -21,7 +21,7 @@ pub(super) struct Destination {
     pub(super) writer: Writer,
     pub(super) run: RunRecord,
     /// What it holds already.
-    pub(super) trials: Vec<TrialRecord>,
+    pub(super) trials: KeptTrials,
 }
 
 impl Destination {
@@ -44,7 +44,7 @@ impl Destination {
     fn begun(seed: Option<u64>, mut writer: Writer, describe: impl FnOnce(u64) -> RunRecord) -> Result<Self, Failure> {
         let run = describe(seed.map_or_else(random_seed, Ok)?);
         writer.append(&Record::Run(Box::new(run.clone()))).map_err(Failure::run)?;
-        Ok(Self { writer, run, trials: Vec::new() })
+        Ok(Self { writer, run, trials: KeptTrials::new() })
     }
 
     fn resumed(
@@ -56,18 +56,23 @@ impl Destination {
         if !path.exists() {
             return Err(usage(format!("there is no {} to resume; leave out --resume to begin it", path.display())));
         }
-        let mut recorded = results::read(path).map_err(Failure::run)?;
-        let Some(run) = recorded.run.take() else {
-            return Self::begun(seed, continued(path, &recorded)?, describe);
+        let mut trials = KeptTrials::new();
+        // Those that were not run are now.
+        let take = |_: &RunRecord, trial: TrialRecord| {
+            if trial.was_run() {
+                trials.push(trial);
+            }
+        };
+        let mut read = results::read_each(path, take).map_err(Failure::run)?;
+        let kept = trials.as_slice().len();
+        let Some(run) = read.run.take() else {
+            return Self::begun(seed, continued(path, &read, kept)?, describe);
         };
         let seed = seed.unwrap_or(run.seed);
         let sweep = Sweep { plan, seed, server_executable: Path::new(THIS_EXECUTABLE) };
-        check_resumable(sweep, &run, &recorded.trials)
+        check_resumable(sweep, &run, trials.as_slice())
             .map_err(|mismatch| usage(format!("cannot resume {}: {mismatch}", path.display())))?;
-        let writer = continued(path, &recorded)?;
-        // Those that were not run are now.
-        recorded.trials.retain(TrialRecord::was_run);
-        Ok(Self { writer, run, trials: recorded.trials })
+        Ok(Self { writer: continued(path, &read, kept)?, run, trials })
     }
 }
 
@@ -82,10 +87,10 @@ fn create(path: &Path) -> Result<Writer, Failure> {
     })
 }
 
-fn continued(path: &Path, recorded: &Recorded) -> Result<Writer, Failure> {
-    let writer = Writer::resume(path, recorded.intact_bytes).map_err(Failure::run)?;
-    if recorded.cut_off {
-        let kept = figures::counted(recorded.trials.len(), "finished trial");
+fn continued(path: &Path, read: &Read, trials: usize) -> Result<Writer, Failure> {
+    let writer = Writer::resume(path, read.intact_bytes).map_err(Failure::run)?;
+    if read.cut_off {
+        let kept = figures::counted(trials, "finished trial");
         output::say(&format!("note: {} ended within a line, which was cut away; kept: {kept}", path.display()));
     }
     Ok(writer)

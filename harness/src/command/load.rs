@@ -165,9 +165,9 @@ impl load::Observer for Watched {
 
 fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialRecord {
     let end = LoadEnd::of(&outcome);
-    let measured = Measured { interference, ..Measured::new(outcome, None) };
+    let measured = Measured { interference: interference.into(), ..Measured::new(outcome, None) };
     let judgement = judge(&Evidence::of(&measured, &cell).with_end(&end));
-    TrialRecord {
+    let mut trial = TrialRecord {
         trial: 1,
         block: 1,
         backend: String::new(),
@@ -178,12 +178,18 @@ fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialR
         verdict: judgement.verdict,
         reasons: judgement.reasons,
         bottleneck: judgement.bottleneck,
-    }
+    };
+    trial.judge_plausibility();
+    trial
 }
 
-/// A trial as it stands in results, with null for what only somebody who started the server knows.
+/// A trial as it stands in results, with null for what only somebody who started the server knows, and for percentiles that
+/// lie among requests without an answer: in results those of answers alone stand beside them, which older builds read.
 fn without_server(trial: TrialRecord) -> Result<Value, Failure> {
     let mut json = serde_json::to_value(Record::Trial(Box::new(trial))).map_err(Failure::run)?;
+    for (of_answers, of_all) in [("latency_ns", "latency_of_all_ns"), ("service_ns", "service_of_all_ns")] {
+        json[of_answers] = json[of_all].clone();
+    }
     for unknown in ["backend", "server_threads"] {
         json[unknown] = Value::Null;
     }

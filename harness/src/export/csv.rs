@@ -7,23 +7,35 @@ use std::collections::BTreeMap;
 
 use super::Piece;
 use crate::interference::Disturbance;
-use crate::results::{ClientMeasured, Measured, RunRecord, ServerMeasured, TrialRecord};
+use crate::results::{ClientMeasured, LatencyOfAll, Measured, RunRecord, ServerMeasured, TrialRecord};
 use crate::statistics::{Metric, floor_multiple};
 
 /// Between several reasons.
 const SEPARATOR: &str = "; ";
 
-pub(super) fn piece(run: &RunRecord, trials: &[TrialRecord]) -> Piece {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let names = || COLUMNS.iter().map(|(name, _)| *name);
-    let in_memory = "a row of as many fields as the others is written to memory";
-    writer.write_record(names()).expect(in_memory);
-    for trial in trials {
-        let fields = COLUMNS.iter().map(|(_, field)| field(run, trial).0);
-        writer.write_record(fields).expect(in_memory);
+/// A heading and the rows below it.
+#[derive(Debug)]
+pub(super) struct Rows(csv::Writer<Vec<u8>>);
+
+/// Why writing cannot fail.
+const IN_MEMORY: &str = "a row of as many fields as the others is written to memory";
+
+impl Rows {
+    pub(super) fn new() -> Self {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS.iter().map(|(name, _)| *name)).expect(IN_MEMORY);
+        Self(writer)
     }
-    let bytes = writer.into_inner().expect(in_memory);
-    Piece { name: "trials.csv".to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() }
+
+    pub(super) fn add(&mut self, run: &RunRecord, trial: &TrialRecord) {
+        let fields = COLUMNS.iter().map(|(_, field)| field(run, trial).0);
+        self.0.write_record(fields).expect(IN_MEMORY);
+    }
+
+    pub(super) fn piece(self) -> Piece {
+        let bytes = self.0.into_inner().expect(IN_MEMORY);
+        Piece { name: "trials.csv".to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
 }
 
 /// Whether its first line says so, of whichever version.
@@ -63,22 +75,22 @@ const COLUMNS: &[Column] = &[
     ("unanswered", |_, trial| known(trial.measured.as_ref().and_then(|measured| measured.unanswered))),
     ("elapsed_ns", |_, trial| measured(trial, |measured| measured.elapsed_ns)),
     ("throughput_rps", |_, trial| measured(trial, |measured| measured.throughput_rps)),
-    ("latency_min_ns", |_, trial| measured(trial, |measured| measured.latency_ns.min)),
-    ("latency_mean_ns", |_, trial| measured(trial, |measured| measured.latency_ns.mean)),
-    ("latency_p50_ns", |_, trial| measured(trial, |measured| measured.latency_ns.p50)),
-    ("latency_p90_ns", |_, trial| measured(trial, |measured| measured.latency_ns.p90)),
-    ("latency_p99_ns", |_, trial| measured(trial, |measured| measured.latency_ns.p99)),
-    ("latency_p999_ns", |_, trial| measured(trial, |measured| measured.latency_ns.p999)),
-    ("latency_p9999_ns", |_, trial| measured(trial, |measured| measured.latency_ns.p9999)),
-    ("latency_max_ns", |_, trial| measured(trial, |measured| measured.latency_ns.max)),
-    ("service_min_ns", |_, trial| measured(trial, |measured| measured.service_ns.min)),
-    ("service_mean_ns", |_, trial| measured(trial, |measured| measured.service_ns.mean)),
-    ("service_p50_ns", |_, trial| measured(trial, |measured| measured.service_ns.p50)),
-    ("service_p90_ns", |_, trial| measured(trial, |measured| measured.service_ns.p90)),
-    ("service_p99_ns", |_, trial| measured(trial, |measured| measured.service_ns.p99)),
-    ("service_p999_ns", |_, trial| measured(trial, |measured| measured.service_ns.p999)),
-    ("service_p9999_ns", |_, trial| measured(trial, |measured| measured.service_ns.p9999)),
-    ("service_max_ns", |_, trial| measured(trial, |measured| measured.service_ns.max)),
+    ("latency_min_ns", |_, trial| latency(trial, |of_all| of_all.min)),
+    ("latency_mean_ns", |_, trial| latency(trial, |of_all| of_all.mean)),
+    ("latency_p50_ns", |_, trial| latency(trial, |of_all| of_all.p50)),
+    ("latency_p90_ns", |_, trial| latency(trial, |of_all| of_all.p90)),
+    ("latency_p99_ns", |_, trial| latency(trial, |of_all| of_all.p99)),
+    ("latency_p999_ns", |_, trial| latency(trial, |of_all| of_all.p999)),
+    ("latency_p9999_ns", |_, trial| latency(trial, |of_all| of_all.p9999)),
+    ("latency_max_ns", |_, trial| latency(trial, |of_all| of_all.max)),
+    ("service_min_ns", |_, trial| service(trial, |of_all| of_all.min)),
+    ("service_mean_ns", |_, trial| service(trial, |of_all| of_all.mean)),
+    ("service_p50_ns", |_, trial| service(trial, |of_all| of_all.p50)),
+    ("service_p90_ns", |_, trial| service(trial, |of_all| of_all.p90)),
+    ("service_p99_ns", |_, trial| service(trial, |of_all| of_all.p99)),
+    ("service_p999_ns", |_, trial| service(trial, |of_all| of_all.p999)),
+    ("service_p9999_ns", |_, trial| service(trial, |of_all| of_all.p9999)),
+    ("service_max_ns", |_, trial| service(trial, |of_all| of_all.max)),
     ("send_lag_p50_ns", |_, trial| measured(trial, |measured| measured.send_lag_ns.p50)),
     ("send_lag_p99_ns", |_, trial| measured(trial, |measured| measured.send_lag_ns.p99)),
     ("send_lag_max_ns", |_, trial| measured(trial, |measured| measured.send_lag_ns.max)),
@@ -144,6 +156,15 @@ fn measured<T: ToString>(trial: &TrialRecord, of: fn(&Measured) -> T) -> Field {
     known(trial.measured.as_ref().map(of))
 }
 
+/// Of all requests: empty where it lies among those without an answer.
+fn latency(trial: &TrialRecord, of: fn(&LatencyOfAll) -> Option<u64>) -> Field {
+    known(trial.measured.as_ref().and_then(|measured| of(&measured.latency_of_all())))
+}
+
+fn service(trial: &TrialRecord, of: fn(&LatencyOfAll) -> Option<u64>) -> Field {
+    known(trial.measured.as_ref().and_then(|measured| of(&measured.service_of_all())))
+}
+
 fn server<T: ToString>(trial: &TrialRecord, of: fn(&ServerMeasured) -> Option<T>) -> Field {
     known(trial.measured.as_ref().and_then(|measured| measured.server.as_ref()).and_then(of))
 }
@@ -191,7 +212,11 @@ mod tests {
     use crate::statistics::counted;
 
     fn read(trials: &[TrialRecord]) -> Vec<Vec<(String, String)>> {
-        let text = piece(&run(), trials).text;
+        let mut rows = Rows::new();
+        for trial in trials {
+            rows.add(&run(), trial);
+        }
+        let text = rows.piece().text;
         assert!(is_ours(&text), "{text}");
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();
@@ -258,6 +283,20 @@ mod tests {
         let mut trial = trial("epoll");
         trial.measured.as_mut().unwrap().in_flight_edges = Some(-2.5);
         assert_eq!(field(&read(&[trial])[0], "in_flight_edges"), "-2.5");
+    }
+
+    #[test]
+    fn a_percentile_that_lies_among_requests_without_an_answer_is_empty() {
+        let mut trial = trial("epoll");
+        let measured = trial.measured.as_mut().unwrap();
+        (measured.censored, measured.unanswered) = (222, Some(0));
+        let row = &read(&[trial])[0];
+        for name in ["latency_p99_ns", "latency_p9999_ns", "latency_mean_ns", "latency_max_ns"] {
+            assert_eq!(field(row, name), "", "{name}");
+        }
+        for name in ["latency_min_ns", "latency_p50_ns", "latency_p90_ns", "service_p99_ns", "service_max_ns"] {
+            assert_ne!(field(row, name), "", "{name}");
+        }
     }
 
     #[test]

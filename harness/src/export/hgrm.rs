@@ -2,6 +2,9 @@
 //!
 //! Everything follows `outputPercentileDistribution` of the first implementation, in Java, down to how it rounds: the same
 //! histogram gives the same bytes. Values are in microseconds, five lines for each halving of the distance to 100 %.
+//!
+//! Percentiles are those of all requests. Those that no histogram has are slower than any answer: the lines end where they
+//! begin, and neither mean nor maximum is known then.
 
 use std::fmt::Write;
 
@@ -10,6 +13,8 @@ use hdrhistogram::Histogram;
 use super::group::Group;
 use super::names::{Names, words};
 use super::{ExportError, Piece, censored};
+use crate::results::Measured;
+use crate::statistics::Censored;
 
 /// How every such file begins.
 pub(super) const HEADING: &str = "       Value     Percentile TotalCount 1/(1-Percentile)\n\n";
@@ -20,17 +25,22 @@ const TICKS_PER_HALF_DISTANCE: f64 = 5.0;
 /// Nanoseconds in the unit that is printed.
 const NS_PER_UNIT: f64 = 1000.0;
 
+/// Stands for a figure that requests without an answer take away.
+const UNKNOWN: &str = "-";
+
 /// A file for each backend in each cell.
 pub(super) fn pieces(groups: &[Group]) -> Result<Vec<Piece>, ExportError> {
     let (mut names, mut stems) = (Names::of_files(), Names::of_stems());
     let mut pieces = Vec::new();
     for group in groups {
-        let histograms = group.measured().map(|measured| &measured.latency_hdr.0);
+        let histograms = group.measured().filter_map(Measured::latencies_to_merge);
         let Some(merged) = merged(histograms)? else { continue };
         let stem = format!("{}.{}", names.harmless(group.backend), words(group.cell).join("."));
-        let mut text = distribution(&merged);
-        if let Some(comment) = censored::comment(group.measured()) {
-            writeln!(text, "#[{comment}]").expect("a String takes any text");
+        let censored = Censored::of(group.measured());
+        let mut text = distribution(&merged, censored.count);
+        if let Some(comment) = censored::comment(censored) {
+            writeln!(text, "#[{comment}: slower than any answer, so percentiles end before them]")
+                .expect("a String takes any text");
         }
         pieces.push(Piece { name: format!("{}.hgrm", stems.harmless(&stem)), text });
     }
@@ -47,13 +57,13 @@ fn merged<'a>(mut histograms: impl Iterator<Item = &'a Histogram<u64>>) -> Resul
     Ok(Some(all))
 }
 
-/// The whole text.
-fn distribution(histogram: &Histogram<u64>) -> String {
+/// The whole text; `censored` are slower than all that is in the histogram.
+fn distribution(histogram: &Histogram<u64>, censored: u64) -> String {
     let digits = usize::from(histogram.sigfig());
     let mut text = HEADING.to_owned();
     let mut line = |arguments: std::fmt::Arguments| writeln!(text, "{arguments}").expect("a String takes any text");
     let fixed = |value: f64| half_up(value, digits);
-    for Step { value, level, count } in steps(histogram) {
+    for Step { value, level, count } in steps(histogram, censored) {
         let (value, share) = (fixed(value as f64 / NS_PER_UNIT), half_up(level / 100.0, 12));
         if is_last(level) {
             line(format_args!("{value:>12} {share} {count:>10}"));
@@ -62,9 +72,10 @@ fn distribution(histogram: &Histogram<u64>) -> String {
             line(format_args!("{value:>12} {share} {count:>10} {inverse:>14}"));
         }
     }
-    let (mean, deviation) = (fixed(histogram.mean() / NS_PER_UNIT), fixed(histogram.stdev() / NS_PER_UNIT));
+    let whole = |value: f64| if censored == 0 { fixed(value / NS_PER_UNIT) } else { UNKNOWN.to_owned() };
+    let (mean, deviation) = (whole(histogram.mean()), whole(histogram.stdev()));
     line(format_args!("#[Mean    = {mean:>12}, StdDeviation   = {deviation:>12}]"));
-    let max = fixed(histogram.max() as f64 / NS_PER_UNIT);
+    let max = whole(histogram.max() as f64);
     line(format_args!("#[Max     = {max:>12}, Total count    = {:>12}]", histogram.len()));
     line(format_args!("#[Buckets = {:>12}, SubBuckets     = {:>12}]", histogram.buckets(), sub_buckets(histogram)));
     text
@@ -77,10 +88,10 @@ struct Step {
     count: u64,
 }
 
-/// What there is a line for. The steps halve with each halving of the distance to 100 %, reckoned in percent and in this
+/// What there is a line for, of all requests as far as they were answered. The steps halve with each halving of the distance to 100 %, reckoned in percent and in this
 /// order, or the last digits would be others.
-fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
-    let total = histogram.len();
+fn steps(histogram: &Histogram<u64>, censored: u64) -> Vec<Step> {
+    let (answered, total) = (histogram.len(), histogram.len().saturating_add(censored));
     let (mut steps, mut count, mut level) = (Vec::new(), 0_u64, 0.0_f64);
     for recorded in histogram.iter_recorded() {
         let value = histogram.highest_equivalent(recorded.value_iterated_to());
@@ -94,7 +105,7 @@ fn steps(histogram: &Histogram<u64>) -> Vec<Step> {
                 break;
             }
         }
-        if count >= total {
+        if count >= answered && censored == 0 {
             steps.push(Step { value, level: 100.0, count });
         }
     }
@@ -161,11 +172,36 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_end_where_requests_without_an_answer_begin() {
+        let mut histogram = Histogram::<u64>::new(3).unwrap();
+        (1..=100).for_each(|us| histogram.record(us * 1000).unwrap());
+        let lines = |censored| {
+            let text = distribution(&histogram, censored);
+            let rows: Vec<String> = text.lines().skip(2).map(str::to_owned).collect();
+            let (comments, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|line| line.starts_with('#'));
+            let last = rows.last().unwrap().split_whitespace().nth(1).unwrap().parse::<f64>().unwrap();
+            (last, comments[0].clone() + &comments[1])
+        };
+        let (all, figures) = lines(0);
+        assert!(all >= 1.0 && !figures.contains(" -"), "{figures}");
+        // Half of them, and a hundredth, were never answered.
+        for (censored, answered) in [(100, 0.5), (1, 100.0 / 101.0)] {
+            let (last, figures) = lines(censored);
+            assert!(last <= answered && last > 0.8 * answered, "{last}");
+            assert!(
+                figures.contains("Mean    =            -") && figures.contains("Max     =            -"),
+                "{figures}"
+            );
+        }
+        assert!(lines(1_000_000).0 < 0.0001);
+    }
+
+    #[test]
     fn no_value_and_one_value_are_distributions_too() {
         let mut histogram = Histogram::<u64>::new(3).unwrap();
-        assert!(distribution(&histogram).contains("Total count    =            0]"));
+        assert!(distribution(&histogram, 0).contains("Total count    =            0]"));
         histogram.record(20_000).unwrap();
-        let text = distribution(&histogram);
+        let text = distribution(&histogram, 0);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[2], "      20.015 0.000000000000          1           1.00");
         assert_eq!(lines[3], "      20.015 1.000000000000          1");

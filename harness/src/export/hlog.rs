@@ -7,14 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 use jiff::Timestamp;
 
 use super::names::{Names, words};
 use super::{ExportError, Piece, censored};
 use crate::plan::Cell;
-use crate::results::{Measured, RunRecord, TrialRecord};
+use crate::results::{RunRecord, TrialRecord};
+use crate::statistics::Censored;
 
 /// How every such file begins.
 pub(super) const HEADING: &str = "#[Histogram log format version 1.3]\n";
@@ -25,57 +27,86 @@ const LEGEND: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"
 /// Nanoseconds in the unit of the maxima.
 const NS_PER_MAX_UNIT: f64 = 1e6;
 
-/// A file for each cell.
-pub(super) fn pieces(run: &RunRecord, trials: &[TrialRecord]) -> Result<Vec<Piece>, ExportError> {
-    let mut cells: Vec<(&Cell, Vec<Line>)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut tags = Names::of_tags();
-    let mut earliest = Duration::ZERO;
-    for trial in trials {
-        let Some(measured) = &trial.measured else { continue };
-        let begins = earliest.saturating_add(run.plan.warmup());
-        earliest = begins.saturating_add(Duration::from_nanos(measured.elapsed_ns));
-        if !trial.is_usable() {
-            continue;
-        }
-        let place = *places.entry(words(&trial.cell).join(".")).or_insert(cells.len());
-        if place == cells.len() {
-            cells.push((&trial.cell, Vec::new()));
-        }
-        cells[place].1.push(Line { tag: tags.harmless(&trial.backend), begins, measured });
-    }
-    let (mut stems, mut pieces) = (Names::of_stems(), Vec::new());
-    for (cell, lines) in cells {
-        let name = format!("{}.hlog", stems.harmless(&words(cell).join(".")));
-        pieces.push(Piece { name, text: log(run, cell, &lines)? });
-    }
-    Ok(pieces)
+/// The logs of all cells, as trials are added.
+#[derive(Debug)]
+pub(super) struct Logs {
+    cells: Vec<(Cell, Vec<Line>)>,
+    places: HashMap<String, usize>,
+    tags: Names,
+    /// When the next trial can have begun, after the start of the run.
+    earliest: Duration,
 }
 
 /// One interval.
-struct Line<'a> {
+#[derive(Debug)]
+struct Line {
     tag: String,
     begins: Duration,
-    measured: &'a Measured,
+    length: Duration,
+    /// As it is written: a hundredth of what it is to be worked with.
+    histogram: Vec<u8>,
+    censored: Censored,
 }
 
-fn by_tag<'a>(lines: &'a [Line]) -> BTreeMap<&'a str, Vec<&'a Measured>> {
-    let mut by_tag: BTreeMap<&str, Vec<&Measured>> = BTreeMap::new();
+impl Logs {
+    pub(super) fn new() -> Self {
+        Self { cells: Vec::new(), places: HashMap::new(), tags: Names::of_tags(), earliest: Duration::ZERO }
+    }
+
+    pub(super) fn add(&mut self, run: &RunRecord, trial: &TrialRecord) -> Result<(), ExportError> {
+        let Some(measured) = &trial.measured else { return Ok(()) };
+        let begins = self.earliest.saturating_add(run.plan.warmup());
+        let length = Duration::from_nanos(measured.elapsed_ns);
+        self.earliest = begins.saturating_add(length);
+        if !trial.is_usable() {
+            return Ok(());
+        }
+        let place = *self.places.entry(words(&trial.cell).join(".")).or_insert(self.cells.len());
+        if place == self.cells.len() {
+            self.cells.push((trial.cell.clone(), Vec::new()));
+        }
+        let mut histogram = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&*measured.latency_hdr.0, &mut histogram)
+            .map_err(|error| failed(&error))?;
+        histogram.shrink_to_fit();
+        let tag = self.tags.harmless(&trial.backend);
+        let censored = Censored::of(std::iter::once(measured));
+        self.cells[place].1.push(Line { tag, begins, length, histogram, censored });
+        Ok(())
+    }
+
+    /// A file for each cell.
+    pub(super) fn pieces(self, run: &RunRecord) -> Result<Vec<Piece>, ExportError> {
+        let (mut stems, mut pieces) = (Names::of_stems(), Vec::new());
+        for (cell, lines) in self.cells {
+            let name = format!("{}.hlog", stems.harmless(&words(&cell).join(".")));
+            pieces.push(Piece { name, text: log(run, &cell, &lines)? });
+        }
+        Ok(pieces)
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExportError {
+    ExportError::Histogram(error.to_string())
+}
+
+fn by_tag(lines: &[Line]) -> BTreeMap<&str, Vec<Censored>> {
+    let mut by_tag: BTreeMap<&str, Vec<Censored>> = BTreeMap::new();
     for line in lines {
-        by_tag.entry(&line.tag).or_default().push(line.measured);
+        by_tag.entry(&line.tag).or_default().push(line.censored);
     }
     by_tag
 }
 
 fn log(run: &RunRecord, cell: &Cell, lines: &[Line]) -> Result<String, ExportError> {
-    let failed = |error: &dyn std::fmt::Display| ExportError::Histogram(error.to_string());
     let mut bytes = [HEADING, LEGEND].concat().into_bytes();
     let mut header = IntervalLogWriterBuilder::new();
     header.add_comment(&format!("[{cell}]"));
     header
         .add_comment("[Values in nanoseconds; times are the earliest possible: when each trial began is not recorded]");
-    for (tag, lines) in by_tag(lines) {
-        if let Some(comment) = censored::comment(lines.into_iter()) {
+    for (tag, censored) in by_tag(lines) {
+        if let Some(comment) = censored::comment(Censored::sum(censored.into_iter())) {
             header.add_comment(&format!("[{tag}: {comment}]"));
         }
     }
@@ -87,10 +118,11 @@ fn log(run: &RunRecord, cell: &Cell, lines: &[Line]) -> Result<String, ExportErr
     }
     let mut serializer = V2DeflateSerializer::new();
     let mut log = header.begin_log_with(&mut bytes, &mut serializer).map_err(|error| failed(&error))?;
-    for Line { tag, begins, measured } in lines {
-        let length = Duration::from_nanos(measured.elapsed_ns);
-        let histogram = &measured.latency_hdr.0;
-        log.write_histogram(histogram, *begins, length, Tag::new(tag)).map_err(|error| failed(&error))?;
+    let mut deserializer = Deserializer::new();
+    for Line { tag, begins, length, histogram, .. } in lines {
+        let histogram: Histogram<u64> =
+            deserializer.deserialize(&mut histogram.as_slice()).map_err(|error| failed(&error))?;
+        log.write_histogram(&histogram, *begins, *length, Tag::new(tag)).map_err(|error| failed(&error))?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

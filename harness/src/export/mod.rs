@@ -18,7 +18,7 @@ mod hlog;
 mod names;
 
 use crate::figures::counted_of;
-use crate::results::{RunRecord, TrialRecord};
+use crate::results::{KeptTrials, RunRecord, TrialRecord, nothing_usable};
 use figures::Figures;
 use group::Group;
 
@@ -53,6 +53,8 @@ pub struct Export {
     pub pieces: Vec<Piece>,
     /// What was left out and why, a line each.
     pub left_out: Vec<String>,
+    /// That no trial has usable figures, and why; only where the format has those that have none.
+    pub nothing_usable: Option<String>,
 }
 
 /// Why a run cannot be written in a format.
@@ -84,46 +86,95 @@ pub enum ExportError {
 ///
 /// Why there would be none, or none that says anything.
 pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result<Export, ExportError> {
-    if format == Format::Csv {
-        return Ok(Export { pieces: vec![csv::piece(run, trials)], left_out: Vec::new() });
+    let mut exporter = Exporter::new(format);
+    for trial in trials {
+        exporter.add(run, trial.clone())?;
     }
-    let groups = Group::of(trials);
-    let usable: usize = groups.iter().map(|group| group.usable.len()).sum();
-    if usable == 0 {
-        return Err(ExportError::NoFigures);
+    exporter.finish(run)
+}
+
+/// An export that is made of one trial after the other, of which no more is kept than the format has a place for.
+#[derive(Debug)]
+pub struct Exporter {
+    format: Format,
+    rows: csv::Rows,
+    logs: hlog::Logs,
+    /// Those that figures are made of, for all but rows.
+    kept: KeptTrials,
+}
+
+impl Exporter {
+    /// Of no trial yet.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, rows: csv::Rows::new(), logs: hlog::Logs::new(), kept: KeptTrials::new() }
     }
-    let mut left_out = Vec::new();
-    if usable < trials.len() {
-        let without = trials.len() - usable;
-        let those = counted_of(without, trials.len(), "trial");
-        let are = if without == 1 { "is invalid or was" } else { "are invalid or were" };
-        left_out.push(format!("{those} {are} not measured: in no figure"));
-    }
-    let pieces = match format {
-        Format::Csv => unreachable!("it was written above"),
-        Format::Hgrm | Format::Hlog => {
-            left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured)));
-            if format == Format::Hgrm { hgrm::pieces(&groups)? } else { hlog::pieces(run, trials)? }
+
+    /// Adds a trial, in the order in which they ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Histogram`].
+    pub fn add(&mut self, run: &RunRecord, trial: TrialRecord) -> Result<(), ExportError> {
+        match self.format {
+            Format::Csv => self.rows.add(run, &trial),
+            Format::Hlog => self.logs.add(run, &trial)?,
+            Format::Hgrm | Format::GithubActionBenchmark | Format::Bmf => {}
         }
-        Format::GithubActionBenchmark | Format::Bmf => {
-            if run.capacity.is_some() {
-                return Err(ExportError::OfASearch);
-            }
-            let figures = Figures::of(&groups);
-            left_out.extend(figures.left_out.iter().cloned());
-            if figures.rows.is_empty() {
-                return Err(ExportError::NoFigures);
-            }
-            if format == Format::Bmf {
-                let (piece, without) = bmf::piece(&figures)?;
-                left_out.extend(without);
-                vec![piece]
-            } else {
-                github_action_benchmark::pieces(&figures)
-            }
+        self.kept.push(trial);
+        Ok(())
+    }
+
+    /// All that was added.
+    ///
+    /// # Errors
+    ///
+    /// Why there would be nothing, or nothing that says anything.
+    pub fn finish(self, run: &RunRecord) -> Result<Export, ExportError> {
+        let Self { format, rows, logs, kept } = self;
+        let trials = kept.as_slice();
+        if format == Format::Csv {
+            let nothing_usable = nothing_usable(trials);
+            return Ok(Export { pieces: vec![rows.piece()], left_out: Vec::new(), nothing_usable });
         }
-    };
-    Ok(Export { pieces, left_out })
+        let groups = Group::of(trials);
+        let usable: usize = groups.iter().map(|group| group.usable.len()).sum();
+        if usable == 0 {
+            return Err(ExportError::NoFigures);
+        }
+        let mut left_out = Vec::new();
+        if usable < trials.len() {
+            let without = trials.len() - usable;
+            let those = counted_of(without, trials.len(), "trial");
+            let are = if without == 1 { "is invalid or was" } else { "are invalid or were" };
+            left_out.push(format!("{those} {are} not measured: in no figure"));
+        }
+        let pieces = match format {
+            Format::Csv => unreachable!("it was written above"),
+            Format::Hgrm | Format::Hlog => {
+                left_out.extend(censored::left_out(groups.iter().flat_map(Group::measured), format));
+                if format == Format::Hgrm { hgrm::pieces(&groups)? } else { logs.pieces(run)? }
+            }
+            Format::GithubActionBenchmark | Format::Bmf => {
+                if run.capacity.is_some() {
+                    return Err(ExportError::OfASearch);
+                }
+                let figures = Figures::of(&groups);
+                left_out.extend(figures.left_out.iter().cloned());
+                if figures.rows.is_empty() {
+                    return Err(ExportError::NoFigures);
+                }
+                if format == Format::Bmf {
+                    let (piece, without) = bmf::piece(&figures)?;
+                    left_out.extend(without);
+                    vec![piece]
+                } else {
+                    github_action_benchmark::pieces(&figures)
+                }
+            }
+        };
+        Ok(Export { pieces, left_out, nothing_usable: None })
+    }
 }
 
 impl Format {

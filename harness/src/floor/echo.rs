@@ -77,10 +77,13 @@ pub struct EchoCost {
 }
 
 impl EchoCost {
-    /// The share of the server's CPU time that went into looking in vain.
+    /// The share of the server's CPU time that went into looking in vain. Not what is left of the whole: rounding makes
+    /// something of nothing there.
     #[must_use]
     pub fn in_vain(&self) -> f64 {
-        1.0 - self.cpu_ns_per_echo * self.echoes / self.cpu_ns as f64
+        let in_vain_ns =
+            self.receives_in_vain as f64 * self.receive_in_vain_ns + self.sends_in_vain as f64 * self.send_in_vain_ns;
+        (in_vain_ns / self.cpu_ns.max(1) as f64).clamp(0.0, 1.0)
     }
 }
 

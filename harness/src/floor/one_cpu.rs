@@ -67,7 +67,8 @@ impl Looks {
     }
 
     fn taken_off(&self, round: Round, look_ns: f64) -> Round {
-        Round { ns: round.ns - self.in_vain as f64 * look_ns / round.calls as f64, ..round }
+        // What was timed beside it can come out a little longer than the whole.
+        Round { ns: (round.ns - self.in_vain as f64 * look_ns / round.calls as f64).max(0.0), ..round }
     }
 }
 

@@ -21,9 +21,7 @@ pub mod terminal;
 
 use std::path::Path;
 
-use hdrhistogram::Histogram;
-
-use crate::results::{self, EncodedHistogram, ReadError, Recorded, TrialRecord};
+use crate::results::{self, EncodedHistogram, KeptTrials, ReadError, Recorded, TrialRecord};
 
 /// A results file that was read.
 #[derive(Clone, Debug)]
@@ -35,13 +33,24 @@ pub struct FileRun {
 }
 
 impl FileRun {
-    /// Reads a file, and keeps of each trial what a report needs.
+    /// Reads a file, and keeps of each trial what a report needs. Of a search that is the whole distribution of each, against
+    /// which its goal is held again.
     ///
     /// # Errors
     ///
     /// Those of [`results::read`].
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let recorded = results::read_with(path, lighten)?;
+        let (mut kept, mut searched) = (KeptTrials::new(), Vec::new());
+        let read = results::read_each(path, |run, mut trial| {
+            if run.capacity.is_none() {
+                kept.push(trial);
+            } else {
+                lighten(&mut trial);
+                searched.push(trial);
+            }
+        })?;
+        let trials = if searched.is_empty() { kept.into_vec() } else { searched };
+        let recorded = Recorded::of(read, trials);
         let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
         Ok(Self { name: name.into_owned(), recorded })
     }
@@ -51,9 +60,9 @@ impl FileRun {
 fn lighten(trial: &mut TrialRecord) {
     let Some(measured) = &mut trial.measured else { return };
     measured.latency_hdr.shrink();
-    match (trial.cell.rate_rps, Histogram::new_with_bounds(1, 2, 1)) {
-        (None, Ok(empty)) => measured.service_hdr = EncodedHistogram(empty),
-        _ => measured.service_hdr.shrink(),
+    match trial.cell.rate_rps {
+        None => measured.service_hdr = EncodedHistogram::none(),
+        Some(_) => measured.service_hdr.shrink(),
     }
 }
 
@@ -98,6 +107,8 @@ pub(crate) mod tests {
                     let number = trials.len() + 1;
                     let mut trial = TrialRecord { trial: number, block, cell: cell.clone(), ..trial(&backend) };
                     change(&mut trial);
+                    // As a reader does.
+                    trial.judge_plausibility();
                     trials.push(trial);
                 }
             }

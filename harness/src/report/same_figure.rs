@@ -11,10 +11,10 @@ use crate::results::{EncodedHistogram, TrialRecord};
 use crate::statistics::{Against, Metric, Run, compare_runs, median, rank, summarise};
 
 /// `1000 n` requests from 1 µs on in equal steps, where `n` is 1 for one backend and 2 for the other.
-fn slower_by(factor: u64) -> EncodedHistogram {
+fn slower_by(factor: u64) -> hdrhistogram::Histogram<u64> {
     let mut histogram = hdrhistogram::Histogram::new(3).unwrap();
     (1..=1000).for_each(|us| histogram.record(us * factor * 1000).unwrap());
-    EncodedHistogram(histogram)
+    histogram
 }
 
 /// In one trial of eight, 2,000 requests took 200 ms: they are the slowest fifth of all requests, so that a percentile of all
@@ -22,11 +22,12 @@ fn slower_by(factor: u64) -> EncodedHistogram {
 fn with_one_stall(trial: &mut TrialRecord) {
     let is_slower = trial.backend == "poll";
     let measured = trial.measured.as_mut().unwrap();
-    measured.latency_hdr = slower_by(1 + u64::from(is_slower));
+    let mut latency = slower_by(1 + u64::from(is_slower));
     if trial.block == 1 {
-        measured.latency_hdr.0.record_n(200_000_000, 2000).unwrap();
+        latency.record_n(200_000_000, 2000).unwrap();
         measured.server.as_mut().unwrap().cpu_ns = Some(4_000_000_000);
     }
+    measured.latency_hdr = EncodedHistogram::from(latency);
 }
 
 #[test]

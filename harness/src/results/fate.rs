@@ -10,7 +10,7 @@ use super::{NOT_RUN, Outcome, TrialRecord, Verdict};
 use crate::figures;
 
 /// What became of a trial; the better, the less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// It was measured, and nothing speaks against it.
     Valid,

@@ -1,6 +1,7 @@
 //! Histograms in a line of text: the `HdrHistogram` V2 format, deflated, in base64, which every port of it reads.
 
 use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,20 +10,36 @@ use hdrhistogram::serialization::{Deserializer as HdrDeserializer, Serializer as
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-/// A histogram that is written as text.
+/// A histogram that is written as text. Copies share it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EncodedHistogram(pub Histogram<u64>);
+pub struct EncodedHistogram(pub Arc<Histogram<u64>>);
+
+/// Stands in for those that are not kept.
+static NONE: LazyLock<Arc<Histogram<u64>>> =
+    LazyLock::new(|| Arc::new(Histogram::new(3).expect("three digits are within what a histogram can keep")));
+
+impl From<Histogram<u64>> for EncodedHistogram {
+    fn from(histogram: Histogram<u64>) -> Self {
+        Self(Arc::new(histogram))
+    }
+}
 
 impl EncodedHistogram {
+    /// One without a value, which takes no memory of its own.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(NONE.clone())
+    }
+
     /// Gives back the memory that is for values greater than any in it. It counts as before; only as wide a range as it had
     /// is gone.
     pub fn shrink(&mut self) {
         let (low, high) = (self.0.low(), self.0.max().max(self.0.low().saturating_mul(2)));
         // Where it cannot be made smaller it stays as it is.
         if let Ok(mut smaller) = Histogram::new_with_bounds(low, high, self.0.sigfig())
-            && smaller.add(&self.0).is_ok()
+            && smaller.add(&*self.0).is_ok()
         {
-            self.0 = smaller;
+            self.0 = Arc::new(smaller);
         }
     }
 }
@@ -30,7 +47,7 @@ impl EncodedHistogram {
 impl Serialize for EncodedHistogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(ser::Error::custom)?;
+        V2DeflateSerializer::new().serialize(&*self.0, &mut bytes).map_err(ser::Error::custom)?;
         serializer.serialize_str(&BASE64.encode(bytes))
     }
 }
@@ -42,7 +59,7 @@ impl<'de> Deserialize<'de> for EncodedHistogram {
         let histogram = HdrDeserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|_| de::Error::custom("a histogram is damaged or cut off"))?;
-        Ok(Self(histogram))
+        Ok(Self::from(histogram))
     }
 }
 
@@ -73,10 +90,10 @@ mod tests {
             for &value in values {
                 histogram.record(value).unwrap();
             }
-            let mut shrunk = EncodedHistogram(histogram.clone());
+            let mut shrunk = EncodedHistogram::from(histogram.clone());
             shrunk.shrink();
             // In this order: a larger one is never equal to a smaller one.
-            assert_eq!(shrunk.0, histogram);
+            assert_eq!(*shrunk.0, histogram);
             assert!(shrunk.0.distinct_values() < histogram.distinct_values());
         }
     }

@@ -1,15 +1,22 @@
-//! Reads a results file, whole or cut off at any point.
+//! Reads a results file line by line, whole or cut off at any point.
+//!
+//! What editors, git and `cat` do to a file of lines changes nothing that it says: blank lines, CRLF, a byte order mark, blanks
+//! around a record, a newline that is missing between two. What a power cut leaves, zeros at the end or within, is no record.
 
-use std::collections::HashSet;
-use std::fs;
-use std::io;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::{Record, RunRecord, SCHEMA_VERSION, TrialRecord};
+use super::{KeptTrials, Record, RunRecord, SCHEMA_VERSION, TrialRecord, foreign};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// No record is nearly so long: what is, is no results file, and may never end.
+const LONGEST_LINE_BYTES: u64 = 256 << 20;
 
 /// What a results file holds.
 #[derive(Clone, Debug)]
@@ -18,10 +25,29 @@ pub struct Recorded {
     pub run: Option<RunRecord>,
     /// In the order in which they ended.
     pub trials: Vec<TrialRecord>,
-    /// Length of all complete lines, of which the last may lack the newline behind it.
+    /// Length up to the end of the last record, which may lack the newline behind it.
     pub intact_bytes: u64,
-    /// Whether something followed them: the beginning of a line that was never finished.
+    /// Whether something followed it: the beginning of a line that was never finished.
     pub cut_off: bool,
+}
+
+/// What a results file holds beside its trials.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// As in [`Recorded`].
+    pub run: Option<RunRecord>,
+    /// The same.
+    pub intact_bytes: u64,
+    /// The same.
+    pub cut_off: bool,
+}
+
+impl Recorded {
+    /// What was read, and what of the trials was kept.
+    #[must_use]
+    pub fn of(Read { run, intact_bytes, cut_off }: Read, trials: Vec<TrialRecord>) -> Self {
+        Self { run, trials, intact_bytes, cut_off }
+    }
 }
 
 /// Why a results file could not be read.
@@ -37,6 +63,14 @@ pub enum ReadError {
         path: PathBuf,
         /// What it said.
         error: io::Error,
+    },
+    /// It is a file of another kind, which has a name.
+    #[error("cannot read {}: {what}", path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
     },
     /// A later version of this program wrote it.
     #[error("{} has schema version {version}, this build reads up to {SCHEMA_VERSION}: use a newer one", path.display())]
@@ -60,95 +94,193 @@ pub enum ReadError {
 
 /// Reads a results file. Nothing but its end may be missing, and no trial may be there twice: it would count twice.
 pub fn read(path: &Path) -> Result<Recorded, ReadError> {
-    read_with(path, |_| ())
+    let mut trials = Vec::new();
+    let read = read_each(path, |_, trial| trials.push(trial))?;
+    Ok(Recorded::of(read, trials))
 }
 
-/// The same for whoever needs less of each trial than there is: `lighten` may take from it what would stay in memory, where
-/// ten thousand trials are gigabytes.
-pub fn read_with(path: &Path, mut lighten: impl FnMut(&mut TrialRecord)) -> Result<Recorded, ReadError> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
+/// The same, and keeps of each trial what statistics need of it: of ten thousand, all would be gigabytes.
+pub fn read_kept(path: &Path) -> Result<Recorded, ReadError> {
+    let mut trials = KeptTrials::new();
+    let read = read_each(path, |_, trial| trials.push(trial))?;
+    Ok(Recorded::of(read, trials.into_vec()))
+}
+
+/// The same, one trial after the other: no more of the file is in memory than a line of it.
+pub fn read_each(path: &Path, take: impl FnMut(&RunRecord, TrialRecord)) -> Result<Read, ReadError> {
+    let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::IsADirectory => ReadError::Folder(path.to_owned()),
         _ => ReadError::Io { path: path.to_owned(), error },
-    })?;
-    // What some programs put in front of UTF-8 says nothing.
-    let begins = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    let after_newline = bytes.iter().rposition(|&byte| byte == b'\n').map_or(begins, |newline| newline + 1);
-    // No part of an object is one: a line that is lacks nothing but its newline.
-    let intact_bytes = if is_object(&bytes[after_newline..]) { bytes.len() } else { after_newline };
-    if intact_bytes == begins && !may_begin_a_run(&bytes[begins..]) {
-        let what = "this is no results file; name another one".to_owned();
-        return Err(ReadError::Line { path: path.to_owned(), line: 1, what });
-    }
-    let mut recorded = Recorded {
-        run: None,
-        trials: Vec::new(),
-        intact_bytes: intact_bytes as u64,
-        cut_off: intact_bytes < bytes.len(),
     };
-    let mut numbers = HashSet::new();
-    for (index, line) in bytes[begins..intact_bytes].split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let fail = |what: String| {
-            let what = if index == 0 { format!("{what}; name a results file") } else { what };
-            ReadError::Line { path: path.to_owned(), line: index + 1, what }
-        };
-        let broken = |what: String| {
-            fail(if index == 0 { what } else { format!("{what}; remove the line, and the others can be read") })
-        };
-        match (parse(line, path, broken)?, &recorded.run) {
-            (Record::Run(run), None) => recorded.run = Some(*run),
-            (Record::Trial(trial), Some(_)) if !numbers.insert(trial.trial) => {
-                // One that was not run was made up for when the run was resumed.
-                let is_same = |earlier: &TrialRecord| earlier.trial == trial.trial && !earlier.was_run();
-                if let Some(place) = recorded.trials.iter().position(is_same) {
-                    recorded.trials.remove(place);
-                    let mut trial = trial;
-                    lighten(&mut trial);
-                    recorded.trials.push(*trial);
-                    continue;
-                }
-                return Err(fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
-            }
-            (Record::Trial(mut trial), Some(_)) => {
-                lighten(&mut trial);
-                recorded.trials.push(*trial);
-            }
-            (Record::Run(_), Some(_)) => return Err(fail("a second run; give each run a file of its own".to_owned())),
-            (Record::Trial(_), None) => return Err(fail("a trial before the run it belongs to".to_owned())),
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let read = Read { run: None, intact_bytes: 0, cut_off: false };
+    let mut reading = Reading { path, line: 0, numbers: HashSet::new(), not_run: BTreeMap::new(), read, take };
+    let (mut line, mut offset) = (Vec::new(), 0);
+    loop {
+        line.clear();
+        let length = io::Read::take(&mut file, LONGEST_LINE_BYTES).read_until(b'\n', &mut line).map_err(failed)?;
+        if length == 0 {
+            return Ok(reading.end());
         }
+        reading.line += 1;
+        reading.take_line(&line, offset)?;
+        offset += length as u64;
     }
-    Ok(recorded)
 }
 
-/// Whether a first line that was never finished can be one of ours. To resume is to cut it away, so it must not be
-/// somebody else's text.
+/// A file that is being read.
+struct Reading<'a, T> {
+    path: &'a Path,
+    /// From 1.
+    line: usize,
+    /// Of the trials that were there.
+    numbers: HashSet<usize>,
+    /// Trials that were not run, by number: they are when a sweep goes on, and then a later line stands in for theirs.
+    not_run: BTreeMap<usize, TrialRecord>,
+    read: Read,
+    take: T,
+}
+
+impl<T: FnMut(&RunRecord, TrialRecord)> Reading<'_, T> {
+    /// The line that begins at `offset`, with its newline if it has one.
+    fn take_line(&mut self, line: &[u8], offset: u64) -> Result<(), ReadError> {
+        let is_ended = line.ends_with(b"\n");
+        if line.len() as u64 == LONGEST_LINE_BYTES && !is_ended {
+            return Err(self.fail("a line longer than any record; name a results file".to_owned()));
+        }
+        let mut at = 0;
+        if offset == 0 {
+            if let Some(what) = foreign::named(line) {
+                return Err(ReadError::Foreign { path: self.path.to_owned(), what });
+            }
+            // What some programs put in front of UTF-8 says nothing.
+            at = if line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        }
+        let mut has_record = false;
+        loop {
+            at += line[at..].iter().take_while(|byte| is_blank(**byte)).count();
+            let rest = &line[at..];
+            if rest.is_empty() {
+                break;
+            }
+            if let Some(what) = foreign::stray(rest.trim_ascii_end()) {
+                return Err(self.fail(what.to_owned()));
+            }
+            // No part of an object is one: a line that is lacks nothing but its newline.
+            let Some(length) = object_length(rest).or(is_ended.then_some(rest.len())) else {
+                return self.end_within(rest);
+            };
+            self.take_record(&rest[..length])?;
+            has_record = true;
+            at += length;
+            self.read.intact_bytes = offset + at as u64;
+        }
+        if has_record && is_ended {
+            self.read.intact_bytes = offset + line.len() as u64;
+        }
+        // Zeros are what a file system leaves where there was no time to write.
+        self.read.cut_off = !is_ended && line.ends_with(b"\0");
+        Ok(())
+    }
+
+    /// Takes what is known of the trials that were not run until the end.
+    fn end(mut self) -> Read {
+        if let Some(run) = &self.read.run {
+            self.not_run.into_values().for_each(|trial| (self.take)(run, trial));
+        }
+        self.read
+    }
+
+    /// The last line was never finished. To resume is to cut it away, so it must not be somebody else's text.
+    fn end_within(&mut self, unfinished: &[u8]) -> Result<(), ReadError> {
+        if self.read.run.is_none() && !may_begin_a_run(unfinished) {
+            return Err(self.fail("this is no results file; name another one".to_owned()));
+        }
+        self.read.cut_off = true;
+        Ok(())
+    }
+
+    fn take_record(&mut self, record: &[u8]) -> Result<(), ReadError> {
+        let record = self.parse(record)?;
+        match (record, &self.read.run) {
+            (Record::Run(run), None) => self.read.run = Some(*run),
+            (Record::Trial(trial), Some(_)) => return self.take_trial(*trial),
+            (Record::Run(_), Some(_)) => {
+                return Err(self.fail("a second run; give each run a file of its own".to_owned()));
+            }
+            (Record::Trial(_), None) => {
+                let what =
+                    "a trial before the run it belongs to; put the line that begins with {\"record\":\"run\" first";
+                return Err(self.fail(what.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_trial(&mut self, mut trial: TrialRecord) -> Result<(), ReadError> {
+        let number = trial.trial;
+        let stands_in = self.not_run.remove(&number).is_some();
+        if !self.numbers.insert(number) && !stands_in {
+            return Err(self.fail(format!("trial {number} for the second time; remove one of the two")));
+        }
+        if !trial.was_run() {
+            self.not_run.insert(number, trial);
+        } else if let Some(run) = &self.read.run {
+            trial.judge_plausibility();
+            (self.take)(run, trial);
+        }
+        Ok(())
+    }
+
+    fn parse(&self, record: &[u8]) -> Result<Record, ReadError> {
+        /// Looked at first: the other fields of a later version may be of other types.
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: Option<u64>,
+        }
+
+        let broken = |what: String| match self.read.run {
+            None => self.fail(format!("{what}; name a results file")),
+            Some(_) => self.fail(format!("{what}; remove the line, and the others can be read")),
+        };
+        let record = str::from_utf8(record).map_err(|error| broken(error.to_string()))?;
+        let Version { schema_version } = serde_json::from_str(record).map_err(|error| broken(error.to_string()))?;
+        match schema_version {
+            Some(version) if version > u64::from(SCHEMA_VERSION) => {
+                Err(ReadError::TooNew { path: self.path.to_owned(), version })
+            }
+            _ => serde_json::from_str(record).map_err(|error| broken(error.to_string())),
+        }
+    }
+
+    fn fail(&self, what: String) -> ReadError {
+        ReadError::Line { path: self.path.to_owned(), line: self.line, what }
+    }
+}
+
+/// A zero within a line is as good as nothing: what was to be there was never written.
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b'\0'
+}
+
+/// How long the object is that `text` begins with, if it is whole: `cat` puts the first record of a file behind the last one of
+/// another that does not end with a newline.
+fn object_length(text: &[u8]) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    let is_whole = text.starts_with(b"{") && values.next()?.is_ok();
+    is_whole.then(|| values.byte_offset())
+}
+
+/// Whether a first line that was never finished can be one of ours.
 fn may_begin_a_run(unfinished: &[u8]) -> bool {
     const BEGINNING: &[u8] = br#"{"record":"run""#;
     unfinished.starts_with(BEGINNING) || BEGINNING.starts_with(unfinished)
 }
 
-fn is_object(line: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
-}
-
-fn parse(line: &[u8], path: &Path, fail: impl Fn(String) -> ReadError) -> Result<Record, ReadError> {
-    /// Looked at first: the other fields of a later version may be of other types.
-    #[derive(Deserialize)]
-    struct Version {
-        schema_version: Option<u64>,
-    }
-
-    let line = str::from_utf8(line).map_err(|error| fail(error.to_string()))?;
-    let Version { schema_version } = serde_json::from_str(line).map_err(|error| fail(error.to_string()))?;
-    match schema_version {
-        Some(version) if version > u64::from(SCHEMA_VERSION) => {
-            Err(ReadError::TooNew { path: path.to_owned(), version })
-        }
-        _ => serde_json::from_str(line).map_err(|error| fail(error.to_string())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::environment::{Build, Conditions, Environment};
     use crate::plan;
@@ -269,6 +401,99 @@ mod tests {
         says(&damaged, " line 2: a histogram is damaged or cut off");
         says(&damaged, "; remove the line, and the others can be read");
         says(&text.repeat(2), " line 4: a second run; give each run a file of its own");
+    }
+
+    /// What a file says, whatever was done to its lines.
+    fn told(path: &Path) -> (bool, Vec<usize>, bool) {
+        let recorded = read(path).unwrap();
+        (recorded.run.is_some(), recorded.trials.iter().map(|trial| trial.trial).collect(), recorded.cut_off)
+    }
+
+    #[test]
+    fn what_editors_git_and_cat_do_to_lines_changes_nothing_and_can_be_resumed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let zeros = "\0".repeat(4096);
+        for (what, changed) in [
+            ("blank lines", format!("\n\n{}\n\n \t\n", lines.join("\n\n"))),
+            ("CRLF", lines.join("\r\n") + "\r\n"),
+            ("CRLF without the last", lines.join("\r\n")),
+            ("a byte order mark and a blank line", format!("\u{feff}\n{text}")),
+            ("blanks around", format!("  {}\t \n", lines.join(" \t \n  "))),
+            ("no newline between two", format!("{}{}\n{}", lines[0], lines[1], lines[2])),
+            ("no newline at all", lines.concat()),
+            ("blanks at the end", format!("{text}   ")),
+            (
+                "zeros after a power cut, and the run went on",
+                format!("{}\n{}\n{zeros}{}\n", lines[0], lines[1], lines[2]),
+            ),
+        ] {
+            fs::write(&path, &changed).unwrap();
+            assert_eq!(told(&path), (true, vec![1, 2], false), "{what}");
+            let intact_bytes = read(&path).unwrap().intact_bytes;
+            let mut writer = Writer::resume(&path, intact_bytes).unwrap();
+            writer.append(&Record::Trial(Box::new(TrialRecord { trial: 9, ..trial("epoll") }))).unwrap();
+            assert_eq!(told(&path), (true, vec![1, 2, 9], false), "{what}, resumed");
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_what_a_power_cut_leaves_of_a_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let whole = fs::read(&path).unwrap();
+        let begun = &whole[..whole.len() - 40];
+        for (kept, trials) in [(&whole[..], vec![1, 2]), (&whole[..whole.len() - 1], vec![1, 2]), (begun, vec![1])] {
+            fs::write(&path, [kept, &[0; 5000]].concat()).unwrap();
+            assert_eq!(told(&path), (true, trials.clone(), true));
+            drop(Writer::resume(&path, read(&path).unwrap().intact_bytes).unwrap());
+            assert_eq!(told(&path), (true, trials, false));
+            assert!(fs::read(&path).unwrap().ends_with(b"}\n"));
+        }
+        fs::write(&path, [0; 512]).unwrap();
+        assert_eq!(told(&path), (false, vec![], true));
+    }
+
+    #[test]
+    fn what_is_no_file_of_lines_any_more_is_named_with_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(&directory);
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let conflict = format!("{}\n<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n", lines[0], lines[1], lines[2]);
+        let pretty =
+            serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(lines[0]).unwrap()).unwrap();
+        for (bytes, expected) in [
+            (
+                conflict.clone().into_bytes(),
+                "line 2: a mark of an unfinished merge of git; keep one of the two files whole",
+            ),
+            (
+                format!("{}\n{}\n>>>>>>> theirs", lines[0], lines[1]).into_bytes(),
+                "line 3: a mark of an unfinished merge",
+            ),
+            (utf_16(&format!("\u{feff}{text}")), "this is UTF-16"),
+            (utf_16(&text), "save it as UTF-8"),
+            (b"\x1f\x8b\x08\0\0\0".to_vec(), "this is compressed with gzip; unpack it first"),
+            (b"version https://git-lfs.github.com/spec/v1\noid".to_vec(), "git lfs pull"),
+            (pretty.into_bytes(), "line 1: a record over several lines; one record is one line: jq -c ."),
+            (format!("[{}]", lines.join(",")).into_bytes(), "line 1: a list; one record is one line: jq -c '.[]'"),
+            (
+                format!("{}\n{}\n", lines[1], lines[0]).into_bytes(),
+                "line 1: a trial before the run it belongs to; put the line",
+            ),
+            (text.repeat(2).into_bytes(), "line 4: a second run; give each run a file of its own"),
+            (format!("{}{}", text.trim_end(), text).into_bytes(), "line 3: a second run"),
+            (format!("\n\nsomething else\n{text}").into_bytes(), "line 3: expected value"),
+        ] {
+            fs::write(&path, &bytes).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{expected}: {error}");
+            assert_eq!(fs::read(&path).unwrap(), bytes, "a refusal changes nothing");
+        }
     }
 
     #[test]

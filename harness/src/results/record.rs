@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::schema::MeasuredOrNulls;
-use super::{EncodedHistogram, Generator};
+use super::{EncodedHistogram, Generator, Kept, LatencyOfAll, Shared};
 use crate::environment::{Build, Conditions, Environment};
 use crate::interference::Interference;
 use crate::load::{LoadOutcome, TimerLateness};
@@ -164,11 +164,11 @@ pub struct Measured {
     pub elapsed_ns: u64,
     /// Answers a second.
     pub throughput_rps: f64,
-    /// From the time intended for a request to its answer; in a closed loop the same as service time.
+    /// From the time intended for a request to its answer; in a closed loop the same as service time. Of the answers alone.
     pub latency_ns: LatencySummary,
     /// All of them.
     pub latency_hdr: EncodedHistogram,
-    /// From the sending of a request to its answer.
+    /// From the sending of a request to its answer. Of the answers alone.
     pub service_ns: LatencySummary,
     /// All of them.
     pub service_hdr: EncodedHistogram,
@@ -177,7 +177,7 @@ pub struct Measured {
     /// What it cost the server; null for a target that is not ours.
     pub server: Option<ServerMeasured>,
     /// What it cost the load generator.
-    pub client: ClientMeasured,
+    pub client: Shared<ClientMeasured>,
     /// Answers that came in each of equally long parts of the window, whenever their requests were sent.
     #[serde(default)]
     pub slices: Vec<u64>,
@@ -192,7 +192,7 @@ pub struct Measured {
     pub silent_connections: Option<u64>,
     /// What the machine did to the trial.
     #[serde(default)]
-    pub interference: Interference,
+    pub interference: Shared<Interference>,
     /// Requests sent before the end of the window that were never answered; they are among those that are censored.
     #[serde(default)]
     pub unanswered: Option<u64>,
@@ -202,11 +202,21 @@ pub struct Measured {
     /// The time of the window in which connections were lost already, as a share of the time of all of them.
     #[serde(default)]
     pub lost_share: Option<f64>,
+    /// The figures of `latency_ns` of all requests, those that are censored included: slower than any answer. Null where one
+    /// lies among them.
+    #[serde(default)]
+    pub latency_of_all_ns: Option<Box<LatencyOfAll>>,
+    /// The figures of `service_ns` of all requests that were sent, the unanswered ones included.
+    #[serde(default)]
+    pub service_of_all_ns: Option<Box<LatencyOfAll>>,
+    /// Instead of the histograms, where only what stays of a trial is in memory; in no file.
+    #[serde(skip)]
+    pub kept: Option<Kept>,
 }
 
 impl Measured {
     /// The fields, which are all written whether or not there is a measurement.
-    const FIELDS: [&str; 21] = [
+    const FIELDS: [&str; 23] = [
         "requests",
         "errors",
         "mismatches",
@@ -228,13 +238,15 @@ impl Measured {
         "unanswered",
         "slice_service_ns",
         "lost_share",
+        "latency_of_all_ns",
+        "service_of_all_ns",
     ];
 
     /// What the load generator saw, and what the server's process is known to have spent on it.
     #[must_use]
     pub fn new(load: LoadOutcome, server: Option<ServerMeasured>) -> Self {
         let cpu_ns = saturating_ns(load.client.cpu);
-        Self {
+        let mut measured = Self {
             requests: load.requests,
             errors: load.errors + load.idle_lost,
             mismatches: load.mismatches,
@@ -242,12 +254,12 @@ impl Measured {
             elapsed_ns: saturating_ns(load.elapsed),
             throughput_rps: per(load.requests as f64, load.elapsed.as_secs_f64()).unwrap_or(0.0),
             latency_ns: LatencySummary::of(&load.latency),
-            latency_hdr: EncodedHistogram(load.latency),
+            latency_hdr: EncodedHistogram::from(load.latency),
             service_ns: LatencySummary::of(&load.service),
-            service_hdr: EncodedHistogram(load.service),
+            service_hdr: EncodedHistogram::from(load.service),
             send_lag_ns: SendLagSummary::of(&load.send_lag),
             server,
-            client: ClientMeasured {
+            client: Shared::from(ClientMeasured {
                 engine: load.client.engine.to_owned(),
                 engine_because: load.client.engine_because,
                 threads: load.client.threads,
@@ -257,16 +269,22 @@ impl Measured {
                 involuntary_switches: Some(load.client.involuntary_switches),
                 clock_step_ns: Some(load.client.clock_step_ns),
                 timers: load.client.timers,
-            },
+            }),
             slices: load.slices,
             in_flight_mean: Some(load.in_flight_mean),
             in_flight_edges: Some(load.in_flight_edges),
             silent_connections: Some(load.silent_connections),
-            interference: Interference::default(),
+            interference: Shared::default(),
             unanswered: Some(load.unanswered),
             slice_service_ns: load.slice_service_ns,
             lost_share: Some(load.lost_share),
-        }
+            latency_of_all_ns: None,
+            service_of_all_ns: None,
+            kept: None,
+        };
+        measured.latency_of_all_ns = Some(Box::new(measured.latency_of_all()));
+        measured.service_of_all_ns = Some(Box::new(measured.service_of_all()));
+        measured
     }
 }
 
@@ -396,7 +414,7 @@ pub struct ServerMeasured {
 }
 
 /// What a trial cost the load generator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientMeasured {
     /// The interface it used for I/O.
     pub engine: String,
@@ -543,7 +561,7 @@ pub(crate) mod tests {
                      server_threads outcome error requests errors mismatches censored elapsed_ns throughput_rps \
                      latency_ns latency_hdr service_ns service_hdr send_lag_ns server client verdict reasons bottleneck \
                      slices in_flight_mean in_flight_edges silent_connections interference unanswered \
-                     slice_service_ns lost_share idle_connections";
+                     slice_service_ns lost_share idle_connections latency_of_all_ns service_of_all_ns";
         for trial in [trial("epoll"), failed_trial("epoll", "it died")] {
             let json = json(trial);
             let mut fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
@@ -576,7 +594,7 @@ pub(crate) mod tests {
         for field in ["slices", "in_flight_mean", "in_flight_edges", "silent_connections", "interference"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
-        for field in ["unanswered", "slice_service_ns", "lost_share"] {
+        for field in ["unanswered", "slice_service_ns", "lost_share", "latency_of_all_ns", "service_of_all_ns"] {
             json.as_object_mut().unwrap().remove(field).unwrap();
         }
         let of_server = ["busiest_thread", "connections_per_thread", "busy_per_thread", "wakeups", "bytes_received"];
@@ -593,7 +611,7 @@ pub(crate) mod tests {
         assert_eq!((server.wakeups, server.bytes_copied, server.floor_ns_per_request), (None, None, None));
         assert_eq!((measured.in_flight_mean, measured.silent_connections), (None, None));
         assert!(measured.unanswered.is_none() && measured.slice_service_ns.is_empty());
-        assert_eq!(measured.interference, Interference::default());
+        assert_eq!(*measured.interference, Interference::default());
     }
 
     #[test]

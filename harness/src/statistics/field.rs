@@ -1,5 +1,7 @@
 //! One cell by one metric: its comparisons, and the order that follows from them.
 
+use std::rc::Rc;
+
 use super::comparison::{Comparison, Sides};
 use super::interval::MIN_BLOCKS;
 use super::metric::Metric;
@@ -11,7 +13,7 @@ use crate::plan::{Cell, SweepPlan, twin_of};
 /// The trials of one cell, by who entered it.
 pub(super) struct Entrants {
     /// In the order of the plan.
-    backends: Vec<(String, Series)>,
+    backends: Vec<(String, Rc<Series>)>,
     /// Those that were there for the second time, by the place of the backend.
     twins: Vec<(usize, Series)>,
 }
@@ -21,7 +23,7 @@ impl Entrants {
         let series = |name: &str| Series::of(name, cell, trials);
         let twice = plan.backends.iter().enumerate().filter(|(_, name)| plan.twice.contains(name));
         Self {
-            backends: plan.backends.iter().map(|name| (name.clone(), series(name))).collect(),
+            backends: plan.backends.iter().map(|name| (name.clone(), Rc::new(series(name)))).collect(),
             twins: twice.map(|(place, name)| (place, series(&twin_of(name)))).collect(),
         }
     }
@@ -30,7 +32,7 @@ impl Entrants {
 /// Everything that is to be compared in one cell by one metric.
 pub(super) struct Field {
     metric: Metric,
-    entrants: Vec<(String, Series)>,
+    entrants: Vec<(String, Rc<Series>)>,
     /// By the places of the two backends; the first comes before the second.
     pairs: Vec<(usize, usize, Sides)>,
     /// By the place of the backend.

@@ -116,7 +116,7 @@ mod tests {
         pub(crate) fn of(requests: u64) -> Self {
             let mut histogram = hdrhistogram::Histogram::new(3).unwrap();
             (1..=requests).for_each(|us| histogram.record(us * 1000).unwrap());
-            Self(histogram)
+            Self::from(histogram)
         }
     }
 

@@ -29,13 +29,13 @@ pub use median::median;
 pub use median_interval::median_interval;
 pub use metric::Metric;
 pub(crate) use metric::missed_its_rate;
-pub(crate) use percentile::own_percentile;
+pub(crate) use percentile::percentile_of_trial;
 pub use percentile::{NoPercentile, OfTrials, Percentile};
 pub use ranking::{CellRanking, Entry, LeftOut, MetricRanking, Ranking, rank, rank_together};
 pub use runs::{
     Against, Counted, Row, Run, RunComparison, TOLERANCE, Word, compare_histories, compare_runs, compare_runs_by,
 };
-pub use samples::{enough_of_all, enough_samples, percentile, percentile_of_all, percentiles_of_all};
+pub use samples::{enough_of_all, enough_samples, percentile_of_all, percentiles_of_all, value_of_all};
 pub use series::{Bounds, Doubt, Void};
 pub use sorted::Sorted;
 pub use summary::{BackendSummary, CellSummary, Remark, Spread, summarise, summarise_cells, syscalls_per_request};

@@ -4,9 +4,11 @@
 //! one trial with a long stall moves the percentile of all requests together and hardly moves this. Percentiles beyond p99
 //! take more requests than most trials have, and are those of all requests of all trials together.
 
+use hdrhistogram::Histogram;
+
 use super::median::median;
 use super::median_interval::median_interval;
-use super::samples::{enough_of_all, percentile_of_all};
+use super::samples::{enough_of_all, enough_samples, percentile_of_all};
 use super::summary::BackendSummary;
 use crate::results::Measured;
 
@@ -117,9 +119,19 @@ impl OfTrials {
 /// In nanoseconds, that of the requests of one trial: infinite where it lies among those that were never answered, and none
 /// where too few lie above it.
 pub(crate) fn own_percentile(measured: &Measured, percentile: Percentile) -> Option<f64> {
-    let (latency, unanswered, q) = (&measured.latency_hdr.0, measured.censored, percentile.quantile());
-    let answered = percentile_of_all(latency, unanswered, q).map(|ns| ns as f64);
-    answered.or(enough_of_all(latency, unanswered, q).then_some(f64::INFINITY))
+    let q = percentile.quantile();
+    let is_enough = enough_samples(measured.answers().saturating_add(measured.censored), q);
+    or_infinite(measured.percentile_of_all(q), is_enough)
+}
+
+/// The same of these latencies, with `unanswered` requests besides.
+pub(crate) fn percentile_of_trial(latency: &Histogram<u64>, unanswered: u64, percentile: Percentile) -> Option<f64> {
+    let q = percentile.quantile();
+    or_infinite(percentile_of_all(latency, unanswered, q), enough_of_all(latency, unanswered, q))
+}
+
+fn or_infinite(answered_ns: Option<u64>, is_enough: bool) -> Option<f64> {
+    answered_ns.map(|ns| ns as f64).or(is_enough.then_some(f64::INFINITY))
 }
 
 #[cfg(test)]

@@ -384,7 +384,7 @@ mod tests {
             for block in 1..=8 {
                 for backend in &entrants {
                     let mut measured = measured.clone();
-                    measured.latency_hdr = EncodedHistogram(Histogram::new(3).unwrap());
+                    measured.latency_hdr = EncodedHistogram::from(Histogram::new(3).unwrap());
                     measured.service_hdr = measured.latency_hdr.clone();
                     // Sums of uniform noise are all but normal; one trial of twenty meets a slower machine.
                     let mut noise = || (0..6).map(|_| random.random::<f64>() - 0.5).sum::<f64>() * 0.06;

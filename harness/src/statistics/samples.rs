@@ -19,17 +19,18 @@ pub fn enough_of_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> boo
     enough_samples(histogram.len().saturating_add(unanswered), q)
 }
 
-/// The quantile `q` in the unit of the histogram, where there are enough samples for it.
-#[must_use]
-pub fn percentile(histogram: &Histogram<u64>, q: f64) -> Option<u64> {
-    enough_samples(histogram.len(), q).then(|| histogram.value_at_quantile(q))
-}
-
-/// The same of all requests, the `unanswered` ones being slower than any answer: none, too, where it lies among them.
+/// The quantile `q` of all requests in the unit of the histogram, the `unanswered` ones being slower than any answer: none
+/// where there are too few samples for it, or it lies among them.
 /// Without them, a server would look the faster the more of its requests it leaves unanswered.
 #[must_use]
 pub fn percentile_of_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<u64> {
-    let place = place_among_all(histogram, unanswered, q)?;
+    enough_of_all(histogram, unanswered, q).then(|| value_of_all(histogram, unanswered, q))?
+}
+
+/// The same however few samples there are: for records and rows, whose readers see how many.
+#[must_use]
+pub fn value_of_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<u64> {
+    let place = place_among_answers(histogram, unanswered, q)?;
     // Half a place less, or what a quotient lacks in precision would make it the next one.
     Some(histogram.value_at_quantile((place - 0.5) / histogram.len() as f64))
 }
@@ -54,10 +55,15 @@ pub fn percentiles_of_all(histogram: &Histogram<u64>, unanswered: u64, quantiles
 
 /// Which of all requests it is, from 1; none where there are too few above it, or it was never answered.
 fn place_among_all(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<f64> {
+    place_among_answers(histogram, unanswered, q).filter(|_| enough_of_all(histogram, unanswered, q))
+}
+
+/// The same however few there are above it.
+fn place_among_answers(histogram: &Histogram<u64>, unanswered: u64, q: f64) -> Option<f64> {
     let all = histogram.len().saturating_add(unanswered);
     // Rounded as above.
     let place = ((q * all as f64 * 1e6).round() / 1e6).ceil().max(1.0);
-    (enough_of_all(histogram, unanswered, q) && place <= histogram.len() as f64).then_some(place)
+    (place <= histogram.len() as f64).then_some(place)
 }
 
 #[cfg(test)]
@@ -76,9 +82,9 @@ mod tests {
     fn a_percentile_without_enough_samples_is_none() {
         let mut histogram = Histogram::new(3).unwrap();
         histogram.record_n(5, 999).unwrap();
-        assert_eq!(percentile(&histogram, 0.99), None);
+        assert_eq!(percentile_of_all(&histogram, 0, 0.99), None);
         histogram.record(5).unwrap();
-        assert_eq!(percentile(&histogram, 0.99), Some(5));
+        assert_eq!(percentile_of_all(&histogram, 0, 0.99), Some(5));
     }
 
     #[test]

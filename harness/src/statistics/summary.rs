@@ -167,9 +167,9 @@ impl BackendSummary {
 
 fn merged(measured: &[&Measured]) -> Histogram<u64> {
     let mut all = Histogram::new(3).expect("three digits are within what a histogram can keep");
-    for measured in measured {
+    for latencies in measured.iter().filter_map(|measured| measured.latencies_to_merge()) {
         // Auto-resizing, as `Histogram::new` makes it, a histogram takes in every other.
-        all.add(&measured.latency_hdr.0).expect("a resizing histogram takes any value");
+        all.add(latencies).expect("a resizing histogram takes any value");
     }
     all
 }

@@ -32,7 +32,7 @@ pub use until::{Goal, run_until};
 use self::given_up::GivenUp;
 use self::trial::Attempt;
 use crate::plan::SweepPlan;
-use crate::results::{Moved, Record, TrialRecord, WriteError, Writer};
+use crate::results::{KeptTrials, Moved, Record, TrialRecord, WriteError, Writer};
 
 /// Where anything listens on a port of TCP, as far as the kernel shows it.
 #[must_use]
@@ -68,7 +68,7 @@ pub trait Observer {
     fn file_moved(&mut self, _moved: &Moved) {}
 }
 
-/// Runs every trial that is not among `trials` already, and adds it to them when it is written.
+/// Runs every trial that is not among `trials` already, and keeps there what stays of it when it is written.
 ///
 /// Ends early when `cancel` is set: the trial that is running is abandoned then, and nothing is written of it, unless it
 /// was measured to its end.
@@ -78,7 +78,7 @@ pub trait Observer {
 /// [`WriteError`] where a trial could not be written; those before it stay. That of a trial itself is in its record.
 pub fn run(
     sweep: Sweep<'_>,
-    trials: &mut Vec<TrialRecord>,
+    trials: &mut KeptTrials,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
@@ -88,7 +88,7 @@ pub fn run(
 
 fn run_planned(
     sweep: Sweep<'_>,
-    trials: &mut Vec<TrialRecord>,
+    trials: &mut KeptTrials,
     given_up: &mut GivenUp,
     writer: &mut Writer,
     observer: &mut dyn Observer,
@@ -101,13 +101,13 @@ fn run_planned(
 fn run_slots(
     sweep: Sweep<'_>,
     pending: impl IntoIterator<Item = Slot>,
-    trials: &mut Vec<TrialRecord>,
+    trials: &mut KeptTrials,
     given_up: &mut GivenUp,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
 ) -> Result<(), WriteError> {
-    let done: HashSet<usize> = trials.iter().map(|trial| trial.trial).collect();
+    let done: HashSet<usize> = trials.as_slice().iter().map(|trial| trial.trial).collect();
     let mut floors = Floors::new(sweep.plan);
     for slot in pending.into_iter().filter(|slot| !done.contains(&slot.trial)) {
         if cancel.load(Ordering::Relaxed) {
@@ -117,10 +117,11 @@ fn run_slots(
             (trial::not_run(&slot, why), false)
         } else {
             observer.trial_starts(&slot);
-            let floor = floors.of(&slot, trials);
+            let floor = floors.of(&slot, trials.as_slice());
             let mut idle = |open, all| observer.idle_connections(open, all);
             let Attempt { mut record, has_started } = trial::attempt(sweep, &slot, &mut idle, cancel);
             floor::record(&floor, &mut record);
+            record.judge_plausibility();
             let is_last_try = given_up.ended(&record, has_started);
             (record, is_last_try)
         };

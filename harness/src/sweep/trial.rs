@@ -471,7 +471,7 @@ fn scaled(count: u64, between: Duration, elapsed: Option<Duration>) -> u64 {
 fn with_measurement(sweep: Sweep<'_>, slot: &Slot, trial: Trial) -> TrialRecord {
     let Trial { outcome, server, interference, left_cpus } = trial;
     let end = LoadEnd::of(&outcome);
-    let measured = Measured { interference, ..Measured::new(outcome, Some(server)) };
+    let measured = Measured { interference: interference.into(), ..Measured::new(outcome, Some(server)) };
     let judgement = judge(&Evidence {
         cpus_shared: sweep.plan.server_cpus.overlaps(&sweep.plan.client_cpus),
         server_left_its_cpus: left_cpus,

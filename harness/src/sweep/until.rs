@@ -3,6 +3,7 @@
 //! Whether to go on depends on how wide the intervals are and never on what lies in them: a run that stopped when it
 //! liked its answer would find differences where there are none.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::given_up::GivenUp;
 use super::order::further_round_of;
 use super::{Observer, Slot, Sweep, further_slots, run_planned, run_slots};
 use crate::plan::Cell;
-use crate::results::{TrialRecord, WriteError, Writer};
+use crate::results::{KeptTrials, TrialRecord, WriteError, Writer};
 use crate::statistics::rank;
 
 /// How narrow intervals are to be.
@@ -31,7 +32,7 @@ pub struct Goal {
 pub fn run_until(
     sweep: Sweep<'_>,
     goal: Goal,
-    trials: &mut Vec<TrialRecord>,
+    trials: &mut KeptTrials,
     writer: &mut Writer,
     observer: &mut dyn Observer,
     cancel: &AtomicBool,
@@ -40,13 +41,14 @@ pub fn run_until(
     let mut given_up = GivenUp::default();
     run_planned(sweep, trials, &mut given_up, writer, observer, cancel)?;
     let over = || cancel.load(Ordering::Relaxed) || began.elapsed() >= goal.budget;
-    let mut round = trials.iter().filter_map(|trial| further_round_of(sweep.plan, trial.trial)).max().unwrap_or(1);
+    let mut round =
+        trials.as_slice().iter().filter_map(|trial| further_round_of(sweep.plan, trial.trial)).max().unwrap_or(1);
     while !over() {
-        let (cells, widest) = too_wide(sweep, goal, trials);
+        let (cells, widest) = too_wide(sweep, goal, trials.as_slice());
         if cells.is_empty() {
             break;
         }
-        let slots = wanted(further_slots(sweep.plan, sweep.seed, round), &cells, trials);
+        let slots = wanted(further_slots(sweep.plan, sweep.seed, round), &cells, trials.as_slice());
         observer.round_starts(slots.len(), widest);
         for block in slots.chunk_by(|a, b| a.block == b.block) {
             if over() {
@@ -70,9 +72,10 @@ fn too_wide(sweep: Sweep<'_>, goal: Goal, trials: &[TrialRecord]) -> (Vec<Cell>,
 
 /// Those of a round that are still to be run: of the cells that need them, and the rest of a block that was interrupted.
 fn wanted(mut slots: Vec<Slot>, cells: &[Cell], trials: &[TrialRecord]) -> Vec<Slot> {
-    let begun: Vec<usize> = trials.iter().map(|trial| trial.block).collect();
+    let begun: HashSet<usize> = trials.iter().map(|trial| trial.block).collect();
+    let done: HashSet<usize> = trials.iter().map(|trial| trial.trial).collect();
     slots.retain(|slot| cells.contains(&slot.cell) || begun.contains(&slot.block));
-    slots.retain(|slot| trials.iter().all(|trial| trial.trial != slot.trial));
+    slots.retain(|slot| !done.contains(&slot.trial));
     slots
 }
 

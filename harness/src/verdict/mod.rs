@@ -150,7 +150,7 @@ impl Evidence {
             client_utilisation: measured.client.utilisation,
             cpus_shared: false,
             server_left_its_cpus: false,
-            interference: measured.interference.clone(),
+            interference: (*measured.interference).clone(),
             connections_per_thread: measured
                 .server
                 .as_ref()

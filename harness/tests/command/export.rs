@@ -201,8 +201,14 @@ print(json.dumps(counts))";
     }
     if let Some(theirs) = processed_by_java(fixture.path(), &log, "epoll") {
         let ours = fixture.text(&format!("hgrm/epoll.{cell}.hgrm"));
-        let ours = ours.strip_suffix(&format!("#[{comment}]\n")).unwrap_or_else(|| panic!("{ours}"));
-        assert!(theirs.ends_with(ours), "{theirs}");
+        assert!(ours.contains(&format!("#[{comment}: slower than any answer")), "{ours}");
+        // What it makes of the log is of the answers alone, up to the slowest; ours ends where the others begin.
+        let last = |text: &str| {
+            let row = text.lines().rfind(|line| !line.starts_with('#')).unwrap();
+            row.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()
+        };
+        let answered = requests as f64 / (requests + 77_123) as f64;
+        assert!(last(&theirs) >= 1.0 && last(&ours) <= answered, "{ours}");
     }
 }
 
@@ -340,8 +346,8 @@ fn ten_thousand_trials_are_soon_exported() {
     let mut narrow = Histogram::new_with_bounds(1, 1 << 20, 2).unwrap();
     narrow.record_n(20_000, 100).unwrap();
     let measured = trial.measured.as_mut().unwrap();
-    measured.latency_hdr = EncodedHistogram(narrow.clone());
-    measured.service_hdr = EncodedHistogram(narrow);
+    measured.latency_hdr = EncodedHistogram::from(narrow.clone());
+    measured.service_hdr = EncodedHistogram::from(narrow);
     fixture.write("long.jsonl", std::iter::once(trial));
     // The same line with other numbers: to compress as many histograms again would take longer than all else.
     let text = fixture.text("long.jsonl");

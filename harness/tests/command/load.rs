@@ -119,6 +119,30 @@ fn an_engine_that_is_refused_is_named_and_never_replaced() {
     assert_eq!(trial["client"]["engine"], "epoll");
 }
 
+#[test]
+fn a_percentile_that_lies_among_requests_that_were_never_answered_has_no_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let served = serve(&["--backend", "epoll"], directory.path());
+    let target = served.address.to_string();
+    // More than any server takes.
+    let load = [["load", "--target", &target, "--rate", "1e7"].as_slice(), &SHORT].concat();
+    let text = harness(&load, directory.path());
+    let latency = text.stdout.iter().find(|line| line.starts_with("latency ")).unwrap();
+    assert!(latency.contains("p50 –") && latency.contains("p99.99 –  max –"), "{text:?}");
+    assert!(text.stdout.iter().any(|line| line.contains("(slower than any answer:")), "{text:?}");
+
+    let json = harness(&[load.as_slice(), &["--json"]].concat(), directory.path());
+    let trial: Value = serde_json::from_str(&json.stdout[0]).unwrap();
+    assert!(trial["requests"].as_u64().unwrap() > 0, "{trial}");
+    assert!(trial["censored"].as_u64() > trial["requests"].as_u64(), "{trial}");
+    for field in ["latency_ns", "latency_of_all_ns"] {
+        for figure in ["p50", "p90", "p99", "p999", "p9999", "mean", "max"] {
+            assert!(trial[field][figure].is_null(), "{field}.{figure}: {}", trial[field]);
+        }
+        assert!(trial[field]["min"].is_u64());
+    }
+}
+
 /// A difference of CPU time for a request that is smaller than this can be the other way round in the next run.
 const NEAR: f64 = 1.1;
 

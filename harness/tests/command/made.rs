@@ -6,7 +6,7 @@ use harness::environment::{Build, Conditions, Environment};
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
 use harness::results::{
     Bottleneck, ClientMeasured, EncodedHistogram, LatencySummary, Measured, Outcome, Record, RunRecord, SCHEMA_VERSION,
-    SendLagSummary, ServerMeasured, TrialRecord, Verdict, Writer,
+    SendLagSummary, ServerMeasured, Shared, TrialRecord, Verdict, Writer,
 };
 use hdrhistogram::Histogram;
 
@@ -65,12 +65,12 @@ fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
             elapsed_ns: 200_000_000,
             throughput_rps,
             latency_ns: summary.clone(),
-            latency_hdr: EncodedHistogram(histogram.clone()),
+            latency_hdr: EncodedHistogram::from(histogram.clone()),
             service_ns: summary,
-            service_hdr: EncodedHistogram(histogram),
+            service_hdr: EncodedHistogram::from(histogram),
             send_lag_ns: SendLagSummary { p50: 0, p99: 0, max: 0 },
             server: Some(ServerMeasured { cpu_ns: Some(5_000_000), ..ServerMeasured::default() }),
-            client: ClientMeasured {
+            client: Shared::from(ClientMeasured {
                 engine: "epoll".to_owned(),
                 engine_because: None,
                 threads: 1,
@@ -80,15 +80,18 @@ fn trial(backend: &str, throughput_rps: f64) -> TrialRecord {
                 involuntary_switches: None,
                 clock_step_ns: None,
                 timers: None,
-            },
+            }),
             slices: Vec::new(),
             in_flight_mean: None,
             in_flight_edges: None,
             silent_connections: None,
-            interference: harness::interference::Interference::default(),
+            interference: Shared::default(),
             unanswered: None,
             slice_service_ns: Vec::new(),
             lost_share: None,
+            latency_of_all_ns: None,
+            service_of_all_ns: None,
+            kept: None,
         }),
         verdict: Verdict::Valid,
         reasons: Vec::new(),

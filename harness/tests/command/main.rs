@@ -2,6 +2,7 @@
 //!
 //! Every wait is for something that was seen to happen, and bounded.
 
+mod agreeing;
 mod brief;
 mod capacity;
 mod compare;

@@ -11,7 +11,7 @@ use std::thread;
 use harness::cpus;
 use harness::floor::Pair;
 use harness::plan::{Arrivals, Engine, Protocol, Spread, SweepPlan, Transport};
-use harness::results::{Outcome, Recorded, TrialRecord, Writer, read};
+use harness::results::{KeptTrials, Outcome, Recorded, TrialRecord, Writer, read};
 use harness::sweep::{self, Sweep};
 use nix::sys::signal::Signal;
 
@@ -318,7 +318,7 @@ fn a_trial_that_was_measured_to_its_end_is_kept_when_its_sweep_is_interrupted() 
     fs::set_permissions(&stand_in, Permissions::from_mode(0o755)).unwrap();
 
     let interrupted = AtomicBool::new(false);
-    let mut trials = Vec::new();
+    let mut trials = KeptTrials::new();
     thread::scope(|scope| {
         scope.spawn(|| {
             eventually("the server has ended", || ended.exists());
@@ -329,9 +329,35 @@ fn a_trial_that_was_measured_to_its_end_is_kept_when_its_sweep_is_interrupted() 
         let mut writer = Writer::create(&file).unwrap();
         sweep::run(sweep, &mut trials, &mut writer, &mut Unobserved, &interrupted).unwrap();
     });
+    let trials = trials.into_vec();
     assert_eq!(trials.len(), 1, "nothing is begun after it");
     assert_eq!(trials[0].outcome, Outcome::Ok, "{:?}", trials[0].error);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_file_that_went_through_an_editor_is_resumed_and_read_by_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(tiny(&[], directory.path()).code(), Some(0));
+    let whole = recorded(directory.path());
+    let file = directory.path().join("run.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().take(1 + TINY_TRIALS - 2).collect();
+    // Of two trials less, as an editor on Windows leaves it, and zeros after a power cut.
+    fs::write(&file, format!("\u{feff}\r\n{}  \r\n\r\n\0\0\0\0", lines.join("\r\n\r\n"))).unwrap();
+    let resumed = tiny(&["--resume"], directory.path());
+    assert_eq!(resumed.code(), Some(0), "{resumed:?}");
+    let read = recorded(directory.path());
+    assert_eq!((places(&read), read.cut_off), (places(&whole), false));
+    for arguments in [
+        ["report", "run.jsonl"].as_slice(),
+        &["compare", "run.jsonl", "--baseline", "poll"],
+        &["export", "run.jsonl", "--format", "csv"],
+        &["export", "run.jsonl", "--format", "hlog", "--output", "logs"],
+    ] {
+        let ended = harness(arguments, directory.path());
+        assert!(ended.code() == Some(0) && ended.stderr.is_empty(), "{arguments:?}: {ended:?}");
+    }
 }
 
 fn two_trials() -> SweepPlan {

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use harness::export::{Export, Format, Piece, export};
+use harness::export::{Export, Exporter, Format, Piece};
 use harness::figures;
 use harness::plain::plain_lines;
-use harness::results::{self, Recorded, nothing_usable};
+use harness::results;
 
 use self::files::replace;
 use crate::cli::export::ExportArguments;
@@ -20,9 +20,7 @@ use crate::output;
 /// Writes it to a file, to several in a folder, or to standard output. The names of the files are what is printed.
 pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     let (path, format) = (arguments.file.as_path(), Format::from(arguments.format));
-    let recorded = read(path)?;
-    let nothing = nothing_usable(&recorded.trials);
-    let Export { pieces, left_out } = exported(path, format, &recorded)?;
+    let Export { pieces, left_out, nothing_usable } = read(path, format)?;
     let output = arguments.output.as_deref().filter(|path| path.as_os_str() != "-");
     if let Some(path) = output {
         for written in write(path, format, &pieces)? {
@@ -39,28 +37,32 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     for what in left_out {
         output::say(&format!("note: left out: {what}"));
     }
-    match nothing {
+    match nothing_usable {
         None => Ok(ExitCode::SUCCESS),
         Some(nothing) => Err(Failure::Run(anyhow!("{nothing}"))),
     }
 }
 
-fn read(path: &Path) -> Result<Recorded, Failure> {
+fn read(path: &Path, format: Format) -> Result<Export, Failure> {
     // What may not be looked at may be there: to read it says why it cannot be.
     if matches!(path.try_exists(), Ok(false)) {
         return Err(usage(format!("there is no file {}", path.display())));
     }
-    results::read(path).map_err(|error| Failure::read("export", error))
-}
-
-fn exported(path: &Path, format: Format, recorded: &Recorded) -> Result<Export, Failure> {
-    let Some(run) = &recorded.run else {
-        return Err(Failure::without_run("export", path, recorded));
+    let (mut exporter, mut refused) = (Exporter::new(format), None);
+    let read = results::read_each(path, |run, trial| {
+        if refused.is_none() {
+            refused = exporter.add(run, trial).err();
+        }
+    });
+    let read = read.map_err(|error| Failure::read("export", error))?;
+    let Some(run) = &read.run else {
+        return Err(Failure::without_run("export", path, read.cut_off));
     };
-    if recorded.cut_off {
+    if read.cut_off {
         output::say(&format!("note: {} ends within a line, which is left out", path.display()));
     }
-    export(format, run, &recorded.trials).map_err(|error| usage(format!("{} {error}", path.display())))
+    let made = refused.map_or_else(|| exporter.finish(run), Err);
+    made.map_err(|error| usage(format!("{} {error}", path.display())))
 }
 
 /// Writes all of it, and says which files that are. Nothing is written where one of them would replace something else.

@@ -100,7 +100,7 @@ fn read(path: &Path) -> Result<FileRun, Failure> {
     }
     let file = FileRun::read(path).map_err(|error| Failure::read("report", error))?;
     let Some(run) = &file.recorded.run else {
-        return Err(Failure::without_run("report", path, &file.recorded));
+        return Err(Failure::without_run("report", path, file.recorded.cut_off));
     };
     selection::check_plan(&run.plan).map_err(|what| Failure::Run(anyhow!("{}: {what}", path.display())))?;
     Ok(file)

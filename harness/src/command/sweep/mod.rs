@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
         Destination::open(&plan, settings.seed, arguments.output, arguments.resume, describe)?;
     let sweep = Sweep { plan: &plan, seed: run.seed, server_executable: Path::new(THIS_EXECUTABLE) };
     let show = Show { quiet: arguments.quiet, json: arguments.json };
-    let mut progress = Progress::new(&plan, pending(&plan, &trials), trials.len(), show);
+    let mut progress = Progress::new(&plan, pending(&plan, trials.as_slice()), trials.as_slice().len(), show);
     let written = match goal {
         None => sweep::run(sweep, &mut trials, &mut writer, &mut progress, &interrupted),
         Some(goal) => sweep::run_until(sweep, goal, &mut trials, &mut writer, &mut progress, &interrupted),
@@ -57,6 +57,7 @@ pub(crate) fn run(arguments: SweepArguments) -> Result<ExitCode, Failure> {
     // Looked at last: that a reader has left is no error, and must not hide one.
     let mut printed = progress.finish();
     let written = written.and_then(|()| live::settle(&mut writer));
+    let trials = trials.into_vec();
 
     let ranking = rank(&plan, &trials);
     let goal = goal.map(|goal| Attainment::of(&ranking, goal));

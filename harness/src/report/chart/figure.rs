@@ -9,8 +9,6 @@ use crate::figures;
 use crate::plan::Cell;
 use crate::statistics::Percentile;
 
-pub(in crate::report) use self::values::is_plausible;
-
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Figure {

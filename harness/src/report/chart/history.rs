@@ -4,12 +4,13 @@
 //! change that other settings may have made.
 
 use super::facet::ids;
-use super::figure::{Figure, is_plausible};
+use super::figure::Figure;
 use super::gathered::{Gathered, GatheredRun, Shown};
 use super::{Axis, Chart, Mark, Point, Scale, State, Unit, lines, notes};
 use crate::figures;
 use crate::plan::Cell;
 use crate::report::history::{self, Compared};
+use crate::results::is_plausible;
 use crate::statistics::{Metric, Row, Word};
 
 /// Beyond so many changes of a kind nobody reads on.

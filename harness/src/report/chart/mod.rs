@@ -30,7 +30,6 @@ use self::offered_load::Capacities;
 use super::selection::Selection;
 use crate::figures;
 
-pub(super) use self::figure::is_plausible;
 pub use self::look::looks;
 
 /// Charts that differ in their cells only are chosen from a list, which nobody looks through beyond so many.

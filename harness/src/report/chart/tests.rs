@@ -107,7 +107,7 @@ fn a_percentile_is_the_median_of_trials_within_its_own_bar_and_needs_enough_requ
         if trial.block == 1 {
             let mut slow = hdrhistogram::Histogram::new(3).unwrap();
             slow.record_n(200_000_000, 2000).unwrap();
-            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram(slow);
+            trial.measured.as_mut().unwrap().latency_hdr = EncodedHistogram::from(slow);
         }
     });
     let p99 = point(&charts, "p99", "epoll", 1.0);

@@ -89,7 +89,7 @@ fn absurd_figures_are_no_reason_to_give_up() {
         let mut histogram =
             hdrhistogram::Histogram::new_with_bounds(1 << 20, u64::MAX / 2, [1, 2, 4, 5][trial.block % 4]).unwrap();
         histogram.record(u64::MAX / 2).unwrap();
-        measured.latency_hdr = EncodedHistogram(histogram);
+        measured.latency_hdr = EncodedHistogram::from(histogram);
     });
     let contents = Contents::of(&[absurd]);
     assert_eq!(contents.tables[0].rows.len(), 4);

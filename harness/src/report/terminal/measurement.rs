@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use crate::figures::{self, NONE};
 use crate::load::TimerLateness;
 use crate::results::{Measured, TrialRecord};
-use crate::statistics::{enough_samples, percentile};
+use crate::statistics::{enough_samples, percentile_of_all};
 
 /// Draws a trial that has a measurement; nothing where it has none.
 #[must_use]
@@ -27,14 +27,16 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
             figures::grouped(measured.throughput_rps)
         ),
     ));
+    let latency = line(&measured.latency_hdr.0, measured.censored);
+    let service = line(&measured.service_hdr.0, measured.sent_and_unanswered());
     if cell.rate_rps.is_some() {
-        rows.push(("latency", format!("{}   (from the time it was meant to be sent)", line(&measured.latency_hdr.0))));
-        rows.push(("service time", format!("{}   (from the time it was sent)", line(&measured.service_hdr.0))));
+        rows.push(("latency", format!("{latency}   (from the time it was meant to be sent)")));
+        rows.push(("service time", format!("{service}   (from the time it was sent)")));
         rows.push(("sent late by", lateness(measured)));
         rows.extend(measured.client.timers.map(|timers| ("timers late by", timers_row(timers))));
     } else {
         let note = "a stalled server is asked less, so stalls count for little: use --rate to see them";
-        rows.push(("service time", line(&measured.service_hdr.0)));
+        rows.push(("service time", service));
         rows.push(("", format!("({note})")));
     }
     rows.push(("censored", censored(measured, cell.rate_rps.is_some())));
@@ -62,13 +64,14 @@ fn draw_measured(trial: &TrialRecord, measured: &Measured) -> String {
     text
 }
 
-fn line(histogram: &Histogram<u64>) -> String {
+/// Of all requests: the `unanswered` ones took longer than any answer, so what lies among them is not known.
+fn line(histogram: &Histogram<u64>, unanswered: u64) -> String {
     let quantiles = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
     let mut text = String::new();
     for (q, name) in quantiles {
-        let _ = write!(text, "{name} {}  ", or_none(percentile(histogram, q)));
+        let _ = write!(text, "{name} {}  ", or_none(percentile_of_all(histogram, unanswered, q)));
     }
-    text + "max " + &or_none((!histogram.is_empty()).then(|| histogram.max()))
+    text + "max " + &or_none((unanswered == 0 && !histogram.is_empty()).then(|| histogram.max()))
 }
 
 /// Its histogram is not kept: there is one sample for each request sent, and those with an answer are counted.
@@ -111,7 +114,12 @@ fn counted(count: u64, noun: &str) -> String {
 
 fn censored(measured: &Measured, open_loop: bool) -> String {
     let what = if open_loop { "due but never sent, or never answered" } else { "sent but never answered" };
-    format!("{} {what} (in none of the figures above)", figures::grouped(measured.censored as f64))
+    let slower = if measured.censored == 0 {
+        ""
+    } else {
+        " (slower than any answer: a percentile or a maximum that lies among them is not known)"
+    };
+    format!("{} {what}{slower}", figures::grouped(measured.censored as f64))
 }
 
 fn verdict(trial: &TrialRecord) -> String {
@@ -155,6 +163,28 @@ mod tests {
         open.measured.as_mut().unwrap().client.timers = Some(timers);
         let row = "timers late by p50 52.0 µs  p90 81.0 µs  max 147 µs   (how late this machine wakes";
         assert!(draw(&open).contains(row), "{}", draw(&open));
+    }
+
+    #[test]
+    fn a_percentile_that_lies_among_requests_without_an_answer_is_not_shown() {
+        let drawn = |censored, unanswered| {
+            let mut open = TrialRecord { cell: plan::tests::plan().cells().remove(2), ..trial("epoll") };
+            let measured = open.measured.as_mut().unwrap();
+            (measured.censored, measured.unanswered) = (censored, Some(unanswered));
+            let text = draw(&open);
+            let row = |name| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+            [row("latency"), row("service time"), row("censored")]
+        };
+        let [latency, service, censored] = drawn(4000, 100);
+        assert!(latency.contains("p50 –  p90 –  p99 –") && latency.contains("max –"), "{latency}");
+        assert!(service.contains("p50 1.05 ms") && service.contains("p99 –") && service.contains("max –"), "{service}");
+        assert!(
+            censored.contains("4,000 due but never sent, or never answered (slower than any answer:"),
+            "{censored}"
+        );
+        let [latency, _, censored] = drawn(0, 0);
+        assert!(latency.contains("p99 1.98 ms") && latency.contains("max 2.00 ms"), "{latency}");
+        assert!(censored.ends_with("0 due but never sent, or never answered"), "{censored}");
     }
 
     #[test]

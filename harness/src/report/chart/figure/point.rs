@@ -1,11 +1,10 @@
 //! What a backend did in a cell, as a point: its figure, whether to believe it, and what there is to be said of it.
 
 use super::Figure;
-use super::values::is_plausible;
 use crate::figures;
 use crate::report::chart::group::{Group, Standing};
 use crate::report::chart::{Point, State};
-use crate::results::Fate;
+use crate::results::{Fate, is_plausible};
 use crate::statistics::{Remark, Void};
 
 impl Figure {

@@ -2,7 +2,7 @@
 
 use super::Figure;
 use crate::report::chart::group::Group;
-use crate::results::TrialRecord;
+use crate::results::{TrialRecord, is_plausible};
 use crate::statistics::{Metric, NoPercentile, floor_multiple, median, median_interval, syscalls_per_request};
 
 impl Figure {
@@ -72,10 +72,4 @@ impl Figure {
         };
         interval.filter(|ends| ends.iter().all(|end| is_plausible(*end)))
     }
-}
-
-/// Whether anything that is measured here can be so much, in whichever unit: a day of nanoseconds and a terabyte are less than
-/// the most, one system call for a thousand requests more than the least.
-pub(in crate::report) fn is_plausible(value: f64) -> bool {
-    value == 0.0 || (1e-6..=1e15).contains(&value)
 }
