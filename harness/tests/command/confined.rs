@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::set_no_new_privs;
+
 use super::support::eventually;
 
 /// A control group of our own, of either version; gone when it is dropped.
@@ -102,7 +105,7 @@ fn parent(controller: &str) -> Option<(PathBuf, bool)> {
 
 /// Gives `command` a soft limit on open files, and has the kernel refuse with EPERM whatever it does to change it, as it
 /// does where `fs.nr_open` is below the hard limit.
-pub(crate) fn keep_open_files_limit(command: &mut Command, soft: libc::rlim_t) {
+pub(crate) fn keep_open_files_limit(command: &mut Command, soft: u64) {
     let word = |code: u32, value: u32| filter(code, 0, 0, value);
     let unless = |value: u32, skip: u8| filter(JUMP_IF_EQUAL, 0, skip, value);
     let program = [
@@ -120,19 +123,14 @@ pub(crate) fn keep_open_files_limit(command: &mut Command, soft: libc::rlim_t) {
     ];
     let install = move || {
         let filter = libc::sock_fprog { len: 10, filter: program.as_ptr().cast_mut() };
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: all calls use their arguments only, which live until they return.
-        let failed = unsafe {
-            let read = libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-            limit.rlim_cur = soft;
-            read != 0
-                || libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) != 0
-                || libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) != 0
-        };
-        if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let hard = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: hard })?;
+        set_no_new_privs(true)?;
+        // SAFETY: the call reads its arguments only, which live until it returns.
+        let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     };
-    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
+    // SAFETY: between fork and exec it makes system calls and allocates nothing.
     unsafe { command.pre_exec(install) };
 }
 
