@@ -21,8 +21,8 @@ pub(super) fn named(beginning: &[u8]) -> Option<&'static str> {
 const UTF_16: &str =
     "this is UTF-16, as some programs on Windows write; save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE";
 
-/// What a line is that is no record, if others put it there.
-pub(super) fn stray(line: &[u8]) -> Option<&'static str> {
+/// What a line is that is no record, if others put it there. The last one may be the beginning of a record, if it is not ended.
+pub(super) fn stray(line: &[u8], is_ended: bool) -> Option<&'static str> {
     const MARKERS: [&[u8]; 4] = [b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||"];
     if MARKERS.iter().any(|marker| line.starts_with(marker)) {
         return Some(
@@ -30,7 +30,7 @@ pub(super) fn stray(line: &[u8]) -> Option<&'static str> {
         );
     }
     match line {
-        b"{" | b"[{" => Some("a record over several lines; one record is one line: jq -c . FILE makes it so again"),
+        b"{" if is_ended => Some("a record over several lines; one record is one line: jq -c . FILE makes it so again"),
         [b'[', ..] => Some("a list; one record is one line: jq -c '.[]' FILE makes it so again"),
         _ => None,
     }
@@ -50,8 +50,9 @@ mod tests {
             assert_eq!(named(ours), None);
         }
         for stray_line in [&b"<<<<<<< HEAD"[..], b"=======", b">>>>>>> theirs", b"[", b"[{\"record\"", b"{"] {
-            assert!(stray(stray_line).is_some());
+            assert!(stray(stray_line, true).is_some());
         }
-        assert_eq!(stray(b"{\"record\":\"trial\"}"), None);
+        assert_eq!(stray(b"{\"record\":\"trial\"}", true), None);
+        assert_eq!(stray(b"{", false), None, "a record that was cut off");
     }
 }

@@ -163,7 +163,7 @@ impl<T: FnMut(&RunRecord, TrialRecord)> Reading<'_, T> {
             if rest.is_empty() {
                 break;
             }
-            if let Some(what) = foreign::stray(rest.trim_ascii_end()) {
+            if let Some(what) = foreign::stray(rest.trim_ascii_end(), is_ended) {
                 return Err(self.fail(what.to_owned()));
             }
             // No part of an object is one: a line that is lacks nothing but its newline.
