@@ -96,11 +96,13 @@ pub fn is_alike(one: &str, other: &str) -> bool {
 pub fn nothing_usable<'a>(trials: impl IntoIterator<Item = &'a TrialRecord>) -> Option<String> {
     let mut reasons: Vec<(&str, usize)> = Vec::new();
     let mut all = 0;
+    let mut is_any_measured = false;
     for trial in trials {
         if trial.is_usable() {
             return None;
         }
         all += 1;
+        is_any_measured |= trial.measured.is_some();
         // It repeats what others say themselves.
         if !trial.was_run() {
             continue;
@@ -117,9 +119,10 @@ pub fn nothing_usable<'a>(trials: impl IntoIterator<Item = &'a TrialRecord>) -> 
     let commonest = reasons.into_iter().rev().max_by_key(|(_, count)| *count);
     let (reason, count) = commonest.unwrap_or(("none of them was run", all));
     let of = figures::counted(all, "trial");
+    let what = if is_any_measured { "no usable figures" } else { "nothing was measured" };
     Some(match count {
-        _ if all == 1 => format!("no usable figures in 1 trial: {reason}"),
-        count => format!("no usable figures in {of}; the commonest reason, in {count} of them: {reason}"),
+        _ if all == 1 => format!("{what} in {of}: {reason}"),
+        count => format!("{what} in {of}; the commonest reason, in {count} of them: {reason}"),
     })
 }
 

@@ -115,7 +115,7 @@ fn check_usable(trials: &[TrialRecord]) -> Result<(), Failure> {
     let names: BTreeSet<&str> = trials.iter().map(|trial| trial.backend.as_str()).collect();
     for name in names {
         if let Some(nothing) = nothing_usable(trials.iter().filter(|trial| trial.backend == name)) {
-            output::say(&format!("note: {name} has {nothing}"));
+            output::say(&format!("note: {name}: {nothing}"));
         }
     }
     Ok(())
