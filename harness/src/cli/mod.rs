@@ -56,7 +56,7 @@ pub(crate) fn check_in_flight(connections: usize, depth: usize) -> Result<(), St
         return Ok(());
     }
     Err(format!(
-        "{} with a depth of {depth} make {in_flight} requests in flight, and there may be {MAX_IN_FLIGHT}; ask for fewer of \
+        "{} with a depth of {depth} are {in_flight} requests in flight and may be {MAX_IN_FLIGHT}; ask for fewer of \
          either",
         figures::counted(connections, "connection")
     ))

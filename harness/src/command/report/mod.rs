@@ -50,16 +50,13 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode, Failure> {
             }
         }
     }
-    let directory = match arguments.output.clone().or_else(|| beside(&arguments.files[0])) {
-        Some(directory) => directory,
-        None => {
-            let shown = arguments.files[0].display();
-            output::say(&format!(
-                "note: {shown} is no file to put a report beside: it goes to {PIPED}; name another folder with --output"
-            ));
-            PathBuf::from(PIPED)
-        }
-    };
+    let directory = arguments.output.clone().or_else(|| beside(&arguments.files[0])).unwrap_or_else(|| {
+        let shown = arguments.files[0].display();
+        output::say(&format!(
+            "note: {shown} is no file to put a report beside: it goes to {PIPED}; name another folder with --output"
+        ));
+        PathBuf::from(PIPED)
+    });
     let folder = Folder::at(&directory).map_err(usage)?;
     for note in &doubled {
         output::say(note);

@@ -110,7 +110,7 @@ mod tests {
         assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
         let row: Vec<&str> = table.rows[0].iter().map(|entry| entry.text.as_str()).collect();
         let calls = "recvfrom 1.00 sendto 1.00 epoll_pwait 0.25 …";
-        let figures = ["4.00", "0.20", "0.05", "2 B", "136 B", "20.0 µs", "2.50 [2.50, 2.50]"];
+        let figures = ["4.00", "0.20", "0.05", "1.50 B", "136 B", "20.0 µs", "2.50 [2.50, 2.50]"];
         assert_eq!(row, [&["epoll", "1", calls], &figures[..]].concat());
         assert_eq!(table.rows[0].last().unwrap().value, Some(2.5));
         assert!(table.legend().unwrap().starts_with(FLOOR));
