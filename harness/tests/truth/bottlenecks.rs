@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use harness::cpus::{self, CpuSet};
 use harness::plan::SweepPlan;
-use harness::results::{Bottleneck, TrialRecord, Writer};
+use harness::results::{Bottleneck, KeptTrials, TrialRecord, Writer};
 use harness::sweep::{self, Slot, Sweep};
 use serde_json::json;
 
@@ -102,11 +102,11 @@ fn slowed_server((server_cpu, client_cpu): (usize, usize)) -> TrialRecord {
         "server_cpus": CpuSet::from_iter([server_cpu]), "client_cpus": CpuSet::from_iter([client_cpu]),
     }))
     .unwrap();
-    let mut trials = Vec::new();
+    let mut trials = KeptTrials::new();
     let sweep = Sweep { plan: &plan, seed: 1, server_executable: &stand_in };
     let mut writer = Writer::create(&directory.path().join("run.jsonl")).unwrap();
     sweep::run(sweep, &mut trials, &mut writer, &mut Unobserved, &AtomicBool::new(false)).unwrap();
-    let trial = trials.remove(0);
+    let trial = trials.into_vec().remove(0);
     assert_eq!(trial.error, None);
     trial
 }
