@@ -2,12 +2,15 @@
 //!
 //! What all servers must do alike (framing, limits, counting, draining) is written once and called by each of them,
 //! so that a difference between two backends is a difference between two kernel interfaces and nothing else.
+// In tests alone a thread that is not to be had may be a panic.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod acceptor;
 mod admission;
 mod backend;
 mod buffers;
 mod connection;
+pub mod descriptor_limit;
 pub mod descriptor_table;
 pub mod io_uring;
 mod kernel;
@@ -15,6 +18,7 @@ mod listen;
 mod open_sockets;
 pub mod protocol;
 mod readiness;
+pub mod refusal;
 pub mod rehearsal;
 mod replies;
 #[cfg(any(test, fuzzing))]

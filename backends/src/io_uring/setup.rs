@@ -6,6 +6,7 @@ use io_uring::{Builder, IoUring};
 use rustix::io::Errno;
 
 use crate::kernel::failed;
+use crate::refusal::{IO_URING_SETUP, refused};
 
 /// Who works out completions, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,14 +80,10 @@ pub fn granted(submissions: u32, completions: u32) -> io::Result<Granted> {
 pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u32) -> io::Result<Granted> {
     let mut builder = IoUring::builder();
     builder.setup_cqsize(completions).setup_clamp();
-    let ring = builder.build(submissions).map_err(|error| match error.raw_os_error() {
-        Some(raw) if raw == Errno::PERM.raw_os_error() => {
-            failed("io_uring is forbidden here (see the sysctl kernel.io_uring_disabled)", error)
-        }
-        Some(raw) if raw == Errno::NOSYS.raw_os_error() => {
-            failed("this kernel has no io_uring, or a sandbox hides it", error)
-        }
-        _ => failed("io_uring_setup", error),
+    let ring = builder.build(submissions).map_err(|error| {
+        let forbidden = Errno::from_io_error(&error) == Some(Errno::PERM);
+        let error = refused(IO_URING_SETUP, error);
+        if forbidden { failed("io_uring is forbidden here", error) } else { error }
     })?;
     let mut asking = Asking { builder, submissions, ring, flags: vec!["CQSIZE"], refused: Vec::new() };
     // What is refused of the optional ones is in the receipt.
