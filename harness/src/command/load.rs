@@ -74,7 +74,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     crowd.check(&machine.room).map_err(usage)?;
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
-        cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
+        cpus::pin(cpus).map_err(|error| Failure::pin("load", "--cpus", cpus, &error))?;
     }
     let threads = match arguments.threads {
         Some(threads) if threads.0 > cell.connections => {

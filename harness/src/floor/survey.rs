@@ -104,7 +104,7 @@ pub fn survey(plan: &FloorPlan, mut progress: impl FnMut() + Send) -> Result<Flo
             }
             rounds.finish()
         });
-        let thread = thread.map_err(FloorError::kernel("start a thread"))?;
+        let thread = thread.map_err(FloorError::start)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -1,6 +1,5 @@
 //! A run from its plan to its outcome: connects, sets the threads going at one moment, and adds up what they saw.
 
-use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use backends::refusal::{refused, start_refused};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -142,16 +142,18 @@ fn start<'scope, 'run>(
         let (clock, start) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("load-{index}"));
         let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &start, end));
-        threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
+        threads
+            .push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause: start_refused(cause) })?);
         clocks.push(clock);
     }
     drop(ready);
     for _ in &threads {
-        readiness.recv().expect("a thread panicked while it got ready")?;
+        readiness.recv().unwrap_or(Err(LoadError::Cancelled))?;
     }
     let clock = Clock::start();
     for thread in clocks {
-        thread.send(clock).expect("a thread that is ready waits for the clock");
+        // A thread that is ready waits for the clock.
+        let _ = thread.send(clock);
     }
     Ok((clock, threads))
 }
@@ -193,7 +195,7 @@ fn pin(cpu: usize) -> Result<(), LoadError> {
     let mut cpus = CpuSet::new();
     cpus.set(cpu)
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
-        .map_err(|cause| LoadError::Pin { cpu, cause: io::Error::from(cause) })
+        .map_err(|cause| LoadError::Pin { cpu, cause: refused("sched_setaffinity", cause) })
 }
 
 fn sleep_until(at_ns: u64, clock: Clock, woken: impl Fn() -> bool) {

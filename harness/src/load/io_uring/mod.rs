@@ -21,6 +21,7 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 
 use backends::io_uring::Shape;
+use backends::refusal::refused;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::thread::set_current_timer_slack;
@@ -65,7 +66,7 @@ impl<'run> IoUring<'run> {
 
     fn with_shape(sockets: Vec<OwnedFd>, shape: Shape) -> io::Result<Self> {
         // Or a wait would end late by the 50 µs that timers of other threads are allowed.
-        set_current_timer_slack(NonZeroU64::new(1))?;
+        set_current_timer_slack(NonZeroU64::new(1)).map_err(|error| refused("prctl", error))?;
         let ring = Ring::new(&sockets, shape)?;
         let peer = |socket| Peer { socket: Some(socket), asked_bytes: 0, full: false, staged: false };
         Ok(Self { ring, peers: sockets.into_iter().map(peer).collect() })
