@@ -3,6 +3,7 @@
 //! An engine that this machine refuses is named on stderr and passed over; `REQUIRE_BACKENDS=all` makes that a failure.
 //!
 //! Bounds on times are far wider than the effects they tell apart, so that a busy machine does not fail a test.
+#![allow(clippy::disallowed_methods)]
 
 use std::env;
 use std::io::{self, Read, Write};

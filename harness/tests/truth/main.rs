@@ -3,6 +3,7 @@
 //! One test at a time: each needs the CPUs for itself. Where a test depends on there being nothing else on them, a
 //! failure counts only while there is not: a busy machine disturbs measurements, which is what verdicts are for. Such a test
 //! is skipped, and says so; with `REQUIRE_QUIET=all` in the environment it fails instead.
+#![allow(clippy::disallowed_methods)]
 
 mod bottlenecks;
 mod capacity;
