@@ -55,7 +55,7 @@ pub struct Handle(OwnedFd);
 
 impl Handle {
     /// Sends a signal; false where that is refused. To send it to one that has ended is as well.
-    pub fn send(&self, signal: Signal) -> bool {
+    pub(crate) fn send(&self, signal: Signal) -> bool {
         matches!(pidfd_send_signal(&self.0, signal), Ok(()) | Err(Errno::SRCH))
     }
 }
