@@ -1,7 +1,7 @@
 //! Ctrl-C and its like: the first asks to end in good order, the second ends at once.
 //!
 //! All of it is done by handlers and none by a thread: where threads are not to be had, a signal still ends the command. PID 1
-//! of a namespace gets no signal without a handler, and none has a default for it (pid_namespaces(7)).
+//! of a namespace gets no signal without a handler, and none has a default for it (`pid_namespaces(7)`).
 #![expect(unsafe_code)]
 
 use std::io;
