@@ -10,9 +10,7 @@
 use std::mem;
 use std::ptr;
 
-use libc::{
-    SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGXCPU, SIGXFSZ, c_int,
-};
+use libc::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGXCPU, SIGXFSZ, c_int};
 
 /// What a terminal and the limits of `ulimit` send, and a parent may have had ignored on purpose. `SIGPIPE` is Rust's: it is
 /// ignored here and has its default in every program that is started.
