@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use backends::Backend;
+use backends::refusal::start_refused;
 
 use crate::place::{Kept, Place};
 use crate::serving::SERVE;
@@ -50,12 +51,13 @@ impl<'a> Server<'a> {
         let mut server = Self { backend: name, child, address: unknown, _client: place.kept_to_the_client() };
 
         let (said, hears) = mpsc::channel();
-        thread::spawn(move || {
+        let reader = thread::Builder::new().name("reader".to_owned()).spawn(move || {
             let mut line = String::new();
             // Whatever is wrong with the line is seen in it; nobody hears one that comes too late.
             let _ = BufReader::new(stdout).read_line(&mut line);
             let _ = said.send(line);
         });
+        reader.unwrap_or_else(|error| panic!("cannot start a thread: {}", start_refused(error)));
         let line = hears.recv_timeout(START_TIMEOUT).unwrap_or_default();
         server.address = line.trim_end().parse().unwrap_or_else(|_| panic!("{name} did not say where it listens"));
         server

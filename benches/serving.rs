@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use backends::protocol::{Framed, ProtocolKind};
+use backends::refusal::start_refused;
 use backends::{Backend, Limits, ServeJob, Spread, Stats, Stop};
 use harness::cpus::{self, CpuSet};
 
@@ -63,7 +64,7 @@ impl Request {
         let stop = Arc::new(Stop::new()?);
         let listeners = backends::bind((Ipv4Addr::LOCALHOST, 0).into(), 1, Spread::default())?;
         let address = listeners.local_addr()?;
-        end_with_standard_input(Arc::clone(&stop));
+        end_with_standard_input(Arc::clone(&stop))?;
         let job = ServeJob {
             listeners,
             protocol: ProtocolKind::Framed(Framed::default()),
@@ -75,8 +76,8 @@ impl Request {
     }
 }
 
-fn end_with_standard_input(stop: Arc<Stop>) {
-    thread::spawn(move || {
+fn end_with_standard_input(stop: Arc<Stop>) -> io::Result<()> {
+    let thread = thread::Builder::new().name("end".to_owned()).spawn(move || {
         // Nothing is ever written to it, and to read from it in vain is its end, too.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         stop.request();
@@ -84,4 +85,5 @@ fn end_with_standard_input(stop: Arc<Stop>) {
         eprintln!("the server does not end, and is ended");
         process::exit(1);
     });
+    thread.map(drop).map_err(start_refused)
 }

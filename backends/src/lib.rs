@@ -2,6 +2,8 @@
 //!
 //! What all servers must do alike (framing, limits, counting, draining) is written once and called by each of them,
 //! so that a difference between two backends is a difference between two kernel interfaces and nothing else.
+// In tests alone a thread that is not to be had may be a panic.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod acceptor;
 mod admission;
@@ -15,8 +17,10 @@ mod listen;
 mod open_sockets;
 pub mod protocol;
 mod readiness;
+pub mod refusal;
 pub mod rehearsal;
 mod replies;
+pub mod resource_limit;
 #[cfg(any(test, fuzzing))]
 pub mod scripted;
 mod stats;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::refusal::refused;
+
 /// A request to stop. Once made it stays made, and every loop that waits for it sees it.
 #[derive(Debug)]
 pub struct Stop {
@@ -18,7 +20,8 @@ pub struct Stop {
 impl Stop {
     /// A stop that nobody has requested yet.
     pub fn new() -> io::Result<Self> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let event =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| refused("eventfd2", error))?;
         Ok(Self { event, requested: AtomicBool::new(false) })
     }
 

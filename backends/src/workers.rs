@@ -13,6 +13,7 @@ use crate::backend::{Limits, Receipt, ServeJob, Threading};
 use crate::descriptor_table;
 use crate::kernel::failed;
 use crate::protocol::{Protocol, ProtocolKind};
+use crate::refusal::start_refused;
 use crate::stats::{ServeReport, ServerThread, Stats, ThreadCounters};
 use crate::stop::Stop;
 
@@ -105,7 +106,7 @@ fn serve_protocol<'a, W: Worker<'a>, P: Protocol>(
                 })
             })
             .collect::<io::Result<Vec<_>>>()
-            .map_err(|error| failed("cannot start a server thread", error))?;
+            .map_err(|error| failed("cannot start a server thread", start_refused(error)))?;
         drop(granted);
 
         let mut started: Vec<(usize, Receipt, ServerThread)> = receipts.iter().collect();

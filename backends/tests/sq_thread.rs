@@ -1,5 +1,6 @@
 //! The thread of the kernel that takes submissions for `io_uring-sqpoll` runs on the account of its server, and on
 //! its CPUs.
+#![allow(clippy::disallowed_methods)]
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::str::FromStr;
 
+use backends::refusal::refused;
 use nix::errno::Errno;
 use nix::sched::{CpuSet as CpuMask, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -113,8 +114,8 @@ pub enum PinError {
         granted: CpuSet,
     },
     /// The kernel refused for another reason.
-    #[error("cannot choose CPUs: {0}")]
-    Refused(#[from] Errno),
+    #[error("{0}")]
+    Refused(io::Error),
 }
 
 /// Keeps the calling thread, and the threads and processes that it starts from now on, to `cpus`.
@@ -123,26 +124,28 @@ pub enum PinError {
 ///
 /// [`PinError`] where not all of `cpus` can be used; which those are is asked of the kernel, not guessed.
 pub fn pin(cpus: &CpuSet) -> Result<(), PinError> {
-    let before = affinity()?;
-    match sched_setaffinity(THIS_THREAD, &mask(cpus)?) {
+    let before = affinity().map_err(PinError::Refused)?;
+    let set = |cpus: &CpuSet| sched_setaffinity(THIS_THREAD, &mask(cpus)?);
+    let refused = |error| PinError::Refused(refused("sched_setaffinity", error));
+    match set(cpus) {
         // What the kernel says when nothing is left of the set.
         Err(Errno::EINVAL) => return Err(PinError::NotGranted { missing: cpus.clone(), granted: before }),
-        result => result?,
+        result => result.map_err(refused)?,
     }
     // The kernel drops what it does not grant without a word.
-    let granted = affinity()?;
+    let granted = affinity().map_err(PinError::Refused)?;
     if granted == *cpus {
         return Ok(());
     }
-    sched_setaffinity(THIS_THREAD, &mask(&before)?)?;
+    set(&before).map_err(refused)?;
     Err(PinError::NotGranted { missing: CpuSet(&cpus.0 - &granted.0), granted: before })
 }
 
 /// How the system calls name the thread that makes them.
 const THIS_THREAD: Pid = Pid::from_raw(0);
 
-fn affinity() -> Result<CpuSet, Errno> {
-    let mask = sched_getaffinity(THIS_THREAD)?;
+fn affinity() -> io::Result<CpuSet> {
+    let mask = sched_getaffinity(THIS_THREAD).map_err(|error| refused("sched_getaffinity", error))?;
     Ok((0..CpuMask::count()).filter(|&cpu| mask.is_set(cpu) == Ok(true)).collect())
 }
 

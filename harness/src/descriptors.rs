@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::sync::OnceLock;
 
+use backends::refusal::refused;
+use backends::resource_limit::ResourceLimit;
 use nix::libc::rlim_t;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
-use crate::environment::open_files_limit;
+use nix::sys::resource::{Resource, setrlimit};
 
 /// For all that a process opens besides connections: event loops, timers, files, pipes, and what it inherits.
 const OTHER: usize = 128;
@@ -21,11 +22,36 @@ pub fn needed(connections: usize) -> u64 {
     connections.saturating_add(OTHER) as u64
 }
 
+/// The soft limit that this process was given, before it raised it.
+static GIVEN: OnceLock<u64> = OnceLock::new();
+
 /// Raises the soft limit as far as the kernel lets it, and returns the descriptors that may be open from then on. A limit
 /// that cannot be raised stays as it is: whether it is enough is for those to decide who know what is needed.
 #[must_use]
 pub fn raise_limit() -> u64 {
+    if let Some((soft, _)) = ThisProcess.limits() {
+        GIVEN.get_or_init(|| soft);
+    }
     raise(&mut ThisProcess)
+}
+
+/// The soft limit that this process was given and has raised since, for programs that are to have what the user's shell would
+/// give them; none where it is still that.
+#[must_use]
+pub fn given_limit() -> Option<u64> {
+    let given = *GIVEN.get()?;
+    let (soft, _) = ThisProcess.limits()?;
+    (soft != given).then_some(given)
+}
+
+/// Sets the soft limit.
+///
+/// # Errors
+///
+/// The kernel's, in words.
+pub fn lower_limit(soft: u64) -> io::Result<()> {
+    let hard = ResourceLimit::descriptors()?.hard.unwrap_or(u64::MAX);
+    ThisProcess.set(soft, hard).map_err(|error| refused("prlimit64", error))
 }
 
 /// What the kernel answers.
@@ -56,8 +82,9 @@ struct ThisProcess;
 
 impl Kernel for ThisProcess {
     fn limits(&self) -> Option<(u64, u64)> {
-        // A sandbox may refuse the system call and show the file.
-        getrlimit(Resource::RLIMIT_NOFILE).ok().or_else(open_files_limit)
+        let limit = ResourceLimit::descriptors().ok()?;
+        // As the kernel has it, no limit is the greatest number.
+        Some((limit.soft.unwrap_or(u64::MAX), limit.hard.unwrap_or(u64::MAX)))
     }
 
     fn set(&mut self, soft: u64, hard: u64) -> io::Result<()> {

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
+use harness::cpus::{CpuSet, PinError};
 use harness::results::ReadError;
 
 use crate::output;
@@ -45,6 +47,15 @@ impl Failure {
             "is empty: it has not even the first line of a run"
         };
         Self::usage(command, format!("{} {what}", path.display()))
+    }
+
+    /// Threads that cannot be kept to the CPUs that `flag` of `command` names, or would name: CPUs that are not to be had are a
+    /// mistake in its arguments; a refusal is none.
+    pub(crate) fn pin(command: &'static str, flag: &str, cpus: &CpuSet, error: &PinError) -> Self {
+        match error {
+            PinError::NotGranted { .. } => Self::usage(command, format!("{flag} {cpus}: {error}")),
+            PinError::Refused(error) => Self::Run(anyhow!("cannot keep threads to CPU {cpus}: {error}")),
+        }
     }
 
     /// A failure while running.

@@ -4,7 +4,7 @@
 //! What loses its parent below a *subreaper* becomes its child. So the tree of the program is all that is below the
 //! guard, sessions and process groups notwithstanding, and it has gone when the guard has no child any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,18 +12,21 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use backends::refusal::{refused, start_refused};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FallocateFlags, fallocate, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, pidfd_send_signal, set_child_subreaper, setrlimit, wait,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, setrlimit, wait,
 };
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
-use crate::process_tree::{descendants, handles};
+use crate::process_tree::{descendants, handles, is_dead, own_children};
+use crate::signals::is_ignored;
 
 /// For a program to end by itself after SIGTERM.
 const TERM_TIMEOUT: Duration = Duration::from_secs(2);
@@ -100,12 +103,14 @@ pub fn tell_env(mut stdin: impl Write, env: &BTreeMap<String, String>) -> io::Re
 ///
 /// Where something could not be ended, and that of the kernel where it refuses what a guard needs.
 pub fn run(program: &Program) -> io::Result<()> {
-    set_child_subreaper(Some(getpid()))?;
+    set_child_subreaper(Some(getpid())).map_err(|error| refused("prctl", error))?;
     let signals = readable_at(&[SIGCHLD])?;
-    let told = readable_at(&[SIGTERM, SIGINT, SIGHUP])?;
+    // What is ignored on purpose stays so, in the program too: a handler would give it the default there.
+    let heeded: Vec<i32> = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)).collect();
+    let told = readable_at(&heeded)?;
     if program.keeps_output {
         let limit = Rlimit { current: Some(KEPT_BYTES), maximum: Some(KEPT_BYTES) };
-        setrlimit(Resource::Fsize, limit)?;
+        setrlimit(Resource::Fsize, limit).map_err(|error| refused("prlimit64", error))?;
     }
     let child = match start(program) {
         Ok(child) => child,
@@ -115,12 +120,15 @@ pub fn run(program: &Program) -> io::Result<()> {
     let mut tree = Tree { program: child, signals, trimmed_bytes: 0 };
     let interval = Timespec::try_from(TRIM_INTERVAL).map_err(|_| io::ErrorKind::InvalidInput)?;
     let stdin = io::stdin();
-    while tree.reap()? {
+    while tree.reap_or_kill()? {
         let fds = [stdin.as_fd(), told.as_fd(), tree.signals.as_fd()];
         let mut fds = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, Some(&interval)) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                kill_all();
+                return Err(error.into());
+            }
         }
         if fds[..2].iter().any(|fd| !fd.revents().is_empty()) {
             return tree.end();
@@ -149,7 +157,7 @@ fn start(program: &Program) -> io::Result<Pid> {
     }
     let stdout = if program.keeps_output { io::stderr().as_fd().try_clone_to_owned()?.into() } else { Stdio::null() };
     // It is waited for by number, with all the others.
-    let child = command.stdout(stdout).spawn()?;
+    let child = command.stdout(stdout).spawn().map_err(start_refused)?;
     Ok(Pid::from_child(&child))
 }
 
@@ -179,26 +187,38 @@ impl Tree {
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => return Ok(true),
                 Err(Errno::CHILD) => return Ok(false),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(refused("wait4", error)),
             }
         }
+    }
+
+    /// As [`reap`](Self::reap). Where a sandbox does not let it wait, nothing of the program may be left all the same.
+    fn reap_or_kill(&mut self) -> io::Result<bool> {
+        self.reap().inspect_err(|_| kill_all())
     }
 
     /// Asks all of them to end, and kills those that do not.
     fn end(mut self) -> io::Result<()> {
         let begun = Instant::now();
-        send(Signal::TERM);
+        let mut asked = BTreeSet::new();
+        if !send_to_handles(Signal::TERM) {
+            send_to_children(Signal::TERM, &mut asked);
+        }
         while begun.elapsed() < TERM_TIMEOUT {
             self.rest(TERM_TIMEOUT.saturating_sub(begun.elapsed()))?;
-            if !self.reap()? {
+            // Children whose parents have ended are children of this process from then on.
+            if !asked.is_empty() {
+                send_to_children(Signal::TERM, &mut asked);
+            }
+            if !self.reap_or_kill()? {
                 return Ok(());
             }
         }
         let begun = Instant::now();
         while begun.elapsed() < KILL_TIMEOUT {
-            send(Signal::KILL);
+            kill();
             self.rest(KILL_INTERVAL)?;
-            if !self.reap()? {
+            if !self.reap_or_kill()? {
                 return Ok(());
             }
         }
@@ -228,11 +248,34 @@ fn trim(file: BorrowedFd<'_>, trimmed_bytes: &mut u64) {
     }
 }
 
-/// Sends a signal to everything below this process.
-fn send(signal: Signal) {
-    for handle in handles(std::process::id()) {
-        // Fails where it has ended meanwhile, which is as well.
-        let _ = pidfd_send_signal(handle, signal);
+/// Sends a signal to everything below this process; false where a sandbox refuses what that takes.
+fn send_to_handles(signal: Signal) -> bool {
+    handles(std::process::id()).is_ok_and(|handles| handles.iter().all(|handle| handle.send(signal)))
+}
+
+/// Sends a signal by number to the children of this process that are not among those who had it. They cannot be mistaken for
+/// others before this process has waited for them; those below them could.
+fn send_to_children(signal: Signal, had: &mut BTreeSet<i32>) {
+    for child in own_children() {
+        if had.insert(child.as_raw_nonzero().get()) {
+            let _ = kill_process(child, signal);
+        }
+    }
+}
+
+fn kill() {
+    if !send_to_handles(Signal::KILL) {
+        send_to_children(Signal::KILL, &mut BTreeSet::new());
+    }
+}
+
+/// Kills all that is below this process, without waiting for any of it.
+fn kill_all() {
+    let begun = Instant::now();
+    while begun.elapsed() < KILL_TIMEOUT && descendants(std::process::id()).into_iter().any(|process| !is_dead(process))
+    {
+        kill();
+        thread::sleep(KILL_INTERVAL);
     }
 }
 

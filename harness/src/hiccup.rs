@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
+use backends::refusal::start_refused;
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,9 @@ impl HiccupMeter {
             let realtime = waking::begin_realtime();
             waking::be_punctual();
             Ok(Recording { realtime, ..record(&mut Kernel, &its) })
-        })?;
+        });
+        let thread =
+            thread.map_err(|error| io::Error::other(format!("cannot start a thread: {}", start_refused(error))))?;
         Ok(Self { cpu, shared, thread })
     }
 

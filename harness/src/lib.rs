@@ -4,6 +4,8 @@
 //! `plan` → `load`, each on any that come after it, and all of them on those that depend on nothing, such as `cpus`,
 //! `figures`, `interference` and `slo`. `load` never knows which backend it is talking to; of everything above it only
 //! `floor` touches a socket, and only its own.
+// In tests alone a thread that is not to be had may be a panic.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod capacity;
 pub mod control;
@@ -30,6 +32,7 @@ pub mod report;
 pub mod results;
 pub mod run_delay;
 pub mod shell;
+pub mod signals;
 #[cfg(test)]
 #[path = "../tests/command/skipped.rs"]
 mod skipped;

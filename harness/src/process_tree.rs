@@ -6,7 +6,8 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// A child belongs to the thread that started it. To read so many lists takes as long as to ask all processes of most
 /// machines.
@@ -30,12 +31,53 @@ pub fn descendants(root: u32) -> Vec<u32> {
 
 /// Those processes, so that no other is meant by them whatever becomes of them: a number may go to a stranger when its
 /// process was waited for, a handle does not, and whoever is still below `root` when it is held is who was meant.
-#[must_use]
-pub fn handles(root: u32) -> Vec<OwnedFd> {
-    let open = |id: u32| pidfd_open(Pid::from_raw(id.try_into().ok()?)?, PidfdFlags::empty()).ok();
-    let held: Vec<(u32, OwnedFd)> = descendants(root).into_iter().filter_map(|id| Some((id, open(id)?))).collect();
+///
+/// # Errors
+///
+/// Where the kernel, or a sandbox, gives no such handles, or sends them no signals.
+pub fn handles(root: u32) -> Result<Vec<Handle>, Errno> {
+    let mut held = Vec::new();
+    for id in descendants(root) {
+        match pid(id).map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            Some(Ok(handle)) => held.push((id, Handle(handle))),
+            // It has ended meanwhile.
+            Some(Err(Errno::SRCH)) | None => {}
+            Some(Err(refused)) => return Err(refused),
+        }
+    }
     let there = descendants(root);
-    held.into_iter().filter(|(id, _)| there.contains(id)).map(|(_, handle)| handle).collect()
+    Ok(held.into_iter().filter(|(id, _)| there.contains(id)).map(|(_, handle)| handle).collect())
+}
+
+/// A process that no other takes the place of.
+#[derive(Debug)]
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// Sends a signal; false where that is refused. To send it to one that has ended is as well.
+    pub(crate) fn send(&self, signal: Signal) -> bool {
+        matches!(pidfd_send_signal(&self.0, signal), Ok(()) | Err(Errno::SRCH))
+    }
+}
+
+/// The children of the process that asks, also those that have ended: the number of each is its own until it is waited for,
+/// which nobody else can do.
+#[must_use]
+pub fn own_children() -> Vec<Pid> {
+    let this = std::process::id();
+    let listed = Path::new("/proc/thread-self/children").exists().then(|| children(this, usize::MAX)).flatten();
+    listed.unwrap_or_else(|| by_parent()(this)).into_iter().filter_map(pid).collect()
+}
+
+fn pid(id: u32) -> Option<Pid> {
+    Pid::from_raw(id.try_into().ok()?)
+}
+
+/// Whether a process has ended, and waits for its parent to hear of it; false where it is not there any more.
+#[must_use]
+pub fn is_dead(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
 /// The numbers that name the entries of a directory under `/proc`.

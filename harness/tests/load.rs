@@ -4,6 +4,7 @@
 //!
 //! What is demanded are counts and orders, and times only in relation to each other: a busy machine, or a slow one, does not
 //! fail a test. What needs a quiet machine is behind `needs_quiet_machine`.
+#![allow(clippy::disallowed_methods)]
 
 #[path = "command/quiet.rs"]
 mod quiet;

@@ -161,7 +161,8 @@ fn what_reads_a_long_file_keeps_a_few_kilobytes_of_a_trial() {
         let read = results::read_each(path, |run, trial| exporter.add(run, trial).unwrap()).unwrap();
         drop(exporter.finish(&read.run.unwrap()).unwrap());
     };
-    let readers: [(&str, usize, &dyn Fn(&Path)); 6] = [
+    type Reads<'a> = &'a dyn Fn(&Path);
+    let readers: [(&str, usize, Reads<'_>); 6] = [
         ("compare, resume", 1300, &|path| drop(results::read_kept(path).unwrap())),
         ("report", 1300, &|path| drop(FileRun::read(path).unwrap())),
         ("csv", 4000, &|path| export(path, Format::Csv)),

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 
-use crate::kernel::failed;
+use crate::refusal::refused;
+use crate::resource_limit::ResourceLimit;
 
 /// Far longer than closed rings take to give back what they had.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -48,7 +48,7 @@ pub(super) fn is_short(error: &io::Error) -> bool {
 /// Puts a failed call in words; where memory was short, with what is needed, what may be locked, and how to change that.
 pub(super) fn explained(what: &str, needed_bytes: u64, error: io::Error) -> io::Error {
     if !is_short(&error) {
-        return failed(what, error);
+        return refused(what, error);
     }
     io::Error::new(error.kind(), format!("{what}: {error}; {}", in_words(needed_bytes, limit_bytes())))
 }
@@ -74,7 +74,7 @@ fn fits(needed_bytes: u64, limit_bytes: Option<u64>) -> bool {
 }
 
 fn limit_bytes() -> Option<u64> {
-    getrlimit(Resource::Memlock).current
+    ResourceLimit::locked_memory().ok()?.soft
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::locked_memory::{explained, is_short, patiently, queues_bytes};
 use crate::kernel::failed;
+use crate::refusal::IO_URING_SETUP;
 
 /// Who works out completions, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +82,10 @@ pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u3
     let mut builder = IoUring::builder();
     builder.setup_cqsize(completions).setup_clamp();
     let needed_bytes = queues_bytes(submissions, completions);
-    let ring = patiently(needed_bytes, || builder.build(submissions)).map_err(|error| match error.raw_os_error() {
-        Some(raw) if raw == Errno::PERM.raw_os_error() => {
-            failed("io_uring is forbidden here (see the sysctl kernel.io_uring_disabled)", error)
-        }
-        Some(raw) if raw == Errno::NOSYS.raw_os_error() => {
-            failed("this kernel has no io_uring, or a sandbox hides it", error)
-        }
-        _ => explained("io_uring_setup", needed_bytes, error),
+    let ring = patiently(needed_bytes, || builder.build(submissions)).map_err(|error| {
+        let is_forbidden = Errno::from_io_error(&error) == Some(Errno::PERM);
+        let error = explained(IO_URING_SETUP, needed_bytes, error);
+        if is_forbidden { failed("io_uring is forbidden here", error) } else { error }
     })?;
     let (flags, refused) = (vec!["CQSIZE"], Vec::new());
     let mut asking = Asking { builder, submissions, needed_bytes, ring: Some(ring), flags, refused };

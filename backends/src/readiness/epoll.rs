@@ -13,7 +13,8 @@ use rustix::io::Errno;
 
 use super::{EventLoop, Interest, Readiness, Token};
 use crate::backend::{Backend, BackendInfo, IoModel, Isolation, Receipt, ServeJob, Threading, Unavailable, Waiting};
-use crate::kernel::{failed, timespec};
+use crate::kernel::timespec;
+use crate::refusal::refused;
 use crate::stats::{Counters, ServeReport, Syscall};
 use crate::stop::Stop;
 use crate::workers;
@@ -56,7 +57,7 @@ impl Readiness for Epoll {
     type Hit = Token;
 
     fn new() -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|error| failed("epoll_create1", error))?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|error| refused("epoll_create1", error))?;
         Ok(Self { epoll, events: Vec::with_capacity(EVENTS_PER_WAIT) })
     }
 
@@ -133,7 +134,7 @@ impl Epoll {
         counters.syscall(Syscall::EpollPwait);
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(refused("epoll_pwait", error)),
         }
         // A token is a `usize` that was widened.
         #[expect(clippy::cast_possible_truncation)]

@@ -26,6 +26,7 @@ use crate::connection::{Connection, Ended, Moved};
 use crate::kernel::failed;
 use crate::open_sockets::OpenSockets;
 use crate::protocol::Protocol;
+use crate::refusal::start_refused;
 use crate::stats::{Counters, Event, ServeReport, Syscall, ThreadCounters};
 use crate::stop::Stop;
 use crate::workers::{self, Context, StopOnDrop, Worker};
@@ -109,7 +110,7 @@ impl<'a> Worker<'a> for Pool<'a> {
                     thread.spawn_scoped(scope, || running.work(protocol))
                 })
                 .collect::<io::Result<Vec<_>>>()
-                .map_err(|error| failed("cannot start a worker", error))?;
+                .map_err(|error| failed("cannot start a worker", start_refused(error)))?;
             let accepted = running.accept_until_stop();
             running.drain();
             drop(end);

@@ -13,6 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use crate::kernel::failed;
+use crate::refusal::refused;
 use crate::stats::{Counters, Event, Syscall};
 use crate::stop::Stop;
 
@@ -27,7 +28,7 @@ pub(super) struct EmptySet {
 
 impl EmptySet {
     pub(super) fn new() -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|error| failed("epoll_create1", error))?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|error| refused("epoll_create1", error))?;
         let end = Stop::new()?;
         epoll::add(&epoll, &end, EventData::new_ptr(ptr::null_mut()), EventFlags::IN)?;
         Ok(Self { epoll, end })

@@ -3,6 +3,7 @@
 //! A backend that this machine cannot run is named on stderr and passed over; `REQUIRE_BACKENDS=all` makes that a
 //! failure. No test sleeps in order to be late enough: it waits for bytes, for the end of a stream or for a counter,
 //! and fails when that has not come within [`wait::DEADLINE`].
+#![allow(clippy::disallowed_methods)]
 
 mod backpressure;
 mod bundles;

@@ -3,6 +3,7 @@
 //! It echoes whole frames, one at a time on each connection, and answers them when it was told to. It says that it listens
 //! as `harness serve` does, and can stand in its place in a sweep: `ground_truth --spin 5us -- serve --control …`.
 //! Listens on loopback alone; a thread for each connection.
+#![allow(clippy::disallowed_methods)]
 
 mod behaviour;
 mod connection;

@@ -372,6 +372,8 @@ pub(crate) struct ManArguments {
 pub(crate) struct GuardArguments {
     #[arg(long, value_name = "LIST")]
     pub(crate) cpus: CpuSet,
+    #[arg(long, value_name = "N")]
+    pub(crate) descriptors: Option<u64>,
     #[arg(long)]
     pub(crate) keep_output: bool,
     #[arg(long, value_name = "DIRECTORY")]

@@ -98,7 +98,7 @@ fn plan(arguments: &LoadArguments, cell: &Cell) -> Result<LoadPlan, Failure> {
     check_in_flight(cell.connections, cell.depth).map_err(usage)?;
     load::check_due(cell.pace(), arguments.warmup.0, arguments.duration.0).map_err(usage)?;
     if let Some(cpus) = &arguments.cpus {
-        cpus::pin(cpus).map_err(|error| usage(format!("--cpus {cpus}: {error}")))?;
+        cpus::pin(cpus).map_err(|error| Failure::pin("load", "--cpus", cpus, &error))?;
     }
     let threads = match arguments.threads {
         Some(threads) if threads.0 > cell.connections => {

@@ -40,7 +40,7 @@ fn check_proc() -> Result<(), Failure> {
 /// The same for what needs no plan of a sweep.
 pub(super) fn pin_to(command: &'static str, server_cpus: &CpuSet, client_cpus: &CpuSet) -> Result<(), Failure> {
     for (flag, cpus) in [("--server-cpus", server_cpus), ("--client-cpus", client_cpus)] {
-        cpus::pin(cpus).map_err(|error| Failure::usage(command, format!("{flag} {cpus}: {error}")))?;
+        cpus::pin(cpus).map_err(|error| Failure::pin(command, flag, cpus, &error))?;
     }
     Ok(())
 }

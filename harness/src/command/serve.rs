@@ -9,6 +9,7 @@ use std::thread;
 
 use anyhow::{Context, anyhow};
 use backends::protocol::{Framed, ProtocolKind, Raw};
+use backends::refusal::start_refused;
 use backends::{Limits, Receipt, ServeJob, Stats, Stop};
 use harness::control::{Listening, REPORT_REQUEST, Report, receipt_json};
 use harness::plan::{Protocol, Spread};
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     let name = backend.info().name;
     // Threads that start from here on inherit both.
     if let Some(cpus) = &arguments.cpus {
-        cpus::pin(cpus).map_err(|error| Failure::usage("serve", format!("--cpus {cpus}: {error}")))?;
+        cpus::pin(cpus).map_err(|error| Failure::pin("serve", "--cpus", cpus, &error))?;
     }
     name_process(name);
 
@@ -35,13 +36,14 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitCode, Failure> {
     backend.probe().map_err(|unavailable| Failure::run(anyhow!("{name} cannot run here: {unavailable}")))?;
     let stop = Arc::new(Stop::new().context("cannot make an eventfd").map_err(Failure::run)?);
     let stop_at_signal = Arc::clone(&stop);
-    interrupt::on_signal(move || stop_at_signal.request())?;
+    interrupt::request(stop_at_signal)?;
     let listeners = backends::bind(arguments.listen, arguments.threads.0, spread.into())
         .map_err(|error| cannot_listen(arguments.listen, &error))?;
     let listening = listeners.local_addr().map_err(Failure::run)?;
     let stats = Arc::new(Stats::default());
     if arguments.control {
-        answer_requests(&stats, &stop);
+        answer_requests(&stats, &stop)
+            .map_err(|error| Failure::Run(anyhow!("cannot start a thread: {}", start_refused(error))))?;
     }
 
     let ready = |receipt: &Receipt| {
@@ -102,9 +104,10 @@ fn name_process(backend: &str) {
 }
 
 /// Answers requests for reports. The end of standard input means that whoever started us has gone.
-fn answer_requests(stats: &Arc<Stats>, stop: &Arc<Stop>) {
+fn answer_requests(stats: &Arc<Stats>, stop: &Arc<Stop>) -> io::Result<()> {
     let (stats, stop) = (Arc::clone(stats), Arc::clone(stop));
-    thread::spawn(move || {
+    let thread = thread::Builder::new().name("control".to_owned());
+    let answers = thread.spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if line == REPORT_REQUEST.trim_end() {
                 say(&Report::of_this_process(&stats.report()), &stop);
@@ -112,6 +115,7 @@ fn answer_requests(stats: &Arc<Stats>, stop: &Arc<Stop>) {
         }
         stop.request();
     });
+    answers.map(drop)
 }
 
 /// Says something that the server can go on without, unless it cannot be said at all.

@@ -43,6 +43,11 @@ fn io_uring(subject: Subject<'_>) -> Option<Finding> {
         change: "sysctl kernel.io_uring_disabled=0",
     };
     let limits = &subject.environment.limits;
+    if let Some(reason) = refusal(subject).filter(|_| limits.io_uring_disabled == Some(0)) {
+        let topic =
+            Topic { change: "allow io_uring_setup in the seccomp profile of the container or sandbox", ..topic };
+        return Some(topic.found(Warning, format!("{reason}; kernel.io_uring_disabled is 0")));
+    }
     Some(match limits.io_uring_disabled? {
         0 => topic.found(Good, "allowed (kernel.io_uring_disabled = 0)"),
         1 => topic.found(Note, "allowed to the privileged and to kernel.io_uring_group (kernel.io_uring_disabled = 1)"),
@@ -71,6 +76,12 @@ fn locked_memory(subject: Subject<'_>) -> Option<Finding> {
     Some(topic.found(level, figures::bytes(bytes)))
 }
 
+/// Why no ring is to be had, where the kernel was asked for one and forbade it.
+fn refusal(subject: Subject<'_>) -> Option<&str> {
+    let ours = subject.environment.backends.iter().flatten().find(|backend| backend.name == "io_uring")?;
+    ours.reason.as_deref().filter(|reason| reason.contains("io_uring_setup"))
+}
+
 fn backends(subject: Subject<'_>) -> Option<Finding> {
     let topic = Topic {
         name: "backends",
@@ -78,10 +89,16 @@ fn backends(subject: Subject<'_>) -> Option<Finding> {
         change: "see the reason; 'harness list' asks again",
     };
     let all = subject.environment.backends.as_ref()?;
-    let refused: Vec<String> = all
-        .iter()
-        .filter_map(|backend| backend.reason.as_ref().map(|reason| format!("{}: {reason}", backend.name)))
-        .collect();
+    // What several have in common is said once.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, reason) in all.iter().filter_map(|backend| Some((backend.name.as_str(), backend.reason.as_deref()?))) {
+        match reasons.iter_mut().find(|(said, _)| *said == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    let refused: Vec<String> =
+        reasons.into_iter().map(|(reason, names)| format!("{}: {reason}", names.join(", "))).collect();
     if refused.is_empty() {
         return Some(topic.found(Good, format!("all {} can run", all.len())));
     }
@@ -214,6 +231,22 @@ mod tests {
             (process.locked_memory_bytes, process.locks_any_memory) = (Some(bytes), Some(privileged));
             assert_eq!((patient.complaints(), patient.value("locked memory").as_str()), (vec![], "no limit"));
         }
+    }
+
+    #[test]
+    fn rings_that_no_sysctl_forbids_and_nobody_gives_are_not_called_allowed() {
+        let of = |name: &str| BackendFacts {
+            name: name.to_owned(),
+            reason: Some("io_uring is forbidden here: io_uring_setup: no".to_owned()),
+            ..BackendFacts::default()
+        };
+        let patient = finds("io_uring", Warning, |patient| {
+            patient.environment.limits.io_uring_disabled = Some(0);
+            patient.environment.backends = Some(vec![of("io_uring"), of("io_uring-zc")]);
+        });
+        let said = patient.value("io_uring");
+        assert!(said.contains("forbidden") && !said.contains("allowed"), "{said}");
+        assert_eq!(patient.value("backends"), "io_uring, io_uring-zc: io_uring is forbidden here: io_uring_setup: no");
     }
 
     #[test]

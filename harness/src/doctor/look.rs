@@ -52,6 +52,8 @@ pub fn look_at(cpus: &CpuSet, length: Duration, conditions: &mut Conditions, mut
             Err(error) => missing.push(error.to_string()),
         }
     }
+    // One reason for several CPUs is said once.
+    missing.dedup();
     if cpus.len() > MOST_CPUS {
         missing.push(format!("only {MOST_CPUS} of {} were measured", figures::counted(cpus.len(), "CPU")));
     }

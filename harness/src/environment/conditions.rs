@@ -144,12 +144,6 @@ fn locks_any_memory(capabilities: &str) -> Option<bool> {
     Some(u64::from_str_radix(capabilities, 16).ok()? >> IPC_LOCK & 1 == 1)
 }
 
-/// The soft and the hard limit on descriptors of this process, by its file under `/proc`.
-pub(crate) fn open_files_limit() -> Option<(u64, u64)> {
-    let process = ProcessState::of(&Root::system());
-    process.descriptors_soft.zip(process.descriptors_hard)
-}
-
 /// The soft (0) or hard (1) limit; no limit at all is the largest number.
 fn limit(limits: &str, name: &str, which: usize) -> Option<u64> {
     let row = limits.lines().find_map(|line| line.strip_prefix(name))?;

@@ -30,7 +30,6 @@ use serde::{Deserialize, Serialize};
 pub use self::backends::BackendFacts;
 pub use self::cgroup::Cgroup;
 pub use self::clock::{ClockCost, ClockSource};
-pub(crate) use self::conditions::open_files_limit;
 pub use self::conditions::{Conditions, CpuTicks, ProcessState};
 pub use self::control_groups::ControlGroups;
 pub use self::frequency::{Frequency, FrequencyPolicy, IdleState, IdleStates};

@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use backends::refusal::refused;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::process::getppid;
@@ -32,10 +33,10 @@ pub(super) struct Ready {
 impl Ready {
     pub(super) fn open() -> Result<Self, FloorError> {
         let open = || {
-            let set = epoll::create(CreateFlags::CLOEXEC)?;
-            let ready = eventfd(1, EventfdFlags::CLOEXEC)?;
+            let set = epoll::create(CreateFlags::CLOEXEC).map_err(|error| refused("epoll_create1", error))?;
+            let ready = eventfd(1, EventfdFlags::CLOEXEC).map_err(|error| refused("eventfd2", error))?;
             epoll::add(&set, &ready, EventData::new_u64(0), EventFlags::IN)?;
-            Ok::<_, rustix::io::Errno>(Self { set, _ready: ready })
+            Ok::<_, std::io::Error>(Self { set, _ready: ready })
         };
         open().map_err(FloorError::kernel("open an epoll set"))
     }
@@ -47,6 +48,7 @@ impl Ready {
         repeat(slice, BATCH, || {
             for _ in 0..BATCH {
                 let (events, _) = epoll::wait(&self.set, &mut events, Some(&NO_TIME))
+                    .map_err(|error| refused("epoll_pwait", error))
                     .map_err(FloorError::kernel("wait with epoll"))?;
                 debug_assert_eq!(events.len(), 1, "it is always ready");
             }

@@ -161,7 +161,7 @@ fn start<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> Result<T, FloorError> + Send + 'scope,
 ) -> Result<Thread<'scope, T>, FloorError> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work);
-    thread.map_err(FloorError::kernel("start a thread"))
+    thread.map_err(FloorError::start)
 }
 
 fn join<T>(thread: Thread<'_, T>) -> Result<T, FloorError> {

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use backends::refusal::start_refused;
+
 use super::PATIENCE;
 use crate::cpus::PinError;
 
@@ -52,6 +54,11 @@ pub enum FloorError {
 }
 
 impl FloorError {
+    /// For `map_err`: why there is no thread.
+    pub(super) fn start(cause: io::Error) -> Self {
+        Self::Kernel { what: "start a thread", cause: start_refused(cause) }
+    }
+
     /// For `map_err`: the failure of `what`.
     pub(super) fn kernel<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |cause| Self::Kernel { what, cause: cause.into() }

@@ -112,7 +112,7 @@ pub fn survey(plan: &FloorPlan, stop: &AtomicBool, mut progress: impl FnMut()) -
         // Whoever has stopped does not want it any more.
         let _ = ended.send(measured.map(|()| None));
     });
-    let thread = thread.map_err(FloorError::kernel("start a thread"))?;
+    let thread = thread.map_err(FloorError::start)?;
     let mut floor = None;
     loop {
         if stop.load(Ordering::Relaxed) {

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use backends::refusal::refused;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{read, write};
 
@@ -69,7 +70,7 @@ fn trips(slice: Duration, cpu: usize) -> Result<Trips, FloorError> {
             cpus::pin(&CpuSet::from_iter([cpu]))?;
             give_back(&there, &here)
         });
-        let other = other.map_err(FloorError::kernel("start a thread"))?;
+        let other = other.map_err(FloorError::start)?;
         let trips = {
             let _end = End(&there);
             send_out(slice, &there, &here)
@@ -121,7 +122,10 @@ struct Place(OwnedFd);
 
 impl Place {
     fn open() -> Result<Self, FloorError> {
-        eventfd(0, EventfdFlags::CLOEXEC).map(Self).map_err(FloorError::kernel("open an eventfd"))
+        eventfd(0, EventfdFlags::CLOEXEC)
+            .map(Self)
+            .map_err(|error| refused("eventfd2", error))
+            .map_err(FloorError::kernel("open an eventfd"))
     }
 
     fn put(&self, token: u64) -> Result<(), FloorError> {

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use backends::refusal::refused;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
@@ -47,7 +48,7 @@ struct Socket {
 
 impl Epoll {
     pub(super) fn new(sockets: Vec<OwnedFd>) -> io::Result<Self> {
-        let set = epoll::create(CreateFlags::CLOEXEC)?;
+        let set = epoll::create(CreateFlags::CLOEXEC).map_err(|error| refused("epoll_create1", error))?;
         let timer = Timer::new()?;
         epoll::add(&set, &timer, EventData::new_u64(TIMER), EventFlags::IN | EventFlags::ET)?;
         for (connection, socket) in sockets.iter().enumerate() {
@@ -84,7 +85,7 @@ impl Epoll {
         events.clear();
         match epoll::wait(&self.set, spare_capacity(events), Some(&to_timespec(longest_ns))) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(refused("epoll_pwait", error)),
         }
     }
 

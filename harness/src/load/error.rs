@@ -106,7 +106,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// A thread may not run on a CPU that the plan names.
-    #[error("cannot run a thread on CPU {cpu}: {cause}; name CPUs that are online and allowed to this process")]
+    #[error("cannot run a thread on CPU {cpu}: {cause}")]
     Pin {
         /// The CPU.
         cpu: usize,

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use backends::refusal::{refused, start_refused};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -267,28 +268,31 @@ fn start<'scope, 'run>(
         let (order, obeyed) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("load-{index}"));
         let thread = thread.spawn_scoped(scope, move || job.carry_out(ready, &obeyed, end));
-        threads.push(thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause })?);
+        let thread =
+            thread.map_err(|cause| LoadError::Kernel { what: "start a thread", cause: start_refused(cause) })?;
+        threads.push(thread);
         orders.push(order);
     }
     drop(ready);
     let mut fallen_back = None;
     for _ in &threads {
-        fallen_back = readiness.recv().expect("a thread panicked while it got ready")?.or(fallen_back);
+        fallen_back = readiness.recv().unwrap_or(Err(LoadError::Cancelled))?.or(fallen_back);
     }
     if let Some(reason) = fallen_back {
         choice.fall_back(reason);
         let (ready, readiness) = mpsc::channel();
         for thread in &orders {
-            thread.send(Order::UseReadiness(ready.clone())).expect("a thread that is ready waits for the clock");
+            // A thread that is ready waits for an order.
+            let _ = thread.send(Order::UseReadiness(ready.clone()));
         }
         drop(ready);
         for _ in &threads {
-            readiness.recv().expect("a thread panicked while it got ready")?;
+            readiness.recv().unwrap_or(Err(LoadError::Cancelled))?;
         }
     }
     let clock = Clock::start();
     for thread in orders {
-        thread.send(Order::Start(clock)).expect("a thread that is ready waits for the clock");
+        let _ = thread.send(Order::Start(clock));
     }
     Ok((clock, threads))
 }
@@ -376,7 +380,7 @@ fn pin(cpu: usize) -> Result<(), LoadError> {
     let mut cpus = CpuSet::new();
     cpus.set(cpu)
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
-        .map_err(|cause| LoadError::Pin { cpu, cause: io::Error::from(cause) })
+        .map_err(|cause| LoadError::Pin { cpu, cause: refused("sched_setaffinity", cause) })
 }
 
 fn sleep_until(at_ns: u64, clock: Clock, woken: impl Fn() -> bool) {

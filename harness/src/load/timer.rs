@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use backends::refusal::refused;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -22,7 +23,8 @@ pub(super) struct Timer {
 
 impl Timer {
     pub(super) fn new() -> io::Result<Self> {
-        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)
+            .map_err(|error| refused("timerfd_create", error))?;
         Ok(Self { fd, armed_for_ns: None })
     }
 
@@ -31,7 +33,8 @@ impl Timer {
         let monotonic_ns = clock.monotonic_ns(at_ns);
         if self.armed_for_ns != Some(monotonic_ns) {
             let once = Itimerspec { it_interval: Timespec::default(), it_value: to_timespec(monotonic_ns) };
-            timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once)?;
+            timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once)
+                .map_err(|error| refused("timerfd_settime", error))?;
             self.armed_for_ns = Some(monotonic_ns);
         }
         Ok(())

@@ -165,8 +165,8 @@ impl Evidence {
     /// With what the record of a load does not keep.
     #[must_use]
     pub fn with_end(self, end: &LoadEnd) -> Self {
-        let LoadEnd { first_error, closed_after, cut_short, oldest_wait_ns, due } = end.clone();
-        Self { first_error, due, closed_after, cut_short, oldest_wait_ns, ..self }
+        let LoadEnd { first_error, closed_after, cut_short, due, oldest_wait_ns } = end.clone();
+        Self { first_error, closed_after, cut_short, due, oldest_wait_ns, ..self }
     }
 
     /// Answers a second.
@@ -181,8 +181,8 @@ pub struct LoadEnd {
     first_error: Option<String>,
     closed_after: Option<u64>,
     cut_short: bool,
-    oldest_wait_ns: Option<u64>,
     due: Option<u64>,
+    oldest_wait_ns: Option<u64>,
 }
 
 impl LoadEnd {
@@ -193,8 +193,8 @@ impl LoadEnd {
             first_error: load.first_error.clone(),
             closed_after: load.closed_after,
             cut_short: load.cut_short,
-            oldest_wait_ns: u64::try_from(load.oldest_wait.as_nanos()).ok(),
             due: load.due,
+            oldest_wait_ns: u64::try_from(load.oldest_wait.as_nanos()).ok(),
         }
     }
 }

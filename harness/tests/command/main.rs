@@ -1,6 +1,7 @@
 //! The command as its users meet it: the real binary, real sockets on loopback, real signals.
 //!
 //! Every wait is for something that was seen to happen, and bounded.
+#![allow(clippy::disallowed_methods)]
 
 mod agreeing;
 mod brief;
@@ -16,14 +17,17 @@ mod floor;
 mod foreign;
 mod hung_up;
 mod idle;
+mod inherited;
 mod interrupted;
 mod limits;
 mod list;
 mod load;
 mod made;
 mod mistakes;
+mod refusals;
 mod refused_start;
 mod report;
+mod sandbox;
 mod schema;
 mod serve;
 mod short_window;

@@ -3,6 +3,7 @@
 //! One test at a time: each needs the CPUs for itself. What depends on there being nothing else on them is behind
 //! `needs_quiet_machine`. What a verdict says of lateness is held against what the timers of this machine do, measured in the
 //! same test.
+#![allow(clippy::disallowed_methods)]
 
 mod bottlenecks;
 mod capacity;

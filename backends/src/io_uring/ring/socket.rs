@@ -10,7 +10,6 @@ use io_uring::{IoUring, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
-use rustix::process::{Resource, getrlimit};
 
 use super::Ring;
 use super::operation::{Id, Kind, NOBODY};
@@ -19,6 +18,7 @@ use crate::io_uring::SETTLE_WAIT;
 use crate::io_uring::patience::until_nothing_is_left;
 use crate::kernel::failed;
 use crate::listen::BACKLOG;
+use crate::resource_limit::ResourceLimit;
 use crate::stats::{Counters, Syscall};
 
 /// A connected socket. One that is direct has to be closed by its ring.
@@ -79,7 +79,7 @@ const MAX_DIRECT: u64 = 1 << 20;
 impl Table {
     /// An empty table for as many sockets as may be open at once.
     pub(super) fn register(ring: &IoUring, limits: &Limits) -> io::Result<Self> {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(MAX_DIRECT).min(MAX_DIRECT);
+        let descriptors = ResourceLimit::descriptors()?.soft.unwrap_or(MAX_DIRECT).min(MAX_DIRECT);
         // One more than are let in, for that is accepted, too, to be closed.
         let admitted = limits.max_connections.and_then(|limit| u64::try_from(limit).ok()).unwrap_or(MAX_DIRECT);
         let places = u32::try_from(descriptors.min(admitted.saturating_add(1))).unwrap_or(u32::MAX);

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use backends::descriptor_table;
+use backends::refusal::start_refused;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::load::connect::{TIMEOUT, open};
@@ -71,7 +72,8 @@ impl Holder {
                     let _ = opened.send(Opened::All(Err(error)));
                 }
             }
-        })?;
+        });
+        let thread = thread.map_err(start_refused)?;
         Ok(Self { ask: Some(ask), given_up, thread: Some(thread) })
     }
 

@@ -21,6 +21,7 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 
 use backends::io_uring::Shape;
+use backends::refusal::refused;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::thread::set_current_timer_slack;
@@ -67,8 +68,8 @@ impl<'run> IoUring<'run> {
 
     fn with_shape(sockets: Vec<OwnedFd>, shape: Shape) -> Result<Self, (io::Error, Vec<OwnedFd>)> {
         // Or a wait would end late by the 50 µs that timers of other threads are allowed.
-        let slack = set_current_timer_slack(NonZeroU64::new(1));
-        let ring = match slack.map_err(io::Error::from).and_then(|()| Ring::new(&sockets, shape)) {
+        let slack = set_current_timer_slack(NonZeroU64::new(1)).map_err(|error| refused("prctl", error));
+        let ring = match slack.and_then(|()| Ring::new(&sockets, shape)) {
             Ok(ring) => ring,
             Err(error) => return Err((error, sockets)),
         };

@@ -2,19 +2,20 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use backends::refusal::{refused, start_refused};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::Signal;
 
 use super::wait::{Lines, with_last_words};
 use crate::cpus::CpuSet;
+use crate::descriptors::given_limit;
 use crate::guard::{END_TIMEOUT, Event, Program, tell_env};
-use crate::process_tree::handles;
+use crate::process_tree::{Handle, handles};
 
 /// For a guard to say that it has started the program.
 const GUARD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ pub(super) struct Guarded {
     /// A file without a name: nobody has to read it for the program to go on. The guard keeps it from filling memory.
     pub(super) stderr: File,
     /// What there was of the program when it listened, in case that the guard is killed.
-    held: Vec<OwnedFd>,
+    held: Vec<Handle>,
     /// How the process that was started has ended.
     ended_early: Option<(String, bool)>,
 }
@@ -67,14 +68,29 @@ impl Guarded {
         match guarded.stdout.next(GUARD_TIMEOUT).map(|line| line.as_deref().map(serde_json::from_str)) {
             Ok(Some(Ok(Event::Started))) => Ok(guarded),
             Ok(Some(Ok(Event::NotStarted { error }))) => Err(not_started(name, &error)),
-            said => Err(with_last_words(&guarded.stderr, format!("the guard of the server said {said:?}"))),
+            Ok(None) => {
+                Err(with_last_words(&guarded.stderr, "the guard of the server ended before it started it".to_owned()))
+            }
+            Ok(Some(said)) => {
+                let what = format!("the guard of the server did not say whether it has started it, but {said:?}");
+                Err(with_last_words(&guarded.stderr, what))
+            }
+            Err(error) => {
+                let what = format!("the guard of the server did not say whether it has started it ({error})");
+                Err(with_last_words(&guarded.stderr, what))
+            }
         }
     }
 
     fn spawn(guards: Guards<'_>, program: &Program) -> io::Result<Self> {
-        let stderr = File::from(memfd_create("stderr", MemfdFlags::CLOEXEC)?);
+        let stderr =
+            File::from(memfd_create("stderr", MemfdFlags::CLOEXEC).map_err(|error| refused("memfd_create", error))?);
         let mut command = Command::new(guards.executable);
         command.arg0("harness").args(["guard", "--cpus", &guards.cpus.to_string()]);
+        // What the sweep has raised for itself is not what the user's shell would give the program.
+        if let Some(soft) = given_limit() {
+            command.args(["--descriptors", &soft.to_string()]);
+        }
         if program.keeps_output {
             command.arg("--keep-output");
         }
@@ -84,7 +100,7 @@ impl Guarded {
         command.arg("--").args(&program.words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
         // Ctrl-C in a terminal goes to a whole process group; ending the server is up to us.
-        let mut guard = command.process_group(0).spawn()?;
+        let mut guard = command.process_group(0).spawn().map_err(start_refused)?;
         let (stdin, Some(stdout)) = (guard.stdin.take(), guard.stdout.take()) else {
             unreachable!("both were asked for above")
         };
@@ -98,7 +114,8 @@ impl Guarded {
 
     /// Remembers what there is of it now.
     pub(super) fn hold(&mut self) {
-        self.held = handles(self.guard());
+        // Where none can be had, nothing is held: a number may be a stranger's by the time that it is needed.
+        self.held = handles(self.guard()).unwrap_or_default();
         self.held.truncate(MOST_HELD);
     }
 
@@ -172,7 +189,7 @@ impl Drop for Guarded {
             return;
         }
         for process in &self.held {
-            let _ = pidfd_send_signal(process, Signal::KILL);
+            process.send(Signal::KILL);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{fmt, fs, io};
 use rustix::io::Errno;
 
 use super::wait::printable;
-use crate::process_tree::{descendants, numbers};
+use crate::process_tree::{descendants, is_dead, numbers};
 
 /// Whose a listener is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,12 +124,6 @@ impl Held {
         }
         held
     }
-}
-
-/// Whether it has ended, and waits for its parent to hear of it.
-fn is_dead(process: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
 /// The sockets that a process has open.

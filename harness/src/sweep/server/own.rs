@@ -6,8 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use backends::refusal::{refused, start_refused};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -24,12 +26,15 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For a server to end after it was asked to; it may drain for one second.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether a server has ended, where the kernel does not say it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
 /// A server that runs. Dropping it kills it.
 #[derive(Debug)]
 pub(in crate::sweep) struct Server {
     child: Child,
     /// Held open: its end would mean to the server that we are gone.
-    stdin: ChildStdin,
+    stdin: Option<ChildStdin>,
     stdout: Lines<ChildStdout>,
     /// A file without a name: nobody has to read it for the server to go on.
     stderr: File,
@@ -67,7 +72,8 @@ impl Server {
     }
 
     fn spawn(executable: &Path, backend: &str, cell: &Cell, spread: Spread, cpus: &CpuSet) -> io::Result<Self> {
-        let stderr = File::from(memfd_create("stderr", MemfdFlags::CLOEXEC)?);
+        let stderr =
+            File::from(memfd_create("stderr", MemfdFlags::CLOEXEC).map_err(|error| refused("memfd_create", error))?);
         // One thread has nothing to spread, and is told so.
         let spread = (cell.server_threads > 1).then(|| format!("--spread={spread}"));
         let mut child = Command::new(executable)
@@ -80,8 +86,9 @@ impl Server {
             .stderr(stderr.try_clone()?)
             // Ctrl-C in a terminal goes to a whole process group; ending the server is up to us.
             .process_group(0)
-            .spawn()?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            .spawn()
+            .map_err(start_refused)?;
+        let (stdin, Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both were asked for above")
         };
         Ok(Self { child, stdin, stdout: Lines::new(stdout), stderr })
@@ -93,7 +100,7 @@ impl Server {
 
     /// What it has done so far.
     pub(super) fn report(&mut self) -> io::Result<Report> {
-        self.stdin.write_all(REPORT_REQUEST.as_bytes())?;
+        self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write_all(REPORT_REQUEST.as_bytes())?;
         let line = self.stdout.next(REPORT_TIMEOUT)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(serde_json::from_str(&line)?)
     }
@@ -107,9 +114,10 @@ impl Server {
         if let Ok(Some(end)) = self.child.try_wait() {
             return Err(self.with_last_words(format!("the server ended during the trial ({end})")));
         }
-        if let Some(pid) = self.rustix_pid() {
-            // Can fail only where it has just ended, and that is seen below.
-            let _ = kill_process(pid, Signal::TERM);
+        let asked = self.rustix_pid().is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+        // Fails where it has just ended, which is seen below, or where a sandbox allows no signals; then this asks it to end.
+        if !asked {
+            self.stdin = None;
         }
         match self.end_within(STOP_TIMEOUT) {
             Ok(end) if end.success() => Ok(()),
@@ -120,9 +128,23 @@ impl Server {
 
     fn end_within(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
         let pid = self.rustix_pid().ok_or(Errno::SRCH)?;
-        let ended = pidfd_open(pid, PidfdFlags::empty())?;
-        readable_within(ended.as_fd(), Instant::now() + timeout)?;
-        self.child.wait()
+        let deadline = Instant::now() + timeout;
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(ended) => {
+                readable_within(ended.as_fd(), deadline)?;
+                self.child.wait().map_err(|error| refused("wait4", error))
+            }
+            // The call is refused to us; to ask now and then comes to the same.
+            Err(_) => loop {
+                if let Some(end) = self.child.try_wait().map_err(|error| refused("wait4", error))? {
+                    return Ok(end);
+                }
+                if Instant::now() >= deadline {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                thread::sleep(LOOK_INTERVAL);
+            },
+        }
     }
 
     fn rustix_pid(&self) -> Option<Pid> {
@@ -136,6 +158,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Its end asks the server to end; where it may be sent no signals, nothing else does.
+        self.stdin = None;
         // Neither does anything to a process that was waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
