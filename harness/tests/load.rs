@@ -371,8 +371,8 @@ fn a_run_that_lost_all_connections_ends_early(engine: Engine) {
     });
     assert!(begin.elapsed() < Duration::from_secs(10));
     assert_eq!((outcome.errors, outcome.requests), (5, 0));
-    // All that was due in 20 ms of warm-up and a minute.
-    assert_eq!(outcome.censored, 6002);
+    // Of what was due in a minute, nothing is from the moment on at which there was no connection any more.
+    assert!(outcome.censored < 600, "{outcome:?}");
 }
 
 fn unsolicited_bytes_are_an_error(engine: Engine) {

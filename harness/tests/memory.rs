@@ -18,6 +18,9 @@ use harness::report::terminal::table;
 use harness::results::{self, KeptTrials, TrialRecord, Verdict};
 use harness::statistics::{rank, summarise};
 
+/// What reads a file.
+type Reads<'a> = &'a dyn Fn(&Path);
+
 /// The system's allocator, and how many bytes of it are in use.
 struct Counting;
 
@@ -161,7 +164,6 @@ fn what_reads_a_long_file_keeps_a_few_kilobytes_of_a_trial() {
         let read = results::read_each(path, |run, trial| exporter.add(run, trial).unwrap()).unwrap();
         drop(exporter.finish(&read.run.unwrap()).unwrap());
     };
-    type Reads<'a> = &'a dyn Fn(&Path);
     let readers: [(&str, usize, Reads<'_>); 6] = [
         ("compare, resume", 1300, &|path| drop(results::read_kept(path).unwrap())),
         ("report", 1300, &|path| drop(FileRun::read(path).unwrap())),

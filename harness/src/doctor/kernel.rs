@@ -240,10 +240,10 @@ mod tests {
             reason: Some("io_uring is forbidden here: io_uring_setup: no".to_owned()),
             ..BackendFacts::default()
         };
-        let patient = finds("io_uring", Warning, |patient| {
-            patient.environment.limits.io_uring_disabled = Some(0);
-            patient.environment.backends = Some(vec![of("io_uring"), of("io_uring-zc")]);
-        });
+        let mut patient = Patient::healthy();
+        patient.environment.limits.io_uring_disabled = Some(0);
+        patient.environment.backends = Some(vec![of("io_uring"), of("io_uring-zc")]);
+        assert_eq!(patient.complaints(), [("io_uring", Warning), ("backends", Warning)]);
         let said = patient.value("io_uring");
         assert!(said.contains("forbidden") && !said.contains("allowed"), "{said}");
         assert_eq!(patient.value("backends"), "io_uring, io_uring-zc: io_uring is forbidden here: io_uring_setup: no");

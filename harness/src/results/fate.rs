@@ -122,6 +122,7 @@ pub fn nothing_usable<'a>(trials: impl IntoIterator<Item = &'a TrialRecord>) -> 
     let what = if is_any_measured { "no usable figures" } else { "nothing was measured" };
     Some(match count {
         _ if all == 1 => format!("{what} in {of}: {reason}"),
+        count if count == all => format!("{what} in {of}, each time because: {reason}"),
         count => format!("{what} in {of}; the commonest reason, in {count} of them: {reason}"),
     })
 }

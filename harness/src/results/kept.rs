@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use hdrhistogram::Histogram;
 
-use super::{ClientMeasured, EncodedHistogram, Fate, Measured, ServerMeasured, Shared, TrialRecord};
+use super::{ClientMeasured, EncodedHistogram, Fate, LatencySummary, Measured, ServerMeasured, Shared, TrialRecord};
 use crate::interference::Interference;
 use crate::plan::CellKey;
 use crate::statistics::percentile_of_all;
@@ -134,7 +134,9 @@ impl Measured {
         (self.latency_hdr, self.service_hdr) = (EncodedHistogram::none(), EncodedHistogram::none());
         (self.latency_of_all_ns, self.service_of_all_ns) = (None, None);
         (self.slices, self.slice_service_ns) = (Vec::new(), Vec::new());
-        (self.interference, self.client) = (NOT_KEPT.0.clone(), NOT_KEPT.1.clone());
+        let (interference, client, summary) = &*NOT_KEPT;
+        (self.interference, self.client) = (interference.clone(), client.clone());
+        (self.latency_ns, self.service_ns) = (summary.clone(), summary.clone());
         if let Some(server) = &mut self.server {
             server.receipt = serde_json::Map::new();
             server.connections_per_thread = server.connections_per_thread.take().map(ends);
@@ -144,7 +146,8 @@ impl Measured {
 }
 
 /// What stands in for what is asked of no trial that is kept.
-static NOT_KEPT: LazyLock<(Shared<Interference>, Shared<ClientMeasured>)> = LazyLock::new(Default::default);
+static NOT_KEPT: LazyLock<(Shared<Interference>, Shared<ClientMeasured>, Shared<LatencySummary>)> =
+    LazyLock::new(Default::default);
 
 impl ServerMeasured {
     /// Adds the system calls of another trial to its own, and leaves it that they are known. What is too much to be added

@@ -165,11 +165,11 @@ pub struct Measured {
     /// Answers a second.
     pub throughput_rps: f64,
     /// From the time intended for a request to its answer; in a closed loop the same as service time. Of the answers alone.
-    pub latency_ns: LatencySummary,
+    pub latency_ns: Shared<LatencySummary>,
     /// All of them.
     pub latency_hdr: EncodedHistogram,
     /// From the sending of a request to its answer. Of the answers alone.
-    pub service_ns: LatencySummary,
+    pub service_ns: Shared<LatencySummary>,
     /// All of them.
     pub service_hdr: EncodedHistogram,
     /// How late requests were sent.
@@ -253,9 +253,9 @@ impl Measured {
             censored: load.censored,
             elapsed_ns: saturating_ns(load.elapsed),
             throughput_rps: per(load.requests as f64, load.elapsed.as_secs_f64()).unwrap_or(0.0),
-            latency_ns: LatencySummary::of(&load.latency),
+            latency_ns: LatencySummary::of(&load.latency).into(),
             latency_hdr: EncodedHistogram::from(load.latency),
-            service_ns: LatencySummary::of(&load.service),
+            service_ns: LatencySummary::of(&load.service).into(),
             service_hdr: EncodedHistogram::from(load.service),
             send_lag_ns: SendLagSummary::of(&load.send_lag),
             server,
@@ -298,7 +298,7 @@ pub(crate) fn per(value: f64, divisor: f64) -> Option<f64> {
 }
 
 /// A distribution of latencies in the figures that are looked at most.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each is the percentile that its name says")]
 pub struct LatencySummary {
     pub min: u64,

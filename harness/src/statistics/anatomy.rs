@@ -1,8 +1,8 @@
 //! Where the time of a request goes, as far as a server counts it: calls, wake-ups, switches and copies for each answer, and
 //! its CPU time as a multiple of what the kernel charges for an echo.
 //!
-//! Each is the median of the trials' own, as every figure is; a system call by name of those trials that name their calls. The
-//! multiple is taken within each trial, for its floor was measured beside it.
+//! Each is the median of the trials' own, as every figure is; system calls by name are of all requests of all trials together,
+//! which is what stays of them in memory. The multiple is taken within each trial, for its floor was measured beside it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::results::{Measured, ServerMeasured, TrialRecord, per};
 /// What one answer took of a server; none of what it does not count.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Anatomy {
-    /// System calls by name, those that are made most first.
+    /// System calls by name, of all requests together; those that are made most first.
     pub calls_per_request: Vec<(String, f64)>,
     /// Answers for each time that a thread came back from waiting; none of a server that never waits.
     pub requests_per_wakeup: Option<f64>,
@@ -79,23 +79,17 @@ impl Anatomy {
 }
 
 fn calls_per_request(measured: &[&Measured]) -> Vec<(String, f64)> {
-    let known = measured.iter().filter_map(|measured| {
-        let server = server(measured)?;
-        server.syscalls_by_name.as_ref().filter(|_| measured.requests > 0).map(|calls| (measured.requests, calls))
-    });
-    let (mut trials, mut each) = (0, BTreeMap::<&str, Vec<f64>>::new());
+    let known = measured.iter().filter_map(|measured| Some((measured.requests, server(measured)?)));
+    let known = known.filter_map(|(requests, server)| Some((requests, server.syscalls_by_name.as_ref()?)));
+    let (mut requests, mut sums) = (0_u128, BTreeMap::<&str, u128>::new());
     for (answered, calls) in known {
-        trials += 1;
+        requests += u128::from(answered);
         for (name, &count) in calls {
-            each.entry(name).or_default().push(count as f64 / answered as f64);
+            *sums.entry(name).or_default() += u128::from(count);
         }
     }
-    let median = |(name, mut quotients): (&str, Vec<f64>)| {
-        // A trial that does not name a call has made none.
-        quotients.resize(trials, 0.0);
-        Some((name.to_owned(), median(&quotients)?))
-    };
-    let mut calls: Vec<(String, f64)> = each.into_iter().filter_map(median).collect();
+    let each = sums.into_iter().filter_map(|(name, sum)| Some((name.to_owned(), per(sum as f64, requests as f64)?)));
+    let mut calls: Vec<(String, f64)> = each.collect();
     // Stable, so that those that are made as often stand by their names.
     calls.sort_by(|a, b| b.1.total_cmp(&a.1));
     calls

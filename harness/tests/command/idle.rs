@@ -105,5 +105,5 @@ fn the_limit_on_open_files_is_one_of_each_thread_that_holds_connections() {
 
     let ended = harness_within_300(&format!("{sweep} 1"), directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(2), 1), "{ended:?}");
-    assert!(ended.stderr[0].contains("ask for --server-threads 4, or raise it"), "{ended:?}");
+    assert!(ended.stderr[0].contains("ask for --server-threads 4, or raise the limit"), "{ended:?}");
 }

@@ -108,7 +108,8 @@ fn the_first_process_of_a_container_ends_at_a_signal() {
             kill_id(first.unwrap(), signal);
             let ended = running.end();
             assert!(ended.code().is_some_and(|code| code != 0), "{ended:?}");
-            assert!(ended.stderr[0].contains("interrupted"), "{ended:?}");
+            // Before it has begun with what it does, there is nothing to be said.
+            assert!(ended.stderr.iter().all(|line| line.contains("interrupted")), "{ended:?}");
         }
     }
 }

@@ -40,7 +40,7 @@ fn is_unusable(ended: &Ended, why: &str) {
 fn a_sweep_without_a_usable_trial_fails_and_so_does_whatever_reads_it() {
     let directory = tempfile::tempdir().unwrap();
     let wrong = ground_truth_server("wrong", "--mangle 2");
-    let why = "no usable figures in 2 trials; the commonest reason, in 2 of them: answers differed from what was sent";
+    let why = "no usable figures in 2 trials, each time because: answers differed from what was sent";
     is_unusable(&sweep(&[&wrong], &[], directory.path()), why);
     assert!(recorded(directory.path()).trials.iter().all(|trial| trial.verdict == Verdict::Invalid));
 
@@ -66,10 +66,7 @@ fn a_comparison_of_what_is_not_usable_fails() {
         directory.path(),
     );
     let ended = harness(&["compare", "run.jsonl", "--baseline", "wrong"], directory.path());
-    is_unusable(
-        &ended,
-        "run.jsonl: no usable figures in 4 trials; the commonest reason, in 4 of them: answers differed",
-    );
+    is_unusable(&ended, "run.jsonl: no usable figures in 4 trials, each time because: answers differed");
 }
 
 #[test]

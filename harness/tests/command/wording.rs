@@ -16,11 +16,13 @@ fn check(ended: &Ended, what: &str) {
     for line in ended.stdout.iter().chain(&ended.stderr) {
         assert!(!line.contains("(s)"), "{what}: {line}");
         let is_letters = |word: &str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_lowercase());
-        let words: Vec<&str> =
-            line.split_whitespace().map(|word| word.trim_matches(|c: char| "()[],;:.'\"".contains(c))).collect();
-        for pair in words.windows(2) {
-            let is_plural = pair[0] == "1" && is_letters(pair[1]) && pair[1].ends_with('s');
-            assert!(!is_plural || SINGULAR.contains(&pair[1]), "{what}: '{} {}' in {line}", pair[0], pair[1]);
+        let is_around = |c: char| "()[],;:.'\"".contains(c);
+        let raw: Vec<&str> = line.split_whitespace().collect();
+        let words: Vec<&str> = raw.iter().map(|word| word.trim_matches(is_around)).collect();
+        // What stands behind a colon or a comma is not counted by the number before it.
+        for (number, noun) in raw.iter().zip(words.iter().skip(1)) {
+            let is_plural = number.trim_start_matches(is_around) == "1" && is_letters(noun) && noun.ends_with('s');
+            assert!(!is_plural || SINGULAR.contains(noun), "{what}: '{number} {noun}' in {line}");
         }
         assert!(
             words.iter().all(|word| !word.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with("the")

@@ -62,7 +62,7 @@ fn the_command_comes_to_the_plan_it_was_made_of() {
         ("", ""),
         ("--backends io_uring*,epoll --connections 64 --payload 64,16KiB,1500,3MiB --depth 1,16 --trials 9", ""),
         ("--rate 1000,20000.25 --arrivals poisson --warmup 0s --duration 1500ms --protocol raw --twice epoll", ""),
-        ("--rate 0.1 --server-cpus 0-1,5 --client-cpus 2 --engine epoll --idle 0,1000", ""),
+        ("--rate 10.1 --server-cpus 0-1,5 --client-cpus 2 --engine epoll --idle 0,1000", ""),
         ("--backends epoll --server-threads 1,2 --spread shared --connections 4000", ""),
         (
             "--backends none --server 'other=sh -c \"exec x {port} | \\\"$Y\\\"\"' --server 'b=cat --x=\"a b\" {port}'",
