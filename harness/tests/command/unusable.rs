@@ -75,7 +75,10 @@ fn an_entrant_without_a_usable_trial_is_named_at_the_end() {
     let (wrong, sound) = (ground_truth_server("wrong", "--mangle 2"), ground_truth_server("sound", ""));
     let ended = sweep(&[&wrong, &sound], &[], directory.path());
     assert_eq!((ended.code(), ended.stderr.len()), (Some(0), 1), "{ended:?}");
-    assert!(ended.stderr[0].starts_with("note: wrong: no usable figures in 2 trials; "), "{ended:?}");
+    assert!(
+        ended.stderr[0].starts_with("note: wrong: no usable figures in 2 trials, each time because: "),
+        "{ended:?}"
+    );
 }
 
 #[test]
