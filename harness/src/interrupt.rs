@@ -54,7 +54,7 @@ pub(crate) fn hand_over() {
     HANDED_OVER.store(true, Ordering::Relaxed);
 }
 
-/// Requests `stop` at the first signal. The second ends the process as if nobody had listened.
+/// Requests `stop` at the first signal. The second ends the process as its default would.
 pub(crate) fn request(stop: Arc<Stop>) -> Result<(), Failure> {
     // SAFETY: it stores to an atomic and writes to an eventfd; neither is freed meanwhile, since the handler stays.
     unsafe { on_signal(move || stop.request()) }
@@ -88,7 +88,7 @@ fn each_signal(register: impl Fn(i32) -> io::Result<()>) -> Result<(), Failure> 
     heeded.into_iter().try_for_each(register).context("cannot handle signals").map_err(Failure::Run)
 }
 
-/// Ends the process as the signal would have: whoever started it sees which it was. PID 1 has no such default, and exits with
+/// Ends the process as the signal would have: its parent sees which it was. PID 1 has no such default, and exits with
 /// the code that a shell would show.
 fn end_by(signal: i32) {
     if process::id() != 1 {

@@ -183,7 +183,7 @@ fn trial(cell: Cell, outcome: LoadOutcome, interference: Interference) -> TrialR
     trial
 }
 
-/// A trial as it stands in results, with null for what only somebody who started the server knows, and for percentiles that
+/// A trial as it stands in results, with null for what only the one who started the server knows, and for percentiles that
 /// lie among requests without an answer: in results those of answers alone stand beside them, which older builds read.
 fn without_server(trial: TrialRecord) -> Result<Value, Failure> {
     let mut json = serde_json::to_value(Record::Trial(Box::new(trial))).map_err(Failure::run)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// in full, but neither so briefly that a slow server looks dead nor so long that a dead one holds up a sweep.
 const GRACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// And how long after a run was told to end: whoever did that waits for it.
+/// And how long after a request to end a run, which is waited for.
 const CUT_GRACE_NS: u64 = 500_000_000;
 
 /// The moments at which a run changes what it does.

@@ -191,7 +191,7 @@ impl<T: FnMut(&RunRecord, TrialRecord)> Reading<'_, T> {
         self.read
     }
 
-    /// The last line was never finished. To resume is to cut it away, so it must not be somebody else's text.
+    /// The last line was never finished. To resume is to cut it away, so it must not be the text of another program.
     fn end_within(&mut self, unfinished: &[u8]) -> Result<(), ReadError> {
         if self.read.run.is_none() && !may_begin_a_run(unfinished) {
             return Err(self.fail("this is no results file; name another one".to_owned()));

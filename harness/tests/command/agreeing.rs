@@ -1,4 +1,4 @@
-//! All outputs count the same trials, whatever rounding, or somebody, has put into their figures.
+//! All outputs count the same trials, whatever rounding, or an editor, has put into their figures.
 
 use std::collections::BTreeMap;
 use std::fs;

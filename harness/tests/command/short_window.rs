@@ -1,4 +1,4 @@
-//! Windows that are too short for what is read of a server, as whoever asks for them is told.
+//! Windows that are too short for what is read of a server, and what is reported of them.
 
 use harness::results::{Verdict, read};
 

@@ -1,4 +1,4 @@
-//! Files with which nobody is misled: names that are what they look like. That no figure is one that nothing can have is seen
+//! Files that mislead no reader: names that are what they look like. That no figure is one that nothing can have is seen
 //! to where a trial is read.
 
 use std::borrow::Cow;
