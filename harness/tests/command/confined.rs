@@ -1,16 +1,10 @@
-//! Commands under limits that a machine may have: control groups, network namespaces, refused system calls.
-
-#![expect(unsafe_code)]
+//! Commands in control groups of their own.
 
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::set_no_new_privs;
 
 use super::support::eventually;
 
@@ -101,47 +95,4 @@ fn parent(controller: &str) -> Option<(PathBuf, bool)> {
         }
     }
     Some((unified?, true))
-}
-
-/// Gives `command` a soft limit on open files, and has the kernel refuse with EPERM whatever it does to change it, as it
-/// does where `fs.nr_open` is below the hard limit.
-pub(crate) fn keep_open_files_limit(command: &mut Command, soft: u64) {
-    let word = |code: u32, value: u32| filter(code, 0, 0, value);
-    let unless = |value: u32, skip: u8| filter(JUMP_IF_EQUAL, 0, skip, value);
-    let program = [
-        word(LOAD, NUMBER),
-        unless(u32::try_from(libc::SYS_prlimit64).unwrap(), 6),
-        word(LOAD, ARGUMENTS + 8),
-        unless(libc::RLIMIT_NOFILE, 4),
-        // The new limit is behind a pointer, which is null where it is only read.
-        word(LOAD, ARGUMENTS + 16),
-        unless(0, 3),
-        word(LOAD, ARGUMENTS + 20),
-        unless(0, 1),
-        word(RETURN, libc::SECCOMP_RET_ALLOW),
-        word(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned()),
-    ];
-    let install = move || {
-        let filter = libc::sock_fprog { len: 10, filter: program.as_ptr().cast_mut() };
-        let hard = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: hard })?;
-        set_no_new_privs(true)?;
-        // SAFETY: the call reads its arguments only, which live until it returns.
-        let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-    };
-    // SAFETY: between fork and exec it makes system calls and allocates nothing.
-    unsafe { command.pre_exec(install) };
-}
-
-/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K` and `BPF_RET | BPF_K` of `linux/bpf_common.h`.
-const LOAD: u32 = 0x20;
-const JUMP_IF_EQUAL: u32 = 0x15;
-const RETURN: u32 = 0x06;
-/// Where `struct seccomp_data` has the number of the call, and its arguments; little-endian.
-const NUMBER: u32 = 0;
-const ARGUMENTS: u32 = 16;
-
-fn filter(code: u32, if_equal: u8, otherwise: u8, value: u32) -> libc::sock_filter {
-    libc::sock_filter { code: u16::try_from(code).unwrap(), jt: if_equal, jf: otherwise, k: value }
 }

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::confined::{Group, keep_open_files_limit};
+use crate::confined::Group;
+use crate::sandbox::keep_descriptor_limit;
 use crate::support::{Ended, HARNESS, Running, has_tool, serve, serving, skipped};
 
 /// How long a quota may stop a server before its window and after it.
@@ -162,7 +163,7 @@ fn a_limit_on_open_files_that_cannot_be_raised_is_gone_on_with() {
     let target = server.address.to_string();
     let limited = |arguments: &[&str]| {
         let mut command = Command::new(HARNESS);
-        keep_open_files_limit(&mut command, 300);
+        keep_descriptor_limit(&mut command, 300);
         Running::start_command(command.args(arguments).current_dir(directory.path())).end()
     };
     let quick = ["--warmup", "0s", "--duration", "20ms"];

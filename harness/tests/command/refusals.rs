@@ -7,6 +7,7 @@ use std::thread;
 
 use libc::c_long;
 
+use crate::confined::Group;
 use crate::sandbox::{MARK, marked, refuse};
 use crate::support::{Ended, HARNESS, Running, eventually, harness, serve};
 
@@ -230,40 +231,17 @@ fn starved(arguments: &[String], directory: &Path) -> Ended {
 #[test]
 fn a_control_group_with_few_processes_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    // Where the controller is: in version 1 in a hierarchy of its own.
-    let all = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].map(Path::new);
-    let all = all.into_iter().find(|all| all.is_dir()).unwrap_or(Path::new("/sys/fs/cgroup"));
-    let group = all.join(format!("harness-test-{}", std::process::id()));
-    let Some(_group) = Group::new(&group, 3) else {
-        return crate::support::skipped("no control group with the controller 'pids' can be made here");
+    let group = match Group::with("pids").and_then(|group| {
+        group.set("pids.max", "3").map_err(|error| error.to_string())?;
+        Ok(group)
+    }) {
+        Ok(group) => group,
+        Err(why) => return crate::support::skipped(&why),
     };
-    let joined = "echo $$ >\"$1/cgroup.procs\" && shift && exec \"$@\"";
-    let mut process = Command::new("sh");
-    process.args(["-c", joined, "sh", group.to_str().unwrap(), HARNESS]).args(arguments("sweep", ""));
+    let mut process = group.command(HARNESS);
+    process.args(arguments("sweep", ""));
     let ended = Running::start_command(process.current_dir(directory.path())).end();
     assert_eq!(ended.code(), Some(1), "{ended:?}");
-    assert!(ended.stderr[0].contains("pids.max 3 of the control group /harness-test-"), "{ended:?}");
+    assert!(ended.stderr[0].contains("pids.max 3 of the control group /"), "{ended:?}");
     assert!(!ended.stderr.join(" ").contains("panic"), "{ended:?}");
-}
-
-/// A control group that is removed when this is dropped.
-struct Group<'a>(&'a Path);
-
-impl<'a> Group<'a> {
-    fn new(path: &'a Path, most: u32) -> Option<Self> {
-        std::fs::create_dir(path).ok()?;
-        let group = Self(path);
-        let limit = path.join("pids.max");
-        if !limit.exists() {
-            return None;
-        }
-        std::fs::write(limit, most.to_string()).ok()?;
-        Some(group)
-    }
-}
-
-impl Drop for Group<'_> {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(self.0);
-    }
 }

@@ -13,16 +13,60 @@ use libc::{c_int, c_long, c_ulong, sock_filter};
 /// Has these system calls fail with `errno` in the command and in all that it starts, as the seccomp filter of a container
 /// does.
 pub(crate) fn refuse(command: &mut Command, calls: &[c_long], errno: i32) {
-    let instruction = |code: u32, jt, jf, k| sock_filter { code: u16::try_from(code).unwrap(), jt, jf, k };
-    // The number of the call is the first field of what a filter sees.
-    let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
+    let mut program = vec![load(NUMBER)];
     for call in calls {
-        let number = u32::try_from(*call).unwrap();
-        program.push(instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number));
-        let refused = libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap();
-        program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0, refused));
+        program.extend([unless(u32::try_from(*call).unwrap(), 1), refuse_with(errno)]);
     }
-    program.push(instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    program.push(allow());
+    filter_calls(command, program);
+}
+
+/// Gives the command a soft limit on descriptors, and has the kernel refuse with EPERM whatever it does to change it, as it
+/// does where `fs.nr_open` is below the hard limit.
+pub(crate) fn keep_descriptor_limit(command: &mut Command, soft: u64) {
+    limit_descriptors(command, soft);
+    let program = vec![
+        load(NUMBER),
+        unless(u32::try_from(libc::SYS_prlimit64).unwrap(), 6),
+        load(ARGUMENTS + 8),
+        unless(libc::RLIMIT_NOFILE, 4),
+        // The new limit is behind a pointer, which is null where it is only read.
+        load(ARGUMENTS + 16),
+        unless(0, 3),
+        load(ARGUMENTS + 20),
+        unless(0, 1),
+        allow(),
+        refuse_with(libc::EPERM),
+    ];
+    filter_calls(command, program);
+}
+
+/// Where `struct seccomp_data` has the number of the call, and its arguments; little-endian.
+const NUMBER: u32 = 0;
+const ARGUMENTS: u32 = 16;
+
+fn load(at: u32) -> sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, at)
+}
+
+/// Skips so many instructions unless what was loaded is `value`.
+fn unless(value: u32, skip: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, skip, value)
+}
+
+fn allow() -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW)
+}
+
+fn refuse_with(errno: i32) -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap())
+}
+
+fn instruction(code: u32, jf: u8, k: u32) -> sock_filter {
+    sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf, k }
+}
+
+fn filter_calls(command: &mut Command, program: Vec<sock_filter>) {
     let install = move || {
         let filter =
             libc::sock_fprog { len: u16::try_from(program.len()).unwrap_or(0), filter: program.as_ptr().cast_mut() };
