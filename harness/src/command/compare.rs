@@ -130,12 +130,12 @@ fn notes(comparison: &RunComparison, two_runs: bool, baseline: Option<&str>) -> 
     match baseline {
         _ if !two_runs => {}
         None => notes.push(
-            "two runs share no blocks: what changed on the machine between them is in no interval;\n\
+            "two runs share no blocks: what changed on the machine between them is in no interval; \
              name a backend that did not change with --baseline to leave it out"
                 .to_owned(),
         ),
         Some(baseline) => notes.push(format!(
-            "ratios to {baseline} in the same blocks are compared:\n\
+            "ratios to {baseline} in the same blocks are compared: \
              what changed on the machine between the runs changed {baseline}, too"
         )),
     }
@@ -144,7 +144,7 @@ fn notes(comparison: &RunComparison, two_runs: bool, baseline: Option<&str>) -> 
     }
     if comparison.rows.iter().any(|row| row.own.suspect + row.other.suspect > 0) {
         notes.push(
-            "suspect trials count like others; how many there are on both sides stands in the last column, and why in the\n\
+            "suspect trials count like others; how many there are on both sides stands in the last column, and why in the \
              reasons of the trials. A busy load generator is common and no reason against CPU/request.\n\
              ?: most trials of a side are suspect for another reason"
                 .to_owned(),
