@@ -20,7 +20,6 @@ pub fn refused(call: &str, error: impl Into<io::Error>) -> io::Error {
         Some(Errno::PERM | Errno::ACCESS | Errno::NOSYS) if seccomp() => FILTERED.to_owned(),
         Some(Errno::PERM | Errno::ACCESS) => "it takes a privilege that this process does not have".to_owned(),
         Some(Errno::NOSYS) => "this kernel does not have it".to_owned(),
-        Some(Errno::NOMEM) if call == IO_URING_SETUP => "see the limit on locked memory, ulimit -l".to_owned(),
         _ => String::new(),
     };
     with_cause(&format!("{call}: {error}"), &cause, error.kind())
@@ -39,6 +38,9 @@ pub fn start_refused(error: io::Error) -> io::Error {
         _ => error,
     }
 }
+
+/// How the reason begins of a backend that gets no ring, whatever it asks for.
+pub const NO_RINGS: &str = "io_uring is not to be had here";
 
 /// The call that makes a ring.
 pub(crate) const IO_URING_SETUP: &str = "io_uring_setup";
@@ -79,8 +81,13 @@ fn reached_limit(root: &Path) -> String {
             let number = |name: &str| file(name)?.trim().parse::<u64>().ok();
             if let Some(most) = number("pids.max") {
                 let refused = file("pids.events").is_some_and(|events| events.lines().any(has_refused));
-                if refused || number("pids.current").is_some_and(|current| current >= most) {
-                    return format!("pids.max {most} of the control group /{}", place.display());
+                let named = format!("pids.max {most} of the control group /{}", place.display());
+                if number("pids.current").is_some_and(|current| current >= most) {
+                    return named;
+                }
+                // Since it was made, so that it may not have been this time.
+                if refused {
+                    return format!("most likely {named}, which has refused some before; or ulimit -u");
                 }
             }
             if !place.pop() {

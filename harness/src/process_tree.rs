@@ -61,7 +61,7 @@ impl Handle {
 }
 
 /// The children of the process that asks, also those that have ended: the number of each is its own until it is waited for,
-/// which nobody else can do.
+/// which no other process can do.
 #[must_use]
 pub fn own_children() -> Vec<Pid> {
     let this = std::process::id();

@@ -32,6 +32,23 @@ pub fn begin() {
         // SAFETY: the kernel reads `default`, which lives until it has; nothing of ours relies on a signal that is ignored.
         unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
     }
+    heed_file_size_limit();
+}
+
+/// Has a file that reaches `ulimit -f` be an error of the call that writes to it, with which what was measured is told, and not
+/// the end of the process. A handler is gone after `exec`, so that programs which are started have the default.
+fn heed_file_size_limit() {
+    extern "C" fn nothing(_: c_int) {}
+
+    if is_ignored(SIGXFSZ) {
+        return;
+    }
+    // SAFETY: as above.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = nothing as extern "C" fn(c_int) as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the kernel reads `action`, which lives until it has; the handler does nothing.
+    unsafe { libc::sigaction(SIGXFSZ, &raw const action, ptr::null_mut()) };
 }
 
 /// Whether this process ignores `signal`. Signals of the C library's own are not ignored.

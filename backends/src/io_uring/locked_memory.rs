@@ -4,6 +4,7 @@
 //! is charged to it differs from kernel to kernel (before Linux 5.12 the queues, and again since 6.14, with what is
 //! registered). What a ring had is given back by a thread of the kernel after it was closed.
 
+use std::fs;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -73,8 +74,19 @@ fn fits(needed_bytes: u64, limit_bytes: Option<u64>) -> bool {
     limit_bytes.is_none_or(|limit_bytes| needed_bytes <= limit_bytes)
 }
 
+/// None where any amount may be locked.
 fn limit_bytes() -> Option<u64> {
-    ResourceLimit::locked_memory().ok()?.soft
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if locks_any(&status) { None } else { ResourceLimit::locked_memory().ok()?.soft }
+}
+
+/// Whether a process with that `status` file has `CAP_IPC_LOCK`, which is above the limit.
+fn locks_any(status: &str) -> bool {
+    /// Of linux/capability.h.
+    const IPC_LOCK: u64 = 14;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> IPC_LOCK & 1 == 1)
 }
 
 #[cfg(test)]
@@ -96,6 +108,12 @@ mod tests {
         let other = explained("io_uring_setup", 1, Errno::INVAL.into()).to_string();
         assert!(!other.contains("locked"), "{other}");
         assert!(explained("io_uring_setup", 1, short()).to_string().starts_with("io_uring_setup: "));
+    }
+
+    #[test]
+    fn a_privilege_is_above_the_limit() {
+        assert!(locks_any("Name:\tx\nCapEff:\t0000000000004000\n") && !locks_any("CapEff:\t0000000000000400\n"));
+        assert!(!locks_any(""));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::locked_memory::{explained, is_short, patiently, queues_bytes};
 use crate::kernel::failed;
-use crate::refusal::IO_URING_SETUP;
+use crate::refusal::{IO_URING_SETUP, NO_RINGS};
 
 /// Who works out completions, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +83,9 @@ pub(super) fn granted_for(task_work: TaskWork, submissions: u32, completions: u3
     builder.setup_cqsize(completions).setup_clamp();
     let needed_bytes = queues_bytes(submissions, completions);
     let ring = patiently(needed_bytes, || builder.build(submissions)).map_err(|error| {
-        let is_forbidden = Errno::from_io_error(&error) == Some(Errno::PERM);
+        let is_refused = matches!(Errno::from_io_error(&error), Some(Errno::PERM | Errno::ACCESS | Errno::NOSYS));
         let error = explained(IO_URING_SETUP, needed_bytes, error);
-        if is_forbidden { failed("io_uring is forbidden here", error) } else { error }
+        if is_refused { failed(NO_RINGS, error) } else { error }
     })?;
     let (flags, refused) = (vec!["CQSIZE"], Vec::new());
     let mut asking = Asking { builder, submissions, needed_bytes, ring: Some(ring), flags, refused };

@@ -70,7 +70,10 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     }
     let mut notes = notes(&comparison, later.is_some(), baseline);
     if let Some(first) = baseline.filter(|_| is_default) {
-        notes.insert(0, format!("compared with {first}, the first backend of the file; name another with --baseline"));
+        notes.insert(
+            0,
+            format!("compared with {first}, the first of the file with usable trials; name another with --baseline"),
+        );
     }
     if arguments.json {
         output::print_json(&Json::new(&comparison, heading, &differing, &notes))?;
@@ -179,7 +182,10 @@ impl<'a> File<'a> {
             return Err(usage(&format!("{} {what}", path.display())));
         }
         if recorded.trials.iter().all(|trial| trial.measured.is_none()) {
-            return Err(usage(&format!("{} has no trial that was measured; resume its sweep first", path.display())));
+            return Err(match nothing_usable(&recorded.trials) {
+                Some(why) => Failure::Run(anyhow!("{}: {why}", path.display())),
+                None => usage(&format!("{} has no trial that was measured; resume its sweep first", path.display())),
+            });
         }
         if recorded.cut_off {
             output::say(&format!("note: {} ends within a line, which is left out", path.display()));

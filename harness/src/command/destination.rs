@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use harness::figures;
 use harness::plan::SweepPlan;
-use harness::results::{self, KeptTrials, Read, Record, RunRecord, TrialRecord, WriteError, Writer};
+use harness::results::{self, KeptTrials, Read, Record, RunRecord, WriteError, Writer};
 use harness::sweep::{Sweep, check_resumable};
 
 use super::measuring::{THIS_EXECUTABLE, now, random_seed};
@@ -57,13 +57,7 @@ impl Destination {
             return Err(usage(format!("there is no {} to resume; leave out --resume to begin it", path.display())));
         }
         let mut trials = KeptTrials::new();
-        // Those that were not run are now.
-        let take = |_: &RunRecord, trial: TrialRecord| {
-            if trial.was_run() {
-                trials.push(trial);
-            }
-        };
-        let mut read = results::read_each(path, take).map_err(Failure::run)?;
+        let mut read = results::read_each(path, |_, trial| trials.push(trial)).map_err(Failure::run)?;
         let kept = trials.as_slice().len();
         let Some(run) = read.run.take() else {
             return Self::begun(seed, continued(path, &read, kept)?, describe);

@@ -136,7 +136,7 @@ fn own_use(plan: &LoadPlan, outcome: &LoadOutcome) -> OwnUse {
     let a_cpu_each = plan.threads <= plan.cpus.len();
     OwnUse {
         client_waited: outcome.client.waited.filter(|_| a_cpu_each),
-        client_involuntary_switches: a_cpu_each.then_some(outcome.client.involuntary_switches),
+        client_involuntary_switches: outcome.client.involuntary_switches.filter(|_| a_cpu_each),
         ..OwnUse::default()
     }
 }

@@ -61,8 +61,11 @@ pub struct Export {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
     /// There is nothing that could be a figure.
+    #[error("has {0}; only csv can be made of it")]
+    NoFigures(String),
+    /// There is no trial.
     #[error("has no trial that was measured and is not invalid; only csv can be made of it")]
-    NoFigures,
+    NoTrials,
     /// There are figures, and none that could stand without words.
     #[error(
         "has nothing to be followed: the load generator was the bottleneck, which this format has no place to say; export it as \
@@ -85,7 +88,8 @@ pub enum ExportError {
 /// # Errors
 ///
 /// Why there would be none, or none that says anything.
-pub fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result<Export, ExportError> {
+#[cfg(test)]
+pub(crate) fn export(format: Format, run: &RunRecord, trials: &[TrialRecord]) -> Result<Export, ExportError> {
     let mut exporter = Exporter::new(format);
     for trial in trials {
         exporter.add(run, trial.clone())?;
@@ -140,7 +144,7 @@ impl Exporter {
         let groups = Group::of(trials);
         let usable: usize = groups.iter().map(|group| group.usable.len()).sum();
         if usable == 0 {
-            return Err(ExportError::NoFigures);
+            return Err(nothing_usable(trials).map_or(ExportError::NoTrials, ExportError::NoFigures));
         }
         let mut left_out = Vec::new();
         if usable < trials.len() {
@@ -162,7 +166,7 @@ impl Exporter {
                 let figures = Figures::of(&groups);
                 left_out.extend(figures.left_out.iter().cloned());
                 if figures.rows.is_empty() {
-                    return Err(ExportError::NoFigures);
+                    return Err(ExportError::NoFigures("no figure that this format has".to_owned()));
                 }
                 if format == Format::Bmf {
                     let (piece, without) = bmf::piece(&figures)?;

@@ -109,7 +109,7 @@ pub fn survey(plan: &FloorPlan, stop: &AtomicBool, mut progress: impl FnMut()) -
     let (plan, is_left) = (plan.clone(), Arc::clone(&left));
     let thread = thread::Builder::new().name("floor".to_owned()).spawn(move || {
         let measured = take_all(&plan, &is_left, &ended);
-        // Whoever has stopped does not want it any more.
+        // The caller that has stopped does not want it any more.
         let _ = ended.send(measured.map(|()| None));
     });
     let thread = thread.map_err(FloorError::start)?;

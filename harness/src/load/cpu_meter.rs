@@ -26,7 +26,7 @@ pub(super) struct CpuUse {
     /// Share of the window in which the thread was running.
     pub(super) utilisation: f64,
     /// Times in the window that it was made to wait.
-    pub(super) involuntary_switches: u64,
+    pub(super) involuntary_switches: Option<u64>,
     /// Share of the window in which it could have run and waited for its CPU; `None` where the kernel does not say.
     pub(super) waited: Option<f64>,
 }
@@ -35,7 +35,7 @@ pub(super) struct CpuUse {
 struct Reading {
     at_ns: u64,
     cpu_ns: u64,
-    involuntary_switches: u64,
+    involuntary_switches: Option<u64>,
     run_delay_ns: Option<u64>,
 }
 
@@ -76,7 +76,10 @@ impl CpuMeter {
             waited: waited_ns.map(|waited_ns| (waited_ns as f64 / window_ns as f64).min(1.0)),
             cpu_ns,
             utilisation: (cpu_ns as f64 / window_ns as f64).min(1.0),
-            involuntary_switches: closed.involuntary_switches - opened.involuntary_switches,
+            involuntary_switches: closed
+                .involuntary_switches
+                .zip(opened.involuntary_switches)
+                .map(|(now, then)| now - then),
         }
     }
 
@@ -95,8 +98,9 @@ impl CpuMeter {
 
 impl Reading {
     fn of_this_thread(at_ns: u64, scheduled: &OwnCount) -> Self {
-        let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("it fails for invalid arguments only");
-        let involuntary_switches = usage.involuntary_context_switches().cast_unsigned();
+        // A sandbox may refuse it.
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).ok();
+        let involuntary_switches = usage.map(|usage| usage.involuntary_context_switches().cast_unsigned());
         let run_delay_ns = scheduled.read().map(|counted| counted.waited_ns);
         Self { at_ns, cpu_ns: thread_cpu_ns(), involuntary_switches, run_delay_ns }
     }

@@ -28,7 +28,8 @@ pub(crate) fn none_due(rate_rps: f64, duration: Duration) -> String {
     format!(
         "no request falls due in a window of {} at {rate_rps}/s; ask for --duration {}, or for a higher --rate",
         figures::duration(duration.as_nanos() as f64),
-        humantime::format_duration(longer)
+        // Without blanks, it is one word of a command.
+        humantime::format_duration(longer).to_string().replace(' ', "")
     )
 }
 

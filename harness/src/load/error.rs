@@ -4,8 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::connect::TIMEOUT;
-
 /// Why a run did not begin, or did not end by itself. The failure of a single connection is no such reason.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -44,7 +42,7 @@ pub enum LoadError {
     #[error(
         "only {answered} of {count} connections to {target} {} answered within {} s: {}",
         if *answered == 1 { "was" } else { "were" },
-        TIMEOUT.as_secs(),
+        after.as_secs_f64().round(),
         if *answered == 0 {
             "see whether the server sends back what it is sent, and accepts"
         } else {
@@ -58,6 +56,8 @@ pub enum LoadError {
         answered: usize,
         /// Connections asked for.
         count: usize,
+        /// How long they were awaited.
+        after: Duration,
     },
     /// The server answered the first request with something else.
     #[error("the server at {target} does not echo: give the address of one that sends back what it is sent")]

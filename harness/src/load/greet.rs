@@ -17,13 +17,16 @@ use super::traffic::HEADER_BYTES;
 
 /// What is received with one call at most.
 const RECEIVE_BYTES: usize = 128 * 1024;
-/// The server has so much more time for greetings that are long: no echo is slower.
+/// The server has so much more time for greetings that are long, at most: no echo is slower.
 const SLOWEST_BYTES_PER_S: f64 = 10e6;
+const LONGEST_EXTENSION_S: f64 = 60.0;
+/// And only as long as bytes move: in this time some do.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a request to cancel may go unseen.
 const LONGEST_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
-/// Sends a greeting on every connection and awaits its echo until `deadline`, and longer where greetings are long.
+/// Sends a greeting on every connection and awaits its echo until `deadline`, and longer where greetings are long and on their way.
 /// Connections that have broken are left for the run to find.
 ///
 /// A greeting is as long as the requests that follow, for some servers know one length only (neper's `tcp_rr`, `NetPIPE`,
@@ -36,7 +39,10 @@ pub(super) fn greet(
     cancel: &AtomicBool,
 ) -> Result<(), LoadError> {
     let greeting = greeting(payload_bytes);
-    let deadline = deadline + Duration::from_secs_f64((greeting.len() * sockets.len()) as f64 / SLOWEST_BYTES_PER_S);
+    let begin = Instant::now();
+    let extension_s = (greeting.len() * sockets.len()) as f64 / SLOWEST_BYTES_PER_S;
+    let longest = deadline + Duration::from_secs_f64(extension_s.min(LONGEST_EXTENSION_S));
+    let (mut moved_bytes, mut moved) = (0, begin);
     let mut buffer = vec![0; greeting.len().min(RECEIVE_BYTES)];
     let mut silent: Vec<Silent> = sockets.iter().map(|socket| Silent::new(socket, &greeting)).collect();
     for connection in &mut silent {
@@ -46,13 +52,19 @@ pub(super) fn greet(
         if cancel.load(Ordering::Relaxed) {
             return Err(LoadError::Cancelled);
         }
-        if Instant::now() >= deadline {
-            let answered = sockets.len() - silent.len();
-            return Err(LoadError::Silent { target, answered, count: sockets.len() });
+        let now = Instant::now();
+        let on_the_way: usize = silent.iter().map(|connection| connection.sent_bytes + connection.received_bytes).sum();
+        let all_moved_bytes = on_the_way + 2 * greeting.len() * (sockets.len() - silent.len());
+        if all_moved_bytes != moved_bytes {
+            (moved_bytes, moved) = (all_moved_bytes, now);
+        }
+        if now >= longest || (now >= deadline && now - moved >= LONGEST_PAUSE) {
+            let (answered, count) = (sockets.len() - silent.len(), sockets.len());
+            return Err(LoadError::Silent { target, answered, count, after: begin.elapsed() });
         }
         let mut ready = wait(&silent)?.into_iter();
         let heard =
-            silent.extract_if(.., |connection| ready.next().unwrap_or(false) && connection.goes_on(&mut buffer));
+            silent.extract_if(.., |connection| ready.next().unwrap_or(false) && connection.is_over(&mut buffer));
         if heard.into_iter().any(|connection| !connection.is_echo) {
             return Err(LoadError::NoEcho { target });
         }
@@ -96,7 +108,7 @@ impl<'a> Silent<'a> {
     }
 
     /// Sends and receives what can be; true when no more is to be awaited.
-    fn goes_on(&mut self, buffer: &mut [u8]) -> bool {
+    fn is_over(&mut self, buffer: &mut [u8]) -> bool {
         self.send();
         let awaited = &self.greeting[self.received_bytes..];
         let most = awaited.len().min(buffer.len());

@@ -2,7 +2,7 @@
 //!
 //! It never knows what kind of server is at the other end. Measuring is split in time: all connections are opened and
 //! answered once, they carry load for the warm-up, then follows the *window*, which is as long as was planned unless all
-//! connections are lost, or the run is told to end, before. A
+//! connections are lost, or the run is requested to end, before. A
 //! request is *measured* if it was sent in the window, whenever its answer comes. After the window the load goes on,
 //! unrecorded, until every measured request has its answer: a stall at the end is seen in its full length, and what is
 //! late is served under the load that it was sent under. So nothing is cut off, and nothing is diluted by a time in
@@ -156,7 +156,7 @@ pub enum Arrivals {
 pub struct LoadOutcome {
     /// Requests sent in the window that were answered.
     pub requests: u64,
-    /// Length of the window: as planned, unless the last connection was lost or the run was told to end before its end.
+    /// Length of the window: as planned, unless the last connection was lost or the run was requested to end before its end.
     /// There was no load after that, and all rates are over the time that there was. Zero where that was in the warm-up.
     pub elapsed: Duration,
     /// Requests that were due in the window, as its schedule had them; a Poisson process draws more or fewer of them
@@ -207,7 +207,7 @@ pub struct LoadOutcome {
     /// Answers after which the server closes connections, where nearly all of those that were lost agree on that; the one to
     /// the harness' own greeting counts.
     pub closed_after: Option<u64>,
-    /// Whether the run was told to end before all was measured that was to be.
+    /// Whether the run was requested to end before all was measured that was to be.
     pub cut_short: bool,
     /// How long the oldest request had waited when the window closed, of those that were sent before it opened or never
     /// answered; zero where there are none.
@@ -227,8 +227,8 @@ pub struct ClientCost {
     pub cpu: Duration,
     /// Share of the window in which the busiest of them was running, 0 to 1.
     pub utilisation: f64,
-    /// Times in the window that one of them was made to wait for a CPU by somebody else.
-    pub involuntary_switches: u64,
+    /// Times in the window that one of them was made to wait for a CPU by another thread; `None` where the kernel does not say.
+    pub involuntary_switches: Option<u64>,
     /// Share of the window in which the one that was kept waiting most could have run and had no CPU, 0 to 1; `None` where
     /// the kernel does not say.
     pub waited: Option<f64>,

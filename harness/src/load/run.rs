@@ -29,7 +29,7 @@ use super::{ClientCost, Engine, LoadOutcome, LoadPlan, Observer, Pace};
 /// How long the end of a run may go unseen by the thread that waits for the window.
 const LONGEST_SLEEP: Duration = Duration::from_millis(20);
 
-/// From the moment at which a run is told to end early to the end of its window: by then every thread has looked.
+/// From the moment at which a run is requested to end early to the end of its window: by then every thread has looked.
 const CUT_AFTER_NS: u64 = 100_000_000;
 
 /// How long it may go unseen that the last answer has come.
@@ -405,7 +405,7 @@ fn outcome(plan: &LoadPlan, choice: Choice, mut finished: Vec<Finished<'_>>) -> 
         threads: finished.len(),
         cpu: Duration::from_nanos(finished.iter().map(|thread| thread.cpu.cpu_ns).sum()),
         utilisation: finished.iter().map(|thread| thread.cpu.utilisation).fold(0.0, f64::max),
-        involuntary_switches: finished.iter().map(|thread| thread.cpu.involuntary_switches).sum(),
+        involuntary_switches: finished.iter().map(|thread| thread.cpu.involuntary_switches).sum::<Option<u64>>(),
         waited: finished.iter().filter_map(|thread| thread.cpu.waited).reduce(f64::max),
         clock_step_ns: clock_step_ns(),
         timers: finished.iter().find_map(|thread| thread.timers),

@@ -21,7 +21,7 @@ const FEWEST_WAKEUPS: usize = 20;
 const LONGEST: Duration = Duration::from_millis(250);
 /// How long a sleep is that is measured. How deep a CPU sleeps, and whether a hypervisor still looks after it, depends on
 /// that, so that it follows the load.
-const SLEEPS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(1));
+const SLEEPS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(10));
 
 /// By how much later than asked for a sleeping thread woke, in ns; without the time in which it had been woken and waited
 /// for its CPU because another thread had it.

@@ -101,7 +101,7 @@ impl Visitor {
                 Err(End::Silent) => {
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
                     let answered = usize::try_from(visits.answered).unwrap_or(usize::MAX);
-                    return Err(LoadError::Silent { target: self.target, answered, count });
+                    return Err(LoadError::Silent { target: self.target, answered, count, after: TIMEOUT });
                 }
                 Err(End::Failed(error)) => return Err(error),
             }

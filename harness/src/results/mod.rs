@@ -31,8 +31,8 @@ pub use reader::{Read, ReadError, Recorded, read, read_each, read_kept};
 #[cfg(test)]
 pub(crate) use record::tests;
 pub use record::{
-    Bottleneck, ClientMeasured, LatencySummary, Measured, NOT_MEASURED, NOT_RUN, Outcome, Record, RunRecord,
-    SCHEMA_VERSION, SendLagSummary, ServerMeasured, TrialRecord, Verdict,
+    Bottleneck, ClientMeasured, LatencySummary, Measured, NOT_MEASURED, Outcome, Record, RunRecord, SCHEMA_VERSION,
+    SendLagSummary, ServerMeasured, TrialRecord, Verdict,
 };
 pub(crate) use record::{per, saturating_ns};
 pub use rescue::Moved;

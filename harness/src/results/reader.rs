@@ -3,7 +3,7 @@
 //! What editors, git and `cat` do to a file of lines changes nothing that it says: blank lines, CRLF, a byte order mark, blanks
 //! around a record, a newline that is missing between two. What a power cut leaves, zeros at the end or within, is no record.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -114,13 +114,13 @@ pub fn read_each(path: &Path, take: impl FnMut(&RunRecord, TrialRecord)) -> Resu
     };
     let mut file = BufReader::new(File::open(path).map_err(failed)?);
     let read = Read { run: None, intact_bytes: 0, cut_off: false };
-    let mut reading = Reading { path, line: 0, numbers: HashSet::new(), not_run: BTreeMap::new(), read, take };
+    let mut reading = Reading { path, line: 0, numbers: HashSet::new(), read, take };
     let (mut line, mut offset) = (Vec::new(), 0);
     loop {
         line.clear();
         let length = io::Read::take(&mut file, LONGEST_LINE_BYTES).read_until(b'\n', &mut line).map_err(failed)?;
         if length == 0 {
-            return Ok(reading.end());
+            return Ok(reading.read);
         }
         reading.line += 1;
         reading.take_line(&line, offset)?;
@@ -135,8 +135,6 @@ struct Reading<'a, T> {
     line: usize,
     /// Of the trials that were there.
     numbers: HashSet<usize>,
-    /// Trials that were not run, by number: they are when a sweep goes on, and then a later line stands in for theirs.
-    not_run: BTreeMap<usize, TrialRecord>,
     read: Read,
     take: T,
 }
@@ -183,14 +181,6 @@ impl<T: FnMut(&RunRecord, TrialRecord)> Reading<'_, T> {
         Ok(())
     }
 
-    /// Takes what is known of the trials that were not run until the end.
-    fn end(mut self) -> Read {
-        if let Some(run) = &self.read.run {
-            self.not_run.into_values().for_each(|trial| (self.take)(run, trial));
-        }
-        self.read
-    }
-
     /// The last line was never finished. To resume is to cut it away, so it must not be the text of another program.
     fn end_within(&mut self, unfinished: &[u8]) -> Result<(), ReadError> {
         if self.read.run.is_none() && !may_begin_a_run(unfinished) {
@@ -204,7 +194,13 @@ impl<T: FnMut(&RunRecord, TrialRecord)> Reading<'_, T> {
         let record = self.parse(record)?;
         match (record, &self.read.run) {
             (Record::Run(run), None) => self.read.run = Some(*run),
-            (Record::Trial(trial), Some(_)) => return self.take_trial(*trial),
+            (Record::Trial(trial), Some(_)) if !self.numbers.insert(trial.trial) => {
+                return Err(self.fail(format!("trial {} for the second time; remove one of the two", trial.trial)));
+            }
+            (Record::Trial(mut trial), Some(run)) => {
+                trial.judge_plausibility();
+                (self.take)(run, *trial);
+            }
             (Record::Run(_), Some(_)) => {
                 return Err(self.fail("a second run; give each run a file of its own".to_owned()));
             }
@@ -213,21 +209,6 @@ impl<T: FnMut(&RunRecord, TrialRecord)> Reading<'_, T> {
                     "a trial before the run it belongs to; put the line that begins with {\"record\":\"run\" first";
                 return Err(self.fail(what.to_owned()));
             }
-        }
-        Ok(())
-    }
-
-    fn take_trial(&mut self, mut trial: TrialRecord) -> Result<(), ReadError> {
-        let number = trial.trial;
-        let stands_in = self.not_run.remove(&number).is_some();
-        if !self.numbers.insert(number) && !stands_in {
-            return Err(self.fail(format!("trial {number} for the second time; remove one of the two")));
-        }
-        if !trial.was_run() {
-            self.not_run.insert(number, trial);
-        } else if let Some(run) = &self.read.run {
-            trial.judge_plausibility();
-            (self.take)(run, trial);
         }
         Ok(())
     }
@@ -524,29 +505,6 @@ mod tests {
         fs::write(&path, text.replacen("\"trial\":1", "\"trial\":\"one\"", 1)).unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("run.jsonl line 2: invalid type"), "{error}");
-    }
-
-    #[test]
-    fn a_trial_that_was_not_run_is_made_up_for_by_a_later_line() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = written(&directory);
-        let Record::Trial(second) = second_trial() else { unreachable!() };
-        let not_run = TrialRecord {
-            trial: 3,
-            outcome: crate::results::Outcome::Failed,
-            error: Some("not run".to_owned()),
-            measured: None,
-            reasons: vec![crate::results::NOT_RUN.to_owned()],
-            ..(*second).clone()
-        };
-        let mut writer = Writer::resume(&path, path.metadata().unwrap().len()).unwrap();
-        writer.append(&Record::Trial(Box::new(not_run.clone()))).unwrap();
-        assert!(!read(&path).unwrap().trials[2].was_run());
-        writer.append(&Record::Trial(Box::new(TrialRecord { trial: 3, ..*second }))).unwrap();
-        let trials = read(&path).unwrap().trials;
-        assert_eq!((trials.len(), trials[2].trial, trials[2].was_run()), (3, 3, true));
-        writer.append(&Record::Trial(Box::new(not_run))).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("trial 3 for the second time"));
     }
 
     #[test]

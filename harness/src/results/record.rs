@@ -20,9 +20,6 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Why a trial without a measurement is invalid. What kept it from being measured is its error.
 pub const NOT_MEASURED: &str = "not measured";
-/// The reason of a trial that was not even begun, since those before it failed alike. A run that is resumed runs it.
-pub const NOT_RUN: &str = "not run";
-
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "lowercase")]
@@ -266,7 +263,7 @@ impl Measured {
                 cpu_ns,
                 cpu_ns_per_request: per(cpu_ns as f64, load.requests as f64),
                 utilisation: load.client.utilisation,
-                involuntary_switches: Some(load.client.involuntary_switches),
+                involuntary_switches: load.client.involuntary_switches,
                 clock_step_ns: Some(load.client.clock_step_ns),
                 timers: load.client.timers,
             }),
@@ -494,7 +491,7 @@ pub(crate) mod tests {
                 threads: 1,
                 cpu: Duration::from_millis(100),
                 utilisation: 0.2,
-                involuntary_switches: 0,
+                involuntary_switches: Some(0),
                 waited: Some(0.0),
                 clock_step_ns: 20,
                 timers: None,

@@ -61,10 +61,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Of a file as it is now; none of what is no regular file.
+    /// Of a file as it is now; none of what is no regular file. The copy is on the same disk: elsewhere it might be in memory.
     pub(super) fn of(file: &File, path: &Path) -> Option<Self> {
         let metadata = file.metadata().ok().filter(Metadata::is_file)?;
-        let copy = nameless(directory_of(path)).or_else(|_| nameless(&std::env::temp_dir())).ok();
+        let copy = nameless(directory_of(path)).ok();
         let copy = copy.filter(|copy| copy_bytes(file, metadata.len(), copy).is_ok());
         Some(Self { written_bytes: metadata.len(), copy })
     }

@@ -62,6 +62,8 @@ pub trait Observer {
     /// The entrant of a trial failed in the same way once more than is worth another try: what is left of its trials under that
     /// load, or under any, is not run.
     fn gives_up(&mut self, _trial: &TrialRecord) {}
+    /// A trial of an entrant that was given up is not run.
+    fn trial_left_out(&mut self) {}
     /// Trials are added to those that were known to come, because the widest interval still is `half_width` wide.
     fn round_starts(&mut self, _trials: usize, _half_width: f64) {}
     /// The results file was taken away, and its records are elsewhere now.
@@ -113,18 +115,17 @@ fn run_slots(
         if cancel.load(Ordering::Relaxed) {
             break;
         }
-        let (trial, is_last_try) = if let Some(why) = given_up.reason(&slot) {
-            (trial::not_run(&slot, why), false)
-        } else {
-            observer.trial_starts(&slot);
-            let floor = floors.of(&slot, trials.as_slice());
-            let mut idle = |open, all| observer.idle_connections(open, all);
-            let Attempt { mut record, has_started } = trial::attempt(sweep, &slot, &mut idle, cancel);
-            floor::record(&floor, &mut record);
-            record.judge_plausibility();
-            let is_last_try = given_up.ended(&record, has_started);
-            (record, is_last_try)
-        };
+        if given_up.concerns(&slot) {
+            observer.trial_left_out();
+            continue;
+        }
+        observer.trial_starts(&slot);
+        let floor = floors.of(&slot, trials.as_slice());
+        let mut idle = |open, all| observer.idle_connections(open, all);
+        let Attempt { record: mut trial, has_started } = trial::attempt(sweep, &slot, &mut idle, cancel);
+        floor::record(&floor, &mut trial);
+        trial.judge_plausibility();
+        let is_last_try = given_up.ended(&trial, has_started);
         // A measurement that was cut short does not come back, one that does is whole. How else a trial ended may be due
         // to the end of the sweep.
         if cancel.load(Ordering::Relaxed) && trial.measured.is_none() {

@@ -18,9 +18,7 @@ use crate::control::Report;
 use crate::interference::{Interference, OwnUse, Watch};
 use crate::load::{self, LoadError, LoadOutcome, LoadPlan};
 use crate::plan::{Cell, server_of};
-use crate::results::{
-    Measured, NOT_MEASURED, NOT_RUN, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns,
-};
+use crate::results::{Measured, NOT_MEASURED, Outcome, ServerMeasured, TrialRecord, Verdict, per, saturating_ns};
 use crate::run_delay::ThreadCounts;
 use crate::verdict::{Evidence, LoadEnd, closing, judge};
 
@@ -60,11 +58,6 @@ pub(super) fn attempt(sweep: Sweep<'_>, slot: &Slot, tells_idle: TellsIdle<'_>, 
     let has_started = started.is_ok();
     let trial = started.and_then(|started| measure(sweep, slot, started, info, tells_idle, cancel));
     Attempt { record: record(sweep, slot, trial), has_started }
-}
-
-/// The record of a trial that is not begun.
-pub(super) fn not_run(slot: &Slot, why: String) -> TrialRecord {
-    TrialRecord { reasons: vec![NOT_RUN.to_owned()], ..without_measurement(slot, Outcome::Failed, why) }
 }
 
 fn record(sweep: Sweep<'_>, slot: &Slot, trial: Result<Trial, String>) -> TrialRecord {
@@ -179,7 +172,7 @@ fn measure(
         server_cpu_ns: spans.cpu.map(|cpu| cpu.count),
         client_cpu_ns: saturating_ns(outcome.client.cpu),
         server_involuntary_switches: server.involuntary_switches.filter(|_| server_alone),
-        client_involuntary_switches: client_alone.then_some(outcome.client.involuntary_switches),
+        client_involuntary_switches: outcome.client.involuntary_switches.filter(|_| client_alone),
         server_waited: most.map(|most| most.waited).filter(|_| server_alone),
         client_waited: outcome.client.waited.filter(|_| client_alone),
     });

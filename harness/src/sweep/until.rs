@@ -50,11 +50,16 @@ pub fn run_until(
         }
         let slots = wanted(further_slots(sweep.plan, sweep.seed, round), &cells, trials.as_slice());
         observer.round_starts(slots.len(), widest);
+        let before = trials.as_slice().len();
         for block in slots.chunk_by(|a, b| a.block == b.block) {
             if over() {
                 break;
             }
             run_slots(sweep, block.to_vec(), trials, &mut given_up, writer, observer, cancel)?;
+        }
+        if trials.as_slice().len() == before {
+            // All entrants that need more were given up.
+            break;
         }
         round += 1;
     }

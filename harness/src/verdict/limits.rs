@@ -10,7 +10,8 @@ pub(super) fn reasons_to_doubt(evidence: &Evidence) -> Vec<String> {
         let did = &side.control_groups;
         let happened = |events: Option<u64>| events.is_some_and(|events| events > 0);
         if was_stopped(side, evidence) {
-            reasons.push(format!("the CPU quota stopped the {name}"));
+            // In one unit, so that reasons are alike but for their numbers.
+            reasons.push(format!("the CPU quota stopped the {name} for {:.2} s", stopped_ns(side) as f64 / 1e9));
         }
         if happened(did.memory_high) {
             reasons.push(format!("memory.high of the control group slowed the {name} down"));

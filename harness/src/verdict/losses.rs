@@ -7,7 +7,7 @@ use crate::figures;
 /// as rates differ from trial to trial on a quiet machine.
 const MOST_LOST: f64 = 0.01;
 
-/// What a run that was told to end says of its figures.
+/// What is said of the figures of a run that was requested to end.
 const CUT_SHORT: &str = "cut short: the measurement was interrupted, and its figures are of the time until then";
 
 pub(super) fn reasons_against(evidence: &Evidence) -> Vec<String> {

@@ -42,7 +42,7 @@ pub struct Evidence {
     pub lost_share: Option<f64>,
     /// Answers after which the server closes connections, where nearly all of those that were lost agree on that.
     pub closed_after: Option<u64>,
-    /// Whether the run was told to end before all was measured that was to be.
+    /// Whether the run was requested to end before all was measured that was to be.
     pub cut_short: bool,
     /// Answers that differed from what was sent.
     pub mismatches: u64,

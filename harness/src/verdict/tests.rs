@@ -502,9 +502,9 @@ fn a_cpu_quota_that_stopped_a_side_is_the_reason_and_no_other_process_is_blamed(
     };
     assert_eq!(judge(&stopped(9_999_999, 0)).verdict, Verdict::Valid);
     let server = stopped(600_000_000, 0);
-    assert_eq!(only_reason(&server), "the CPU quota stopped the server");
+    assert_eq!(only_reason(&server), "the CPU quota stopped the server for 0.60 s");
     assert_eq!(judge(&server).bottleneck, None);
-    assert_eq!(only_reason(&stopped(0, 600_000_000)), "the CPU quota stopped the load generator");
+    assert_eq!(only_reason(&stopped(0, 600_000_000)), "the CPU quota stopped the load generator for 0.60 s");
     // What others took besides is still theirs.
     let mut besides = server;
     besides.interference.server.waited = Some(0.7);

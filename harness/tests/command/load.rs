@@ -108,7 +108,7 @@ fn an_engine_that_is_refused_is_named_and_never_replaced() {
     let sweep = without_io_uring(&["sweep", "--backends", "epoll", "--engine", "io_uring"], directory.path());
     for refused in [load("io_uring"), sweep] {
         assert_eq!((refused.code(), refused.stdout.len(), refused.stderr.len()), (Some(2), 0, 1), "{refused:?}");
-        let expected = "the engine io_uring is refused here: io_uring is forbidden here";
+        let expected = "the engine io_uring is refused here: io_uring is not to be had here";
         assert!(refused.stderr[0].contains(expected), "{refused:?}");
     }
     assert!(!directory.path().join("results").exists());

@@ -30,6 +30,7 @@ const EPOLL_PWAIT: Call = (libc::SYS_epoll_pwait, "epoll_pwait");
 const EVENTFD2: Call = (libc::SYS_eventfd2, "eventfd2");
 const TIMERFD_CREATE: Call = (libc::SYS_timerfd_create, "timerfd_create");
 const WAIT4: Call = (libc::SYS_wait4, "wait4");
+const GETRUSAGE: Call = (libc::SYS_getrusage, "getrusage");
 const KILL: Call = (libc::SYS_kill, "kill");
 
 /// The rest of what containers are known to refuse. All of it is optional here, or asked for with another call where it is
@@ -128,6 +129,7 @@ fn a_refused_call_is_named_or_done_without_and_nothing_is_left() {
         ("load", PRLIMIT64, ENOSYS),
         ("load", PRCTL, EPERM),
         ("load", CLONE3, EPERM),
+        ("load", GETRUSAGE, EPERM),
         ("load over epoll", EPOLL_CREATE1, ENOSYS),
         ("load over epoll", EPOLL_PWAIT, EPERM),
         ("load over epoll", TIMERFD_CREATE, EPERM),
@@ -153,6 +155,7 @@ fn a_refused_call_is_named_or_done_without_and_nothing_is_left() {
             EVENTFD2,
             TIMERFD_CREATE,
             WAIT4,
+            GETRUSAGE,
             KILL,
         ];
         let commands = ["list", "doctor", "floor", "load", "load over epoll", "sweep", "external", "capacity"];

@@ -93,7 +93,7 @@ fn a_generator_that_is_kept_from_sending_in_time() {
     let _alone = alone();
     let Some((_, cpu)) = two_cpus() else { return };
     let reason = "the load generator was late";
-    let load = format!("--cpus {cpu} --connections 4 --rate 1000 --warmup 50ms --duration 500ms");
+    let load = format!("--cpus {cpu} --connections 16 --rate 4000 --warmup 50ms --duration 500ms");
     // Slower than any generator should be, so that only lateness is to blame.
     let served = ground_truth(&["--fixed", "1ms"]);
     needs_quiet_machine(|| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use harness::export::{Export, Exporter, Format, Piece};
+use harness::export::{Export, ExportError, Exporter, Format, Piece};
 use harness::figures;
 use harness::plain::plain_lines;
 use harness::results;
@@ -62,7 +62,10 @@ fn read(path: &Path, format: Format) -> Result<Export, Failure> {
         output::say(&format!("note: {} ends within a line, which is left out", path.display()));
     }
     let made = refused.map_or_else(|| exporter.finish(run), Err);
-    made.map_err(|error| usage(format!("{} {error}", path.display())))
+    made.map_err(|error| match error {
+        ExportError::NoFigures(_) => Failure::Run(anyhow!("{} {error}", path.display())),
+        error => usage(format!("{} {error}", path.display())),
+    })
 }
 
 /// Writes all of it, and says which files that are. Nothing is written where one of them would replace something else.

@@ -100,7 +100,12 @@ impl Observer for Progress {
 
     fn gives_up(&mut self, trial: &TrialRecord) {
         let (name, why) = (&trial.backend, trial.first_reason());
-        self.lines.say_now(&format!("{name} failed 3 times in the same way and is not tried again: {why}"));
+        let given_up = format!("{name} failed 3 times in the same way and is not tried again before --resume: {why}");
+        self.bar.suspend(|| output::say(&format!("note: {given_up}")));
+    }
+
+    fn trial_left_out(&mut self) {
+        self.bar.inc(1);
     }
 
     fn idle_connections(&mut self, open: usize, all: usize) {

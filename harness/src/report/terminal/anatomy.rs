@@ -13,7 +13,8 @@ const CALLS_PLACES: usize = 40;
 /// Before the last column of those that always stand.
 const CALLS_PLACE: usize = 1;
 
-const NOTE: &str = "where a request goes: a wake-up is a return from a call that waits; copied are bytes that the server itself \
+const NOTE: &str = "where a request goes: system calls by name are those of all requests together, everything else the median of the trials; a wake-up is a return from a \
+                    call that waits; copied are bytes that the server itself \
                     moved in memory, kernel bytes those received and sent; counts are scaled from the time between two looks at \
                     the server to the window, so that in short trials they can be off by some percent";
 const FLOOR_NOTE: &str = "× floor: server CPU/request as a multiple of what the kernel charges here for one echo of that \

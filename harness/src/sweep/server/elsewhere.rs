@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::tree::Tree;
 use super::listener::{Listener, Open, tcp_listeners};
+use crate::foreign::ForeignServer;
 use crate::plain::plain;
 use crate::process_tree::descendants;
 
@@ -15,8 +16,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// A server may open another port first, of its metrics for instance, and then the one that it was given. So what it has open
 /// must stay the same for so long, and it must not be at work meanwhile: this for another address of that port,
 const SAME_PORT_GRACE: Duration = Duration::from_secs(1);
-/// and this for anything else.
-const OTHER_GRACE: Duration = Duration::from_secs(2);
+/// and this for anything else, unless the server was given more than the usual time to start.
+const OTHER_GRACE: Duration = Duration::from_secs(3);
 /// A server that has used more of a CPU, as a share of the time, is at work: it may still come to listen.
 const MOST_BUSY: f64 = 0.05;
 
@@ -25,6 +26,8 @@ const MOST_BUSY: f64 = 0.05;
 pub(super) struct Elsewhere {
     address: SocketAddr,
     root: u32,
+    /// Whether somewhere else may be where it listens first.
+    is_patient: bool,
     looked: Option<Instant>,
     places: Vec<Place>,
     /// Since when it has been so, and what CPU time the server had used by then.
@@ -33,9 +36,10 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Of the server below `root` that was asked to listen on `address`.
-    pub(super) fn new(address: SocketAddr, root: u32) -> Self {
-        Self { address, root, looked: None, places: Vec::new(), since: Instant::now(), used_ns: None }
+    /// Of the server below `root` that was asked to listen on `address`, and has so long to start.
+    pub(super) fn new(address: SocketAddr, root: u32, start_timeout: Duration) -> Self {
+        let is_patient = start_timeout > ForeignServer::START_TIMEOUT;
+        Self { address, root, is_patient, looked: None, places: Vec::new(), since: Instant::now(), used_ns: None }
     }
 
     /// Looks, now and then; says where the server listens when it is certain that it will not come to listen where it should.
@@ -51,7 +55,8 @@ impl Elsewhere {
         if places != self.places || is_at_work {
             (self.places, self.since, self.used_ns) = (places, Instant::now(), used_ns);
         }
-        if self.since.elapsed() >= self.grace() { self.said() } else { None }
+        let may_come = self.is_patient && !self.is_on_same_port();
+        if self.since.elapsed() >= self.grace() && !may_come { self.said() } else { None }
     }
 
     /// Where it listens, as far as that was seen; none where it does not.
@@ -68,9 +73,12 @@ impl Elsewhere {
     }
 
     fn grace(&self) -> Duration {
+        if self.is_on_same_port() { SAME_PORT_GRACE } else { OTHER_GRACE }
+    }
+
+    fn is_on_same_port(&self) -> bool {
         let port = self.address.port();
-        let is_same_port = self.places.iter().any(|place| matches!(place, Place::Tcp(seen) if seen.port() == port));
-        if is_same_port { SAME_PORT_GRACE } else { OTHER_GRACE }
+        self.places.iter().any(|place| matches!(place, Place::Tcp(seen) if seen.port() == port))
     }
 }
 
@@ -167,7 +175,7 @@ mod tests {
     fn what_to_write_depends_on_what_is_wrong() {
         let said = |place: Place| {
             let address = "127.0.0.1:28541".parse().unwrap();
-            Elsewhere { places: vec![place], ..Elsewhere::new(address, 0) }.said().unwrap()
+            Elsewhere { places: vec![place], ..Elsewhere::new(address, 0, Duration::ZERO) }.said().unwrap()
         };
         assert_eq!(
             said(Place::Tcp("[::1]:28541".parse().unwrap())),
@@ -182,6 +190,6 @@ mod tests {
         assert!(
             said(Place::Udp("127.0.0.1:28541".parse().unwrap())).contains("listens on 127.0.0.1:28541 over UDP, not")
         );
-        assert_eq!(Elsewhere::new("127.0.0.1:1".parse().unwrap(), 0).said(), None);
+        assert_eq!(Elsewhere::new("127.0.0.1:1".parse().unwrap(), 0, Duration::ZERO).said(), None);
     }
 }

@@ -77,7 +77,7 @@ impl Server {
     fn listens(&mut self, address: SocketAddr, timeout: Duration, cancel: &AtomicBool) -> Result<(), NotUp> {
         let deadline = Instant::now() + timeout;
         let mut sightings = 0;
-        let mut elsewhere = Elsewhere::new(address, self.guard());
+        let mut elsewhere = Elsewhere::new(address, self.guard(), timeout);
         loop {
             // What listens on the port of a program that has ended is another one.
             let sight = self.look(address);

@@ -8,7 +8,11 @@ pub(super) fn network(environment: &Environment) -> String {
     format!(
         "loopback MTU {}, qdisc {}, receive steering {}, busy_poll {}, busy_read {}, netdev_max_backlog {}; {} of {}; default qdisc {}",
         text(environment.loopback_mtu_bytes),
-        network.loopback_qdiscs.as_deref().map_or(UNKNOWN.to_owned(), |kinds| kinds.join(" ")),
+        network
+            .loopback_qdiscs
+            .as_deref()
+            .filter(|kinds| !kinds.is_empty())
+            .map_or(UNKNOWN.to_owned(), |kinds| kinds.join(" ")),
         text(network.loopback_rps_cpus.as_ref()),
         text(network.busy_poll_us),
         text(network.busy_read_us),
