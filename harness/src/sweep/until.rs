@@ -28,7 +28,7 @@ pub struct Goal {
 ///
 /// # Errors
 ///
-/// As those of [`run`].
+/// As those of [`run`](super::run).
 pub fn run_until(
     sweep: Sweep<'_>,
     goal: Goal,
