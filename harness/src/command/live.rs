@@ -38,14 +38,7 @@ impl Lines {
     /// Says how it gets on, unless that was said not long ago.
     pub(super) fn say(&mut self, text: impl FnOnce() -> String) {
         if self.is_due(Instant::now()) {
-            self.say_now(&text());
-        }
-    }
-
-    /// Says something whenever that is.
-    pub(super) fn say_now(&self, text: &str) {
-        if self.is_on {
-            output::say(&format!("progress: {text}"));
+            output::say(&format!("progress: {}", text()));
         }
     }
 

@@ -77,7 +77,7 @@ pub struct EchoCost {
 }
 
 impl EchoCost {
-    /// The share of the server's CPU time that went into looking in vain. Not what is left of the whole: rounding makes
+    /// The share of the server's CPU time that went into empty polls. Not what is left of the whole: rounding makes
     /// something of nothing there.
     #[must_use]
     pub fn in_vain(&self) -> f64 {
